@@ -1,0 +1,138 @@
+//! Letters: the states of a mail that the database has promised, and when the next attempt is due.
+
+use std::time::Duration;
+
+use crate::judge::{of_word, word_of};
+
+/// How long a letter with a secret is tried before its secret is erased for good.
+pub const MAX_AGE: Duration = Duration::from_hours(3 * 24);
+
+/// How long a courier may hold a letter before another may take it.
+///
+/// Longer than every timeout of one SMTP delivery together, so that a slow server is not mistaken
+/// for a dead courier, which would mail a letter twice.
+pub const LEASE: Duration = Duration::from_mins(5);
+
+/// Where a letter stands. The last four are ends; a letter reaches exactly one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LetterState {
+    /// It waits for its (next) attempt.
+    Waiting,
+    /// A courier has it in hand.
+    Leased,
+    /// The mail server has taken it.
+    HandedOver,
+    /// The mail server has refused it for good.
+    Refused,
+    /// What it carries was retired before it was sent.
+    Superseded,
+    /// No mail server took it within three days.
+    TooOld,
+}
+
+impl LetterState {
+    /// All states, with the words of the contract.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Waiting, "waiting"),
+        (Self::Leased, "leased"),
+        (Self::HandedOver, "handed-over"),
+        (Self::Refused, "refused"),
+        (Self::Superseded, "superseded"),
+        (Self::TooOld, "too-old"),
+    ];
+
+    /// The word of the contract.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+
+    /// The state with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        of_word(&Self::ALL, word)
+    }
+}
+
+/// What a letter is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LetterKind {
+    /// The new security token: the only time that it is shown.
+    NewToken,
+    /// A notice, without the token, that it was reset.
+    TokenChanged,
+    /// An invitation to choose a password.
+    Invitation,
+    /// The link for who forgot the password.
+    PasswordRecovery,
+    /// A notice that the password was changed.
+    PasswordChanged,
+    /// Asks the old address to agree to a new one.
+    AddressChangeOld,
+    /// Asks the new address to prove itself.
+    AddressChangeNew,
+    /// A notice that the address was changed, to the old one.
+    AddressChanged,
+    /// Something still uses a retired token.
+    RetiredTokenUsed,
+    /// The user was locked out.
+    LockedOut,
+    /// The owner's link froze the account's tokens.
+    TokensFrozen,
+}
+
+impl LetterKind {
+    /// All kinds, with the words that scripts and the database know them by.
+    pub const ALL: [(Self, &'static str); 11] = [
+        (Self::NewToken, "new-token"),
+        (Self::TokenChanged, "token-changed"),
+        (Self::Invitation, "invitation"),
+        (Self::PasswordRecovery, "password-recovery"),
+        (Self::PasswordChanged, "password-changed"),
+        (Self::AddressChangeOld, "address-change-old"),
+        (Self::AddressChangeNew, "address-change-new"),
+        (Self::AddressChanged, "address-changed"),
+        (Self::RetiredTokenUsed, "retired-token-used"),
+        (Self::LockedOut, "locked-out"),
+        (Self::TokensFrozen, "tokens-frozen"),
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+
+    /// The kind with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        of_word(&Self::ALL, word)
+    }
+}
+
+/// How long to wait after the `attempt`-th attempt was refused for now: 15 s, 30 s, … an hour.
+///
+/// The first retry comes soon, for greylisting servers take a second attempt and an owner waits.
+pub fn pause_after(attempt: u32) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(8);
+    Duration::from_secs(15 << doublings).min(Duration::from_hours(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_become_rarer_up_to_once_an_hour() {
+        let pauses: Vec<u64> = (1..=10).map(|attempt| pause_after(attempt).as_secs()).collect();
+
+        assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    }
+
+    #[test]
+    fn every_state_and_kind_is_known_by_its_word() {
+        for (state, word) in LetterState::ALL {
+            assert_eq!(LetterState::from_word(word), Some(state));
+            assert_eq!(state.word(), word);
+        }
+        for (kind, word) in LetterKind::ALL {
+            assert_eq!(LetterKind::from_word(word), Some(kind));
+        }
+    }
+}

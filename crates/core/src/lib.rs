@@ -1,0 +1,24 @@
+//! What a token, a user and a policy *are*, and every decision about them.
+//!
+//! The ground floor of the house. Everything here is a plain type or a pure function: no I/O, no
+//! async, no clock and no randomness of its own (`now` and `rng` are parameters), no serde. Who
+//! reads this crate has read the rules of the product.
+
+pub mod audit;
+pub mod id;
+pub mod judge;
+pub mod keys;
+pub mod letter;
+pub mod lockout;
+pub mod names;
+pub mod network;
+pub mod password;
+pub mod policy;
+pub mod reset;
+pub mod secret;
+pub mod session;
+pub mod time;
+pub mod token;
+
+pub use id::Id;
+pub use time::Timestamp;

@@ -1,0 +1,134 @@
+//! Lockout: how failures are counted, and when they lock somebody out.
+//!
+//! Of a user, failures in a row count, whatever door they came through. Of a source address, the
+//! number of different names counts, so that one address cannot try many names while a client that
+//! fails again and again on its own name is the user's lockout's business.
+
+use crate::policy::{Policy, SourcePolicy};
+use crate::time::Timestamp;
+
+/// The failures of one user so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Failures {
+    /// Failures in a row.
+    pub count: u32,
+    /// When the last of them was.
+    pub last_at: Option<Timestamp>,
+    /// Until when the user is locked out.
+    pub locked_until: Option<Timestamp>,
+}
+
+impl Failures {
+    /// Until when the user is locked out, if so at `now`.
+    pub fn locked_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.locked_until.filter(|until| now < *until)
+    }
+
+    /// The count after one more failure at `now`.
+    ///
+    /// The failure that reaches the limit locks and starts the count anew; failures that lie longer
+    /// back than the lockout lasts are forgotten. An attempt during a lockout neither counts nor
+    /// prolongs it: otherwise a stale client would lock its owner out for good.
+    #[must_use]
+    pub fn after_failure(self, now: Timestamp, policy: &Policy) -> Self {
+        if self.locked_at(now).is_some() {
+            return self;
+        }
+        let recent = self.last_at.is_some_and(|at| now.since(at) < policy.lockout_period);
+        let count = if recent { self.count.saturating_add(1) } else { 1 };
+        if count < policy.lockout_failures {
+            return Self { count, last_at: Some(now), locked_until: None };
+        }
+        Self { count: 0, last_at: Some(now), locked_until: Some(now + policy.lockout_period) }
+    }
+}
+
+/// The failures of one source address within the period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceFailures {
+    /// Different names that failed.
+    pub names: u32,
+    /// Failures in all.
+    pub failures: u32,
+}
+
+impl SourceFailures {
+    /// Whether the address is to be refused without a look at what it presents.
+    pub const fn locked(self, policy: &SourcePolicy) -> bool {
+        self.names >= policy.names || self.failures >= policy.failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_unix_ms(1_000_000_000);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn fail(times: u32, from: Failures) -> Failures {
+        (0..times).fold(from, |failures, _| failures.after_failure(T0, &Policy::default()))
+    }
+
+    #[test]
+    fn the_tenth_failure_locks_for_fifteen_minutes() {
+        let nine = fail(9, Failures::default());
+        let ten = fail(1, nine);
+
+        assert_eq!(nine.locked_at(T0), None);
+        assert_eq!(ten.locked_at(T0), Some(T0 + 900 * SECOND));
+        assert_eq!(ten.locked_at(T0 + 900 * SECOND), None);
+    }
+
+    #[test]
+    fn an_attempt_during_a_lockout_does_not_prolong_it() {
+        let locked = fail(10, Failures::default());
+
+        assert_eq!(locked.after_failure(T0 + SECOND, &Policy::default()), locked);
+    }
+
+    #[test]
+    fn failures_are_forgotten_after_a_quiet_time() {
+        let nine = fail(9, Failures::default());
+
+        let later = nine.after_failure(T0 + 900 * SECOND, &Policy::default());
+
+        assert_eq!(later.count, 1);
+    }
+
+    #[test]
+    fn one_name_that_fails_often_does_not_lock_its_address() {
+        let policy = SourcePolicy::default();
+
+        assert!(!SourceFailures { names: 1, failures: 99 }.locked(&policy));
+        assert!(SourceFailures { names: 10, failures: 10 }.locked(&policy));
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_gets_more_guesses_than_the_limit_within_a_period(
+            gaps in proptest::collection::vec(0_u32..2_000, 1..200),
+        ) {
+            let policy = Policy::default();
+            let mut failures = Failures::default();
+            let mut now = T0;
+            let mut evaluated: Vec<Timestamp> = Vec::new();
+            for gap in gaps {
+                now = now + gap * SECOND;
+                if failures.locked_at(now).is_none() {
+                    evaluated.push(now);
+                }
+                failures = failures.after_failure(now, &policy);
+            }
+            // Up to 9 may lie just before a quiet time; then 10 more lock.
+            for (at, first) in evaluated.iter().enumerate() {
+                let within = evaluated[at..].iter().filter(|t| t.since(*first) < policy.lockout_period);
+                prop_assert!(within.count() <= policy.lockout_failures as usize);
+            }
+        }
+    }
+}

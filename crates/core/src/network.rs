@@ -1,0 +1,64 @@
+//! Trusted networks: address ranges from which an API login needs no security token.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::names::Source;
+
+/// An address range such as `10.1.0.0/16` or a single address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(IpNet);
+
+/// A text that is no address range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be an address or a range such as 10.1.0.0/16 or 2001:db8::/32")]
+pub struct NetworkError;
+
+impl Network {
+    /// Reads an address range; host bits are cut off (`10.1.2.3/16` is `10.1.0.0/16`).
+    ///
+    /// # Errors
+    /// [`NetworkError`] where the text is neither an address nor a range.
+    pub fn parse(text: &str) -> Result<Self, NetworkError> {
+        let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        range.map(|range| Self(range.trunc())).map_err(|_| NetworkError)
+    }
+
+    /// Whether `source` lies within the range.
+    pub fn contains(&self, source: Source) -> bool {
+        self.0.contains(&source.address())
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::new(text.parse().unwrap())
+    }
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_clothes_is_the_same_address() {
+        let network = Network::parse("10.1.2.3/16").unwrap();
+
+        assert_eq!(network.to_string(), "10.1.0.0/16");
+        assert!(network.contains(source("::ffff:10.1.9.9")));
+        assert!(!network.contains(source("10.2.0.1")));
+    }
+
+    #[test]
+    fn a_single_address_is_a_network_of_one() {
+        assert!(Network::parse("::1").unwrap().contains(source("::1")));
+        assert_eq!(Network::parse("10.1"), Err(NetworkError));
+    }
+}

@@ -1,0 +1,1 @@
+//! Routers, pages and protocol heads
