@@ -1,0 +1,200 @@
+//! The `Authorization` header: `Bearer`, `OAuth` (restforce's older name for it) and `Basic`.
+//!
+//! Parsing only: whether a head admits a scheme, and what a refused header is answered, it decides
+//! itself. nforce sends
+//! `OAuth oauth_nonce="…"` to the token endpoint; that is no credential and comes out as
+//! [`AuthorizationError::Malformed`].
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::Presented;
+
+/// Bytes that the header may have. Our longest credential is a session id of 112 characters; a
+/// password may have hundreds.
+pub const MAX_LENGTH: usize = 4096;
+
+/// The credential in a header.
+#[derive(Debug)]
+pub enum Authorization {
+    /// `Bearer <token>` (RFC 6750).
+    Bearer(Presented),
+    /// `OAuth <token>`, which Salesforce's REST clients send with the same meaning.
+    OAuth(Presented),
+    /// `Basic <base64>` (RFC 7617).
+    Basic(Basic),
+}
+
+/// The two halves of a `Basic` credential.
+#[derive(Debug)]
+pub struct Basic {
+    /// What stands before the first colon.
+    pub username: String,
+    /// What stands after it; it may hold colons.
+    pub password: Presented,
+}
+
+/// Why a header was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AuthorizationError {
+    /// Longer than [`MAX_LENGTH`].
+    #[error("the authorization header is too long")]
+    TooLong,
+    /// No scheme, no credential, or one with a character that no token has.
+    #[error("the authorization header is malformed")]
+    Malformed,
+    /// A scheme that we do not speak.
+    #[error("the authorization scheme is unknown")]
+    UnknownScheme,
+    /// `Basic` with something that is not canonical base64.
+    #[error("the basic credential is not base64")]
+    NotBase64,
+    /// `Basic` with bytes that are not UTF-8.
+    #[error("the basic credential is not UTF-8")]
+    NotUtf8,
+    /// `Basic` without a colon.
+    #[error("the basic credential has no colon")]
+    NoColon,
+    /// `Basic` with a control character, which RFC 7617 §2 forbids.
+    #[error("the basic credential holds a control character")]
+    ControlCharacter,
+}
+
+/// Reads the value of an `Authorization` header.
+///
+/// # Errors
+///
+/// The [`AuthorizationError`] that applies. It never says what was sent.
+pub fn parse(header: &str) -> Result<Authorization, AuthorizationError> {
+    if header.len() > MAX_LENGTH {
+        return Err(AuthorizationError::TooLong);
+    }
+    let (scheme, credential) = split(header).ok_or(AuthorizationError::Malformed)?;
+    if scheme.eq_ignore_ascii_case("Bearer") {
+        return token(credential).map(Authorization::Bearer);
+    }
+    if scheme.eq_ignore_ascii_case("OAuth") {
+        return token(credential).map(Authorization::OAuth);
+    }
+    if scheme.eq_ignore_ascii_case("Basic") {
+        return basic(credential).map(Authorization::Basic);
+    }
+    Err(AuthorizationError::UnknownScheme)
+}
+
+/// Says whether the header claims to be `Basic`, well-formed or not.
+pub(crate) fn is_basic(header: &str) -> bool {
+    let scheme = header.split(' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("Basic")
+}
+
+/// Parts scheme and credential at one or more spaces (RFC 9110 §11.4).
+fn split(header: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = header.split_once(' ')?;
+    let credential = rest.trim_matches(' ');
+    (!scheme.is_empty() && !credential.is_empty()).then_some((scheme, credential))
+}
+
+/// Takes a token. RFC 6750's alphabet lacks the `!` of a session id, so any visible ASCII passes
+/// that does not belong to the list syntax of headers.
+fn token(credential: &str) -> Result<Presented, AuthorizationError> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    if !credential.bytes().all(allowed) {
+        return Err(AuthorizationError::Malformed);
+    }
+    Ok(Presented::new(credential.to_owned()))
+}
+
+fn basic(credential: &str) -> Result<Basic, AuthorizationError> {
+    let bytes = STANDARD.decode(credential).map_err(|_| AuthorizationError::NotBase64)?;
+    let bytes = Zeroizing::new(bytes);
+    let text = str::from_utf8(&bytes).map_err(|_| AuthorizationError::NotUtf8)?;
+    if text.chars().any(char::is_control) {
+        return Err(AuthorizationError::ControlCharacter);
+    }
+    let (username, password) = text.split_once(':').ok_or(AuthorizationError::NoColon)?;
+    Ok(Basic { username: username.to_owned(), password: Presented::new(password.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    use super::{Authorization, AuthorizationError, MAX_LENGTH, parse};
+
+    fn basic(bytes: &[u8]) -> String {
+        format!("Basic {}", STANDARD.encode(bytes))
+    }
+
+    fn refusal(header: &str) -> AuthorizationError {
+        parse(header).unwrap_err()
+    }
+
+    #[test]
+    fn session_id_passes_as_bearer_and_as_oauth() {
+        let Ok(Authorization::Bearer(bearer)) = parse("Bearer 00D000000000001!AQ.x_") else {
+            panic!("not a bearer")
+        };
+        let Ok(Authorization::OAuth(oauth)) = parse("oauth  00D000000000001!AQ.x_") else {
+            panic!("not oauth")
+        };
+
+        assert_eq!(bearer.reveal(), "00D000000000001!AQ.x_");
+        assert_eq!(oauth.reveal(), "00D000000000001!AQ.x_");
+    }
+
+    #[test]
+    fn basic_parts_at_the_first_colon() {
+        let Ok(Authorization::Basic(basic)) = parse(&basic("zoë:a:b".as_bytes())) else {
+            panic!("not basic")
+        };
+
+        assert_eq!(basic.username, "zoë");
+        assert_eq!(basic.password.reveal(), "a:b");
+    }
+
+    #[test]
+    fn each_malformed_header_is_refused_for_its_own_reason() {
+        assert_eq!(refusal(""), AuthorizationError::Malformed);
+        assert_eq!(refusal("Bearer"), AuthorizationError::Malformed);
+        assert_eq!(refusal("Bearer  "), AuthorizationError::Malformed);
+        assert_eq!(refusal("Bearer a b"), AuthorizationError::Malformed);
+        assert_eq!(refusal("Bearer é"), AuthorizationError::Malformed);
+        assert_eq!(
+            refusal("OAuth oauth_nonce=\"x\",oauth_version=\"1.0\""),
+            AuthorizationError::Malformed
+        );
+        assert_eq!(refusal("Digest a"), AuthorizationError::UnknownScheme);
+        assert_eq!(refusal("Basic a"), AuthorizationError::NotBase64);
+        assert_eq!(refusal("Basic YTpi=="), AuthorizationError::NotBase64);
+        assert_eq!(refusal(&basic(b"a:\xff")), AuthorizationError::NotUtf8);
+        assert_eq!(refusal(&basic(b"ab")), AuthorizationError::NoColon);
+        assert_eq!(refusal(&basic(b"a\r\n:b")), AuthorizationError::ControlCharacter);
+        assert_eq!(
+            refusal(&format!("Bearer {}", "a".repeat(MAX_LENGTH))),
+            AuthorizationError::TooLong
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_basic_credential_reads_back(username in "[^:\\p{Cc}]{0,20}", password in "[^\\p{Cc}]{0,20}") {
+            let header = basic(format!("{username}:{password}").as_bytes());
+            let Ok(Authorization::Basic(read)) = parse(&header) else { panic!("not basic") };
+
+            prop_assert_eq!(read.username, username);
+            prop_assert_eq!(read.password.reveal(), password);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = parse(&text);
+            let _ = parse(&format!("Basic {text}"));
+            let _ = parse(&basic(&bytes));
+        }
+    }
+}

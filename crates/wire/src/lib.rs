@@ -1,0 +1,30 @@
+//! Bytes to typed requests and answers of every outside protocol.
+//!
+//! This crate is pure: no I/O, no clock, no randomness, no decision. It reads what strangers send,
+//! strictly and within limits, and writes what existing clients expect, to the byte where they
+//! parse by text. Parsers return small error enums; which status code an error becomes is known to
+//! the heads alone.
+//!
+//! # Security
+//!
+//! Everything read here is hostile until parsed. Errors never repeat what was sent: a body may hold
+//! a password. Secrets leave the parsers as [`Presented`], which can be neither printed, cloned,
+//! compared nor serialised.
+
+#![warn(missing_docs)]
+
+pub mod authorization;
+pub mod form;
+pub mod gzip;
+mod json;
+pub mod oauth;
+mod presented;
+pub mod problem;
+pub mod rest;
+pub mod salesforce_id;
+pub mod session_id;
+pub mod soap;
+mod timestamp;
+mod xml_text;
+
+pub use presented::Presented;
