@@ -1,0 +1,221 @@
+-- Times are milliseconds since the Unix epoch; what may be unset says so by NULL; identifiers are ours.
+
+CREATE TABLE organization (
+    singleton       BIGINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    id              BIGINT NOT NULL,
+    key_fingerprint BYTEA    NOT NULL,
+    created_at      BIGINT NOT NULL
+);
+
+CREATE TABLE profile (
+    id                 BIGINT NOT NULL PRIMARY KEY,
+    name               TEXT    NOT NULL UNIQUE,
+    token_max_age      BIGINT NOT NULL,
+    lockout_failures   BIGINT NOT NULL,
+    lockout_period     BIGINT NOT NULL,
+    session_idle       BIGINT NOT NULL,
+    on_reset           TEXT    NOT NULL,
+    on_password_change TEXT    NOT NULL,
+    created_at         BIGINT NOT NULL
+);
+
+CREATE TABLE user_account (
+    id                  BIGINT NOT NULL PRIMARY KEY,
+    username            TEXT    NOT NULL,
+    username_key        TEXT    NOT NULL,
+    email               TEXT    NOT NULL,
+    name                TEXT    NOT NULL,
+    profile_id          BIGINT NOT NULL REFERENCES profile (id),
+    admin_since         BIGINT,
+    password_hash       TEXT,
+    password_key        BIGINT,
+    password_changed_at BIGINT,
+    password_expired_at BIGINT,
+    epoch               BIGINT NOT NULL,
+    frozen_at           BIGINT,
+    tokens_frozen_at    BIGINT,
+    removed_at          BIGINT,
+    failures            BIGINT NOT NULL,
+    last_failure_at     BIGINT,
+    locked_until        BIGINT,
+    last_login_at       BIGINT,
+    created_at          BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX user_account_name ON user_account (username_key) WHERE removed_at IS NULL;
+CREATE INDEX user_account_email ON user_account (email);
+
+CREATE TABLE token (
+    id            BIGINT NOT NULL PRIMARY KEY,
+    user_id       BIGINT NOT NULL REFERENCES user_account (id),
+    device_type   TEXT    NOT NULL,
+    digest        BYTEA    NOT NULL,
+    issued_at     BIGINT NOT NULL,
+    expires_at    BIGINT NOT NULL,
+    retired_at    BIGINT,
+    retired_cause TEXT,
+    retired_by    TEXT,
+    last_used_at  BIGINT 
+);
+CREATE UNIQUE INDEX token_digest ON token (digest);
+-- At most one live token per user and device type: the database itself refuses a second.
+CREATE UNIQUE INDEX token_one_live ON token (user_id, device_type) WHERE retired_at IS NULL;
+CREATE INDEX token_user ON token (user_id, issued_at);
+
+CREATE TABLE reset_request (
+    user_id     BIGINT NOT NULL REFERENCES user_account (id),
+    request_key TEXT    NOT NULL,
+    token_id    BIGINT NOT NULL REFERENCES token (id),
+    at          BIGINT NOT NULL,
+    PRIMARY KEY (user_id, request_key)
+);
+
+CREATE TABLE retired_use (
+    token_id  BIGINT NOT NULL REFERENCES token (id),
+    source    TEXT    NOT NULL,
+    client    TEXT    NOT NULL,
+    first_at  BIGINT NOT NULL,
+    last_at   BIGINT NOT NULL,
+    times     BIGINT NOT NULL,
+    warned_at BIGINT,
+    PRIMARY KEY (token_id, source, client)
+);
+
+CREATE TABLE session (
+    id           BIGINT NOT NULL PRIMARY KEY,
+    digest       BYTEA    NOT NULL,
+    kind         TEXT    NOT NULL,
+    user_id      BIGINT NOT NULL REFERENCES user_account (id),
+    token_id     BIGINT REFERENCES token (id),
+    client_id    BIGINT,
+    head         TEXT    NOT NULL,
+    client       TEXT    NOT NULL,
+    source       TEXT    NOT NULL,
+    started_at   BIGINT NOT NULL,
+    last_used_at BIGINT NOT NULL,
+    ended_at     BIGINT,
+    ended_cause  TEXT
+);
+CREATE UNIQUE INDEX session_digest ON session (digest);
+CREATE INDEX session_user ON session (user_id, ended_at);
+CREATE INDEX session_idle ON session (last_used_at);
+
+CREATE TABLE address_change (
+    id               BIGINT NOT NULL PRIMARY KEY,
+    user_id          BIGINT NOT NULL REFERENCES user_account (id),
+    new_email        TEXT    NOT NULL,
+    old_confirmed_at BIGINT,
+    new_confirmed_at BIGINT,
+    created_at       BIGINT NOT NULL,
+    ended_at         BIGINT 
+);
+CREATE INDEX address_change_user ON address_change (user_id);
+
+CREATE TABLE link (
+    id         BIGINT NOT NULL PRIMARY KEY,
+    kind       TEXT    NOT NULL,
+    digest     BYTEA    NOT NULL,
+    user_id    BIGINT REFERENCES user_account (id),
+    subject    BIGINT,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT 
+);
+CREATE UNIQUE INDEX link_digest ON link (digest);
+CREATE INDEX link_user ON link (user_id, kind);
+
+CREATE TABLE letter (
+    id           BIGINT NOT NULL PRIMARY KEY,
+    user_id      BIGINT NOT NULL REFERENCES user_account (id),
+    kind         TEXT    NOT NULL,
+    to_address   TEXT    NOT NULL,
+    to_name      TEXT    NOT NULL,
+    facts        TEXT    NOT NULL,
+    token_id     BIGINT REFERENCES token (id),
+    key_id       BIGINT,
+    nonce        BYTEA,
+    state        TEXT    NOT NULL,
+    attempts     BIGINT NOT NULL,
+    next_try_at  BIGINT NOT NULL,
+    lease        BIGINT,
+    leased_until BIGINT,
+    last_reply   TEXT,
+    created_at   BIGINT NOT NULL,
+    ended_at     BIGINT 
+);
+CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_token ON letter (token_id);
+CREATE INDEX letter_user ON letter (user_id, created_at);
+
+CREATE TABLE login (
+    id             BIGINT NOT NULL PRIMARY KEY,
+    at             BIGINT NOT NULL,
+    user_id        BIGINT,
+    username       TEXT    NOT NULL,
+    head           TEXT    NOT NULL,
+    client         TEXT    NOT NULL,
+    source         TEXT    NOT NULL,
+    outcome        TEXT    NOT NULL,
+    reason         TEXT    NOT NULL,
+    correlation_id TEXT    NOT NULL,
+    token_id       BIGINT 
+);
+CREATE INDEX login_user ON login (user_id, at);
+CREATE INDEX login_at ON login (at);
+
+CREATE TABLE source_failure (
+    source       TEXT    NOT NULL,
+    username_key TEXT    NOT NULL,
+    failures     BIGINT NOT NULL,
+    last_at      BIGINT NOT NULL,
+    PRIMARY KEY (source, username_key)
+);
+CREATE INDEX source_failure_at ON source_failure (last_at);
+
+CREATE TABLE network (
+    id         BIGINT NOT NULL PRIMARY KEY,
+    range      TEXT    NOT NULL UNIQUE,
+    label      TEXT    NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE client (
+    id                   BIGINT NOT NULL PRIMARY KEY,
+    name                 TEXT    NOT NULL,
+    secret_digest        BYTEA    NOT NULL,
+    password_grant_since BIGINT,
+    created_at           BIGINT NOT NULL,
+    removed_at           BIGINT 
+);
+
+CREATE TABLE audit (
+    number  BIGINT NOT NULL PRIMARY KEY,
+    at      BIGINT NOT NULL,
+    actor   TEXT    NOT NULL,
+    action  TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    details TEXT    NOT NULL,
+    hash    BYTEA    NOT NULL
+);
+
+CREATE TABLE audit_head (
+    singleton BIGINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    number    BIGINT NOT NULL,
+    hash      BYTEA    NOT NULL
+);
+INSERT INTO audit_head (singleton, number, hash)
+VALUES (1, 0, decode('0000000000000000000000000000000000000000000000000000000000000000', 'hex'));
+
+-- The next revision comes from this one row, so that revisions are dense and in commit order.
+CREATE TABLE revision (
+    singleton BIGINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    revision  BIGINT NOT NULL
+);
+INSERT INTO revision (singleton, revision) VALUES (1, 0);
+
+CREATE TABLE change (
+    revision BIGINT NOT NULL PRIMARY KEY,
+    at       BIGINT NOT NULL,
+    kind     TEXT    NOT NULL,
+    user_id  BIGINT NOT NULL,
+    subject  BIGINT 
+);

@@ -1,0 +1,221 @@
+-- Times are milliseconds since the Unix epoch; what may be unset says so by NULL; identifiers are ours.
+
+CREATE TABLE organization (
+    singleton       INTEGER NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    id              INTEGER NOT NULL,
+    key_fingerprint BLOB    NOT NULL,
+    created_at      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE profile (
+    id                 INTEGER NOT NULL PRIMARY KEY,
+    name               TEXT    NOT NULL UNIQUE,
+    token_max_age      INTEGER NOT NULL,
+    lockout_failures   INTEGER NOT NULL,
+    lockout_period     INTEGER NOT NULL,
+    session_idle       INTEGER NOT NULL,
+    on_reset           TEXT    NOT NULL,
+    on_password_change TEXT    NOT NULL,
+    created_at         INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE user_account (
+    id                  INTEGER NOT NULL PRIMARY KEY,
+    username            TEXT    NOT NULL,
+    username_key        TEXT    NOT NULL,
+    email               TEXT    NOT NULL,
+    name                TEXT    NOT NULL,
+    profile_id          INTEGER NOT NULL REFERENCES profile (id),
+    admin_since         INTEGER,
+    password_hash       TEXT,
+    password_key        INTEGER,
+    password_changed_at INTEGER,
+    password_expired_at INTEGER,
+    epoch               INTEGER NOT NULL,
+    frozen_at           INTEGER,
+    tokens_frozen_at    INTEGER,
+    removed_at          INTEGER,
+    failures            INTEGER NOT NULL,
+    last_failure_at     INTEGER,
+    locked_until        INTEGER,
+    last_login_at       INTEGER,
+    created_at          INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX user_account_name ON user_account (username_key) WHERE removed_at IS NULL;
+CREATE INDEX user_account_email ON user_account (email);
+
+CREATE TABLE token (
+    id            INTEGER NOT NULL PRIMARY KEY,
+    user_id       INTEGER NOT NULL REFERENCES user_account (id),
+    device_type   TEXT    NOT NULL,
+    digest        BLOB    NOT NULL,
+    issued_at     INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    retired_at    INTEGER,
+    retired_cause TEXT,
+    retired_by    TEXT,
+    last_used_at  INTEGER
+) STRICT;
+CREATE UNIQUE INDEX token_digest ON token (digest);
+-- At most one live token per user and device type: the database itself refuses a second.
+CREATE UNIQUE INDEX token_one_live ON token (user_id, device_type) WHERE retired_at IS NULL;
+CREATE INDEX token_user ON token (user_id, issued_at);
+
+CREATE TABLE reset_request (
+    user_id     INTEGER NOT NULL REFERENCES user_account (id),
+    request_key TEXT    NOT NULL,
+    token_id    INTEGER NOT NULL REFERENCES token (id),
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (user_id, request_key)
+) STRICT;
+
+CREATE TABLE retired_use (
+    token_id  INTEGER NOT NULL REFERENCES token (id),
+    source    TEXT    NOT NULL,
+    client    TEXT    NOT NULL,
+    first_at  INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    times     INTEGER NOT NULL,
+    warned_at INTEGER,
+    PRIMARY KEY (token_id, source, client)
+) STRICT;
+
+CREATE TABLE session (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    digest       BLOB    NOT NULL,
+    kind         TEXT    NOT NULL,
+    user_id      INTEGER NOT NULL REFERENCES user_account (id),
+    token_id     INTEGER REFERENCES token (id),
+    client_id    INTEGER,
+    head         TEXT    NOT NULL,
+    client       TEXT    NOT NULL,
+    source       TEXT    NOT NULL,
+    started_at   INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    ended_at     INTEGER,
+    ended_cause  TEXT
+) STRICT;
+CREATE UNIQUE INDEX session_digest ON session (digest);
+CREATE INDEX session_user ON session (user_id, ended_at);
+CREATE INDEX session_idle ON session (last_used_at);
+
+CREATE TABLE address_change (
+    id               INTEGER NOT NULL PRIMARY KEY,
+    user_id          INTEGER NOT NULL REFERENCES user_account (id),
+    new_email        TEXT    NOT NULL,
+    old_confirmed_at INTEGER,
+    new_confirmed_at INTEGER,
+    created_at       INTEGER NOT NULL,
+    ended_at         INTEGER
+) STRICT;
+CREATE INDEX address_change_user ON address_change (user_id);
+
+CREATE TABLE link (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    kind       TEXT    NOT NULL,
+    digest     BLOB    NOT NULL,
+    user_id    INTEGER REFERENCES user_account (id),
+    subject    INTEGER,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at    INTEGER
+) STRICT;
+CREATE UNIQUE INDEX link_digest ON link (digest);
+CREATE INDEX link_user ON link (user_id, kind);
+
+CREATE TABLE letter (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    user_id      INTEGER NOT NULL REFERENCES user_account (id),
+    kind         TEXT    NOT NULL,
+    to_address   TEXT    NOT NULL,
+    to_name      TEXT    NOT NULL,
+    facts        TEXT    NOT NULL,
+    token_id     INTEGER REFERENCES token (id),
+    key_id       INTEGER,
+    nonce        BLOB,
+    state        TEXT    NOT NULL,
+    attempts     INTEGER NOT NULL,
+    next_try_at  INTEGER NOT NULL,
+    lease        INTEGER,
+    leased_until INTEGER,
+    last_reply   TEXT,
+    created_at   INTEGER NOT NULL,
+    ended_at     INTEGER
+) STRICT;
+CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_token ON letter (token_id);
+CREATE INDEX letter_user ON letter (user_id, created_at);
+
+CREATE TABLE login (
+    id             INTEGER NOT NULL PRIMARY KEY,
+    at             INTEGER NOT NULL,
+    user_id        INTEGER,
+    username       TEXT    NOT NULL,
+    head           TEXT    NOT NULL,
+    client         TEXT    NOT NULL,
+    source         TEXT    NOT NULL,
+    outcome        TEXT    NOT NULL,
+    reason         TEXT    NOT NULL,
+    correlation_id TEXT    NOT NULL,
+    token_id       INTEGER
+) STRICT;
+CREATE INDEX login_user ON login (user_id, at);
+CREATE INDEX login_at ON login (at);
+
+CREATE TABLE source_failure (
+    source       TEXT    NOT NULL,
+    username_key TEXT    NOT NULL,
+    failures     INTEGER NOT NULL,
+    last_at      INTEGER NOT NULL,
+    PRIMARY KEY (source, username_key)
+) STRICT;
+CREATE INDEX source_failure_at ON source_failure (last_at);
+
+CREATE TABLE network (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    range      TEXT    NOT NULL UNIQUE,
+    label      TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE client (
+    id                   INTEGER NOT NULL PRIMARY KEY,
+    name                 TEXT    NOT NULL,
+    secret_digest        BLOB    NOT NULL,
+    password_grant_since INTEGER,
+    created_at           INTEGER NOT NULL,
+    removed_at           INTEGER
+) STRICT;
+
+CREATE TABLE audit (
+    number  INTEGER NOT NULL PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    actor   TEXT    NOT NULL,
+    action  TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    details TEXT    NOT NULL,
+    hash    BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE audit_head (
+    singleton INTEGER NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    number    INTEGER NOT NULL,
+    hash      BLOB    NOT NULL
+) STRICT;
+INSERT INTO audit_head (singleton, number, hash)
+VALUES (1, 0, x'0000000000000000000000000000000000000000000000000000000000000000');
+
+-- The next revision comes from this one row, so that revisions are dense and in commit order.
+CREATE TABLE revision (
+    singleton INTEGER NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    revision  INTEGER NOT NULL
+) STRICT;
+INSERT INTO revision (singleton, revision) VALUES (1, 0);
+
+CREATE TABLE change (
+    revision INTEGER NOT NULL PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    user_id  INTEGER NOT NULL,
+    subject  INTEGER
+) STRICT;

@@ -1,0 +1,120 @@
+//! The login history.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Login, Token, User};
+
+use crate::columns::{Columns, args};
+use crate::error::StoreError;
+use crate::retired_uses::{UseRow, read_use};
+use crate::sql::{Conn, Row, Tx};
+
+const INSERT: &str = "
+    INSERT INTO login (id, at, user_id, username, head, client, source, outcome, reason,
+                       correlation_id, token_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const FORGET: &str = "DELETE FROM login WHERE at < $1";
+const USES_OF_TOKEN: &str = "
+    SELECT client, source, MAX(at), COUNT(*) FROM login
+    WHERE user_id = $1 AND token_id = $2 AND outcome = 'admitted'
+    GROUP BY client, source ORDER BY MAX(at) DESC LIMIT $3";
+
+const LIST: &str = "
+    SELECT id, at, user_id, username, head, client, source, outcome, reason, correlation_id
+    FROM login WHERE at < $1 OR (at = $1 AND id < $2)
+    ORDER BY at DESC, id DESC LIMIT $3";
+const OF_USER: &str = "
+    SELECT id, at, user_id, username, head, client, source, outcome, reason, correlation_id
+    FROM login WHERE user_id = $4 AND (at < $1 OR (at = $1 AND id < $2))
+    ORDER BY at DESC, id DESC LIMIT $3";
+
+/// An entry of the history.
+#[derive(Debug, Clone)]
+pub struct LoginRow {
+    /// Identifier.
+    pub id: Id<Login>,
+    /// When.
+    pub at: Timestamp,
+    /// Who, if there is such a user.
+    pub user: Option<Id<User>>,
+    /// The name as it was given.
+    pub username: String,
+    /// By which protocol.
+    pub head: String,
+    /// What the client says it is.
+    pub client: String,
+    /// From where.
+    pub source: String,
+    /// `admitted` or `refused`.
+    pub outcome: String,
+    /// Why, in words for the owner.
+    pub reason: String,
+    /// What the client was told instead.
+    pub correlation_id: String,
+}
+
+/// Writes an entry; `token` is the one presented, if it is known.
+pub async fn insert(
+    tx: &mut Tx,
+    login: &LoginRow,
+    token: Option<Id<Token>>,
+) -> Result<(), StoreError> {
+    let args = args![
+        login.id,
+        login.at,
+        login.user,
+        &login.username,
+        &login.head,
+        &login.client,
+        &login.source,
+        &login.outcome,
+        &login.reason,
+        &login.correlation_id,
+        token,
+    ];
+    tx.execute_one(INSERT, args).await
+}
+
+/// Entries older than the position `before`, newest first; of one user or of everybody.
+pub async fn list(
+    conn: &mut Conn,
+    user: Option<Id<User>>,
+    before: (Timestamp, Id<Login>),
+    limit: i64,
+) -> Result<Vec<LoginRow>, StoreError> {
+    let rows = match user {
+        Some(user) => conn.fetch_all(OF_USER, args![before.0, before.1, limit, user]).await?,
+        None => conn.fetch_all(LIST, args![before.0, before.1, limit]).await?,
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Which clients were let in with a token, latest first.
+pub async fn uses_of_token(
+    conn: &mut Conn,
+    user: Id<User>,
+    token: Id<Token>,
+    limit: i64,
+) -> Result<Vec<UseRow>, StoreError> {
+    let rows = conn.fetch_all(USES_OF_TOKEN, args![user, token, limit]).await?;
+    rows.iter().map(read_use).collect()
+}
+
+/// Forgets entries from before `limit`.
+pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET, args![limit]).await
+}
+
+fn read(row: &Row) -> Result<LoginRow, StoreError> {
+    Ok(LoginRow {
+        id: row.id(0)?,
+        at: row.at(1)?,
+        user: row.optional_id(2)?,
+        username: row.text(3)?,
+        head: row.text(4)?,
+        client: row.text(5)?,
+        source: row.text(6)?,
+        outcome: row.text(7)?,
+        reason: row.text(8)?,
+        correlation_id: row.text(9)?,
+    })
+}

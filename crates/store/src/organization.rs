@@ -1,0 +1,46 @@
+//! The organization that this authority serves: one row.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Organization};
+
+use crate::columns::{Columns, args};
+use crate::error::StoreError;
+use crate::sql::{Conn, Tx};
+
+const FOUND: &str = "
+    INSERT INTO organization (singleton, id, key_fingerprint, created_at)
+    VALUES (1, $1, $2, $3)
+    ON CONFLICT (singleton) DO NOTHING";
+const FIND: &str = "SELECT id, key_fingerprint FROM organization WHERE singleton = 1";
+const COUNT_TABLES: &str = "SELECT COUNT(*) FROM organization";
+
+/// The organization's row.
+#[derive(Debug, Clone)]
+pub struct OrganizationRecord {
+    /// Its identifier.
+    pub id: Id<Organization>,
+    /// Names the oldest key of the ring that belongs to this database.
+    pub key_fingerprint: Vec<u8>,
+}
+
+/// Founds the organization, unless another node was first.
+pub async fn found(
+    tx: &mut Tx,
+    id: Id<Organization>,
+    key_fingerprint: &[u8],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(FOUND, args![id, key_fingerprint, now]).await
+}
+
+/// The organization; `None` before the first start.
+pub async fn find(conn: &mut Conn) -> Result<Option<OrganizationRecord>, StoreError> {
+    let row = conn.fetch_optional(FIND, args![]).await?;
+    row.map(|row| Ok(OrganizationRecord { id: row.id(0)?, key_fingerprint: row.blob(1)? }))
+        .transpose()
+}
+
+/// Asks the database for an answer, any answer: whether it can be reached.
+pub async fn ping(conn: &mut Conn) -> Result<(), StoreError> {
+    conn.fetch_one(COUNT_TABLES, args![]).await.map(drop)
+}

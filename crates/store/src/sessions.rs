@@ -1,0 +1,171 @@
+//! Sessions, web and API. An ended session's row stays until the janitor comes.
+
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Client, Id, Session, Token, User};
+use symbolon_core::secret::Digest;
+use symbolon_core::session::{SessionKind, SessionTimes};
+
+use crate::columns::{Columns, args};
+use crate::error::StoreError;
+use crate::sql::{Conn, Tx};
+
+const INSERT: &str = "
+    INSERT INTO session (id, digest, kind, user_id, token_id, client_id, head, client, source,
+                         started_at, last_used_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+const FIND: &str = "
+    SELECT session.id, session.user_id, session.token_id, session.started_at, session.last_used_at,
+           session.ended_at, profile.session_idle
+    FROM session
+    JOIN user_account ON user_account.id = session.user_id
+    JOIN profile ON profile.id = user_account.profile_id
+    WHERE session.digest = $1 AND session.kind = $2";
+const TOUCH: &str = "
+    UPDATE session SET last_used_at = $2 WHERE id = $1 AND ended_at IS NULL AND last_used_at < $2";
+const END: &str = "
+    UPDATE session SET ended_at = $2, ended_cause = $3 WHERE id = $1 AND ended_at IS NULL
+    RETURNING user_id";
+const END_OF_TOKEN: &str = "
+    UPDATE session SET ended_at = $2, ended_cause = $3 WHERE token_id = $1 AND ended_at IS NULL";
+const END_OF_USER: &str = "
+    UPDATE session SET ended_at = $2, ended_cause = $3
+    WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
+const FORGET: &str = "DELETE FROM session WHERE ended_at < $1 OR last_used_at < $1";
+
+/// The words that the database knows the kinds by.
+const fn kind_word(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Web => "web",
+        SessionKind::Api => "api",
+    }
+}
+
+/// A session to be opened.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Identifier.
+    pub id: Id<Session>,
+    /// Keyed digest of its secret.
+    pub digest: &'a Digest,
+    /// Web or API.
+    pub kind: SessionKind,
+    /// Whose.
+    pub user: Id<User>,
+    /// The token that opened it.
+    pub token: Option<Id<Token>>,
+    /// The registered client that it was opened through.
+    pub client_id: Option<Id<Client>>,
+    /// The head that it was opened at.
+    pub head: &'a str,
+    /// What the client says it is.
+    pub client: &'a str,
+    /// From where.
+    pub source: &'a str,
+}
+
+/// A session's row.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    /// Identifier.
+    pub id: Id<Session>,
+    /// Whose.
+    pub user: Id<User>,
+    /// The token that opened it.
+    pub token: Option<Id<Token>>,
+    /// What decides whether it lives.
+    pub times: SessionTimes,
+    /// Inactivity after which it ends, by its user's profile.
+    pub idle: Duration,
+}
+
+/// Opens a session.
+pub async fn insert(
+    tx: &mut Tx,
+    session: &NewSession<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let args = args![
+        session.id,
+        session.digest,
+        kind_word(session.kind),
+        session.user,
+        session.token,
+        session.client_id,
+        session.head,
+        session.client,
+        session.source,
+        now,
+    ];
+    tx.execute_one(INSERT, args).await
+}
+
+/// The session with one of these digests (one per key of the ring), whether it lives or not.
+pub async fn find(
+    conn: &mut Conn,
+    kind: SessionKind,
+    digests: &[Digest],
+) -> Result<Option<SessionRow>, StoreError> {
+    for digest in digests {
+        if let Some(row) = conn.fetch_optional(FIND, args![digest, kind_word(kind)]).await? {
+            let times = SessionTimes {
+                started_at: row.at(3)?,
+                last_used_at: row.at(4)?,
+                ended_at: row.optional_at(5)?,
+            };
+            return Ok(Some(SessionRow {
+                id: row.id(0)?,
+                user: row.id(1)?,
+                token: row.optional_id(2)?,
+                times,
+                idle: row.duration(6)?,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Notes a use; nothing if the session has ended meanwhile.
+pub async fn touch(tx: &mut Tx, session: Id<Session>, now: Timestamp) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(TOUCH, args![session, now]).await
+}
+
+/// Ends one session; tells whose it was, or `None` if it had ended before.
+pub async fn end(
+    tx: &mut Tx,
+    session: Id<Session>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<Option<Id<User>>, StoreError> {
+    let row = tx.fetch_optional(END, args![session, now, cause]).await?;
+    row.map(|row| row.id(0)).transpose()
+}
+
+/// Ends the sessions that a token opened; tells how many.
+pub async fn end_of_token(
+    tx: &mut Tx,
+    token: Id<Token>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    tx.execute(END_OF_TOKEN, args![token, now, cause]).await
+}
+
+/// Ends every session of a user but `keep`; tells how many.
+pub async fn end_of_user(
+    tx: &mut Tx,
+    user: Id<User>,
+    keep: Option<Id<Session>>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    // No identifier is negative, so -1 keeps none.
+    let keep = keep.map_or(-1, Id::raw);
+    tx.execute(END_OF_USER, args![user, now, cause, keep]).await
+}
+
+/// Forgets sessions that ended, or were last used, before `limit`.
+pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET, args![limit]).await
+}

@@ -1,0 +1,209 @@
+//! Security tokens: their digests, and what became of them. A retired token's row stays, so that its
+//! use can be recognised and explained.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token, User};
+use symbolon_core::judge::{RetirementCause, TokenRecord};
+use symbolon_core::names::{DeviceType, Username};
+use symbolon_core::reset::LiveToken;
+use symbolon_core::secret::Digest;
+
+use crate::columns::{Columns, args};
+use crate::error::StoreError;
+use crate::sql::{Conn, Row, Tx};
+
+const INSERT: &str = "
+    INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const FIND_BY_DIGEST: &str = "
+    SELECT id, user_id, expires_at, retired_at, retired_cause FROM token WHERE digest = $1";
+const LIVE_OF_USER: &str = "
+    SELECT id, device_type FROM token WHERE user_id = $1 AND retired_at IS NULL ORDER BY device_type";
+const RETIRE: &str = "
+    UPDATE token SET retired_at = $2, retired_cause = $3, retired_by = $4
+    WHERE id = $1 AND retired_at IS NULL";
+const NOTE_USE: &str = "
+    UPDATE token SET last_used_at = $2 WHERE id = $1 AND retired_at IS NULL";
+const REMEMBER_REQUEST: &str = "
+    INSERT INTO reset_request (user_id, request_key, token_id, at) VALUES ($1, $2, $3, $4)";
+const FIND_REQUEST: &str = "
+    SELECT token_id FROM reset_request WHERE user_id = $1 AND request_key = $2";
+const FORGET_REQUESTS: &str = "DELETE FROM reset_request WHERE at < $1";
+
+macro_rules! select_token {
+    ($rest:literal) => {
+        concat!(
+            "SELECT token.id, token.user_id, user_account.username, token.device_type,
+                    token.issued_at, token.expires_at, token.last_used_at, token.retired_at,
+                    token.retired_cause
+             FROM token JOIN user_account ON user_account.id = token.user_id ",
+            $rest
+        )
+    };
+}
+
+const FIND: &str = select_token!("WHERE token.id = $1");
+const OF_USER: &str =
+    select_token!("WHERE token.user_id = $1 ORDER BY token.issued_at DESC, token.id DESC LIMIT $2");
+const LIST: &str = select_token!(
+    "WHERE token.issued_at < $1 OR (token.issued_at = $1 AND token.id < $2)
+     ORDER BY token.issued_at DESC, token.id DESC LIMIT $3"
+);
+
+/// A token's row, as lists show it.
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    /// Whose, until when, whether retired.
+    pub record: TokenRecord,
+    /// Its owner's name.
+    pub username: Username,
+    /// What kind of thing holds it.
+    pub device_type: DeviceType,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it was last let in.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A token to be issued.
+#[derive(Debug)]
+pub struct NewToken<'a> {
+    /// Identifier.
+    pub id: Id<Token>,
+    /// Owner.
+    pub user: Id<User>,
+    /// What kind of thing is to hold it.
+    pub device_type: &'a DeviceType,
+    /// Its keyed digest.
+    pub digest: &'a Digest,
+    /// The first instant at which it is no longer accepted.
+    pub expires_at: Timestamp,
+}
+
+/// Issues a token. The partial unique index `token_one_live` refuses a second live one.
+pub async fn insert(tx: &mut Tx, token: &NewToken<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let args = args![token.id, token.user, token.device_type, token.digest, now, token.expires_at];
+    tx.execute_one(INSERT, args).await
+}
+
+/// The token with one of these digests (one per key of the ring).
+pub async fn find_by_digest(
+    conn: &mut Conn,
+    digests: &[Digest],
+) -> Result<Option<TokenRecord>, StoreError> {
+    for digest in digests {
+        if let Some(row) = conn.fetch_optional(FIND_BY_DIGEST, args![digest]).await? {
+            let record = TokenRecord {
+                token: row.id(0)?,
+                user: row.id(1)?,
+                expires_at: row.at(2)?,
+                retired: read_retired(&row, 3)?,
+            };
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+/// The live tokens of a user.
+pub async fn live_of_user(conn: &mut Conn, user: Id<User>) -> Result<Vec<LiveToken>, StoreError> {
+    let rows = conn.fetch_all(LIVE_OF_USER, args![user]).await?;
+    let read =
+        |row: &Row| Ok(LiveToken { token: row.id(0)?, device_type: read_device_type(row, 1)? });
+    rows.iter().map(read).collect()
+}
+
+/// Retires a token; `false` if it was retired before.
+pub async fn retire(
+    tx: &mut Tx,
+    token: Id<Token>,
+    cause: RetirementCause,
+    by: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(RETIRE, args![token, now, cause.word(), by]).await
+}
+
+/// Notes that a token was let in; `false` if it has been retired meanwhile.
+pub async fn note_use(tx: &mut Tx, token: Id<Token>, now: Timestamp) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(NOTE_USE, args![token, now]).await
+}
+
+/// Remembers which token a request key led to.
+pub async fn remember_request(
+    tx: &mut Tx,
+    user: Id<User>,
+    request_key: &str,
+    token: Id<Token>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_one(REMEMBER_REQUEST, args![user, request_key, token, now]).await
+}
+
+/// The token that this request key has led to before.
+pub async fn find_request(
+    conn: &mut Conn,
+    user: Id<User>,
+    request_key: &str,
+) -> Result<Option<Id<Token>>, StoreError> {
+    let row = conn.fetch_optional(FIND_REQUEST, args![user, request_key]).await?;
+    row.map(|row| row.id(0)).transpose()
+}
+
+/// Forgets request keys from before `limit`.
+pub async fn forget_requests(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET_REQUESTS, args![limit]).await
+}
+
+/// One token.
+pub async fn find(conn: &mut Conn, token: Id<Token>) -> Result<Option<TokenRow>, StoreError> {
+    conn.fetch_optional(FIND, args![token]).await?.as_ref().map(read).transpose()
+}
+
+/// The tokens of one user, newest first.
+pub async fn of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+    limit: i64,
+) -> Result<Vec<TokenRow>, StoreError> {
+    conn.fetch_all(OF_USER, args![user, limit]).await?.iter().map(read).collect()
+}
+
+/// Everybody's tokens, newest first, older than the position `before`.
+pub async fn list(
+    conn: &mut Conn,
+    before: (Timestamp, Id<Token>),
+    limit: i64,
+) -> Result<Vec<TokenRow>, StoreError> {
+    conn.fetch_all(LIST, args![before.0, before.1, limit]).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<TokenRow, StoreError> {
+    Ok(TokenRow {
+        record: TokenRecord {
+            token: row.id(0)?,
+            user: row.id(1)?,
+            expires_at: row.at(5)?,
+            retired: read_retired(row, 7)?,
+        },
+        username: row.parsed(2, "username", |text| Username::parse(text).ok())?,
+        device_type: read_device_type(row, 3)?,
+        issued_at: row.at(4)?,
+        last_used_at: row.optional_at(6)?,
+    })
+}
+
+fn read_device_type(row: &Row, column: usize) -> Result<DeviceType, StoreError> {
+    row.parsed(column, "device_type", |text| DeviceType::parse(text).ok())
+}
+
+fn read_retired(
+    row: &Row,
+    column: usize,
+) -> Result<Option<(Timestamp, RetirementCause)>, StoreError> {
+    let Some(at) = row.optional_at(column)? else {
+        return Ok(None);
+    };
+    let cause = row.parsed(column + 1, "retired_cause", RetirementCause::from_word)?;
+    Ok(Some((at, cause)))
+}
