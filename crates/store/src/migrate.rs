@@ -14,9 +14,9 @@ pub struct Migration {
     pub number: i64,
     /// What it does, for reports.
     pub name: &'static str,
-    /// The script for SQLite.
+    /// The script for `SQLite`.
     pub sqlite: &'static str,
-    /// The script for PostgreSQL.
+    /// The script for `PostgreSQL`.
     pub postgres: &'static str,
 }
 

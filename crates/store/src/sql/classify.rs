@@ -1,6 +1,6 @@
 //! From driver errors to [`StoreError`]: the one place that knows codes.
 //!
-//! SQLite: <https://www.sqlite.org/rescode.html>. PostgreSQL:
+//! `SQLite`: <https://www.sqlite.org/rescode.html>. `PostgreSQL`:
 //! <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
 use std::sync::Arc;
@@ -17,18 +17,11 @@ pub(super) fn error(error: sqlx::Error) -> StoreError {
         return outside_of_sql(error);
     };
     if let Some(inner) = inner.try_downcast_ref::<PgDatabaseError>() {
-        return match postgres(inner) {
-            Sort::Conflict => {
-                StoreError::Conflict { constraint: inner.constraint().map(str::to_owned) }
-            }
-            Sort::Integrity => {
-                StoreError::Integrity { constraint: inner.constraint().map(str::to_owned) }
-            }
-            other => other.into_error(error),
-        };
+        let constraint = inner.constraint().map(str::to_owned);
+        return postgres(inner).into_error(error, constraint);
     }
     let sort = inner.try_downcast_ref::<SqliteError>().map_or(Sort::Statement, sqlite);
-    sort.into_error(error)
+    sort.into_error(error, None)
 }
 
 /// What a failed `COMMIT` means. Only an answer from a server that lives says that nothing was kept.
@@ -39,9 +32,9 @@ pub(super) fn commit_error(error: sqlx::Error) -> StoreError {
     if settled { self::error(error) } else { StoreError::Unknown(Arc::new(error)) }
 }
 
-/// Table and columns of a failed unique key of SQLite, and whether it is the primary key.
+/// Table and columns of a failed unique key of `SQLite`, and whether it is the primary key.
 ///
-/// SQLite names the columns, or the index if that is over expressions, but no constraint.
+/// `SQLite` names the columns, or the index if that is over expressions, but no constraint.
 pub(super) struct SqliteUnique {
     pub(super) failed: String,
     pub(super) primary: bool,
@@ -69,10 +62,10 @@ enum Sort {
 }
 
 impl Sort {
-    fn into_error(self, error: sqlx::Error) -> StoreError {
+    fn into_error(self, error: sqlx::Error, constraint: Option<String>) -> StoreError {
         match self {
-            Self::Conflict => StoreError::Conflict { constraint: None },
-            Self::Integrity => StoreError::Integrity { constraint: None },
+            Self::Conflict => StoreError::Conflict { constraint },
+            Self::Integrity => StoreError::Integrity { constraint },
             Self::Busy => StoreError::Busy,
             Self::Unavailable => StoreError::Unavailable(Arc::new(error)),
             Self::Statement => StoreError::Statement(Arc::new(error)),
@@ -94,7 +87,7 @@ fn outside_of_sql(error: sqlx::Error) -> StoreError {
             | E::Decode(_)
     );
     let sort = if statement { Sort::Statement } else { Sort::Unavailable };
-    sort.into_error(error)
+    sort.into_error(error, None)
 }
 
 fn sqlite(error: &SqliteError) -> Sort {

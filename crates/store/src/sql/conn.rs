@@ -1,7 +1,7 @@
 //! Statements over a connection: one text for both engines, bound, run and counted.
 //!
-//! A transaction that met a failure is over, on both engines alike. PostgreSQL refuses what follows and
-//! answers the `COMMIT` with a silent rollback; SQLite may have rolled back by itself and would run
+//! A transaction that met a failure is over, on both engines alike. `PostgreSQL` refuses what follows and
+//! answers the `COMMIT` with a silent rollback; `SQLite` may have rolled back by itself and would run
 //! the next statement outside of any transaction. So the seam says [`StoreError::Aborted`] before either.
 
 use std::fmt;

@@ -1,6 +1,6 @@
-//! Group commit: many small write transactions of SQLite share one `COMMIT`, and its flush to disk.
+//! Group commit: many small write transactions of `SQLite` share one `COMMIT`, and its flush to disk.
 //!
-//! SQLite has one writer. Its connection sits in a [`Slot`] behind a fair mutex. Whoever gets the slot
+//! `SQLite` has one writer. Its connection sits in a [`Slot`] behind a fair mutex. Whoever gets the slot
 //! opens a savepoint inside the group's transaction (`BEGIN IMMEDIATE` if there is none), works, and
 //! either commits the group or, when others queue for the slot, releases its savepoint, hands the
 //! slot on and waits for the group's outcome. Nobody is told `Ok` before the `COMMIT` returned.
@@ -10,7 +10,7 @@
 //!   waiting, and commits the group if it is still open then: a cancelled successor costs nothing.
 //! - *Nothing stops half-way.* Opening, committing and rolling back run in tasks of their own. A request
 //!   that goes away drops its [`Member`], and the slot moves on only after the rollback.
-//! - *A doubtful connection is not used again.* SQLite may roll back the whole transaction by itself
+//! - *A doubtful connection is not used again.* `SQLite` may roll back the whole transaction by itself
 //!   (full disk, I/O error). Then every member is told so, the connection is closed, which undoes what
 //!   is open, and the next member gets a new one.
 //!
@@ -48,7 +48,7 @@ const ROLLBACK: &str = "ROLLBACK";
 
 type Outcome = Result<(), StoreError>;
 
-/// The one writer of a SQLite database.
+/// The one writer of a `SQLite` database.
 pub(super) struct Writer {
     slot: Arc<Mutex<Slot>>,
     /// Transactions queueing in [`Writer::begin`]. A hint when to hand on; nothing rests on it.
@@ -287,10 +287,10 @@ async fn joined<T>(task: JoinHandle<Result<T, StoreError>>) -> Result<T, StoreEr
 }
 
 fn as_unavailable(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(_) => error.clone(),
-        other => StoreError::Unavailable(Arc::new(other.clone())),
+    if matches!(error, StoreError::Unavailable(_)) {
+        return error.clone();
     }
+    StoreError::Unavailable(Arc::new(error.clone()))
 }
 
 fn closed() -> StoreError {

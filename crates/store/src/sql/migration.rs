@@ -12,7 +12,7 @@ const PATIENCE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout 
 
 /// Begins a write transaction that no other node's migration runs beside.
 ///
-/// SQLite has that already: `BEGIN IMMEDIATE`.
+/// `SQLite` has that already: `BEGIN IMMEDIATE`.
 pub(crate) async fn begin_migration(store: &Store) -> Result<Tx, StoreError> {
     let mut tx = store.begin().await?;
     if store.engine() == Engine::Postgres {

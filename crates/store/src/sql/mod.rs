@@ -46,9 +46,9 @@ enum Backend {
 /// Which engine it is: for figures and reports, not to decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// SQLite.
+    /// `SQLite`.
     Sqlite,
-    /// PostgreSQL.
+    /// `PostgreSQL`.
     Postgres,
 }
 
@@ -62,10 +62,10 @@ impl fmt::Display for Engine {
 }
 
 impl Store {
-    /// Connects, creating a missing SQLite file with mode 0600. Does not migrate.
+    /// Connects, creating a missing `SQLite` file with mode 0600. Does not migrate.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also for a PostgreSQL standby or a read-only server.
+    /// [`StoreError::Unavailable`], also for a `PostgreSQL` standby or a read-only server.
     pub async fn open(target: &DatabaseTarget) -> Result<Self, StoreError> {
         let backend = match target {
             DatabaseTarget::SqliteFile(path) => {
@@ -79,7 +79,7 @@ impl Store {
 
     /// Begins a write transaction.
     ///
-    /// On SQLite there is one at a time: nothing but this database may be awaited inside it.
+    /// On `SQLite` there is one at a time: nothing but this database may be awaited inside it.
     ///
     /// # Errors
     /// [`StoreError::Busy`] after 10 s.
@@ -109,7 +109,7 @@ impl Store {
         }
     }
 
-    /// How many commits of the engine have succeeded; on SQLite fewer than transactions.
+    /// How many commits of the engine have succeeded; on `SQLite` fewer than transactions.
     pub fn commits(&self) -> u64 {
         match &*self.backend {
             Backend::Sqlite(store) => store.writer.commits(),

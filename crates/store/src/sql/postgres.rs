@@ -1,4 +1,4 @@
-//! PostgreSQL: two pools, sessions that refuse a standby, and transactions with a deadline here.
+//! `PostgreSQL`: two pools, sessions that refuse a standby, and transactions with a deadline here.
 //!
 //! Statements are bounded by the server (`statement_timeout`, `lock_timeout`) and, for the case that
 //! the network swallows the answer, by us. A connection whose answer did not come is dropped, not
@@ -46,7 +46,7 @@ const WAIT_FOR_FLUSH: &str = "SET synchronous_commit = on";
 const SERVER: &str = "
     SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only'), current_setting('synchronous_commit')";
 
-/// A PostgreSQL database.
+/// A `PostgreSQL` database.
 pub(super) struct PostgresStore {
     writers: PgPool,
     readers: PgPool,
@@ -133,14 +133,11 @@ impl Session {
         &mut self,
         ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let answer = timeout(ANSWER_WAIT, ask(self.connection()?)).await;
-        match answer {
-            Ok(answer) => answer.map_err(classify::error),
-            Err(_) => {
-                self.discard();
-                Err(StoreError::unavailable("the database server did not answer in time"))
-            }
+        if let Ok(answer) = timeout(ANSWER_WAIT, ask(self.connection()?)).await {
+            return answer.map_err(classify::error);
         }
+        self.discard();
+        Err(StoreError::unavailable("the database server did not answer in time"))
     }
 
     /// Keeps the work. Runs on when the caller goes away.

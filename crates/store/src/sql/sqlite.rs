@@ -1,30 +1,30 @@
-//! SQLite: how its connections are opened, and the pool of those that only read.
+//! `SQLite`: how its connections are opened, and the pool of those that only read.
 //!
-//! A file is in WAL mode, so readers see the last commit while the writer works. A memory database is
-//! a file of the `memdb` VFS: separate connections with real locks, hence the same answers as a file.
-//! (Not a shared cache: there a reader fails at once where it meets an uncommitted row.)
+//! Files are in WAL mode: readers see the last commit while the writer works. A memory database must
+//! answer alike, and `SQLite`'s own cannot: one connection, or a shared cache, or the `memdb` VFS lets
+//! readers wait or fail while a transaction is open. So it is a file in a private directory of the
+//! RAM disk, removed with the store; only a killed process leaves it behind.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::sync::Mutex;
 
 use crate::error::StoreError;
 use crate::sql::classify;
 use crate::sql::group::Writer;
 
-/// How long SQLite itself waits for a lock that another process holds.
+/// How long `SQLite` itself waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader waits for a connection of the pool.
 const READER_WAIT: Duration = Duration::from_secs(10);
@@ -32,35 +32,28 @@ const READERS: u32 = 4;
 /// More than the statements of this program, so that each is prepared once.
 const STATEMENT_CACHE: usize = 512;
 
-/// A SQLite database.
+/// A `SQLite` database.
 pub(super) struct SqliteStore {
     pub(super) writer: Arc<Writer>,
     readers: SqlitePool,
-    /// A memory database vanishes with its last connection.
-    keeper: Mutex<Option<SqliteConnection>>,
+    /// Where a memory database lies; removed with the store.
+    _directory: Option<RamDirectory>,
 }
 
 impl SqliteStore {
     pub(super) async fn open_file(path: &Path) -> Result<Self, StoreError> {
-        create_private(path).map_err(|error| StoreError::Unavailable(Arc::new(error)))?;
-        // A relative path with a directory before it can be neither ":memory:" nor a "file:" URI.
-        let path = Path::new(".").join(path);
-        let options = common(SqliteConnectOptions::new().filename(path));
-        Self::open(Opener { options, journal: "wal" }, None).await
+        Self::open(path, None).await
     }
 
     pub(super) async fn open_memory() -> Result<Self, StoreError> {
-        static OPENED: AtomicU64 = AtomicU64::new(0);
-        // The leading slash lets the connections of this process share the database.
-        let name = format!("/symbolon-{}", OPENED.fetch_add(1, Ordering::Relaxed));
-        let options =
-            SqliteConnectOptions::new().filename(name).vfs("memdb").create_if_missing(true);
-        let opener = Opener { options: common(options), journal: "memory" };
-        let keeper = opener.open_writer().await?;
-        Self::open(opener, Some(keeper)).await
+        let directory = RamDirectory::create().map_err(unavailable)?;
+        let path = directory.path.join("symbolon.db");
+        Self::open(&path, Some(directory)).await
     }
 
-    async fn open(opener: Opener, keeper: Option<SqliteConnection>) -> Result<Self, StoreError> {
+    async fn open(path: &Path, directory: Option<RamDirectory>) -> Result<Self, StoreError> {
+        create_private(path).map_err(unavailable)?;
+        let opener = Opener::new(path);
         let connection = opener.open_writer().await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -69,7 +62,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(opener.options.clone().pragma("query_only", "ON"));
-        Ok(Self { writer: Writer::new(connection, opener), readers, keeper: Mutex::new(keeper) })
+        Ok(Self { writer: Writer::new(connection, opener), readers, _directory: directory })
     }
 
     pub(super) async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
@@ -83,47 +76,81 @@ impl SqliteStore {
     pub(super) async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
-        if let Some(keeper) = self.keeper.lock().await.take() {
-            let _ = keeper.close().await;
-        }
     }
 }
 
 /// Opens the writing connection, at the start and again after a failure.
 pub(super) struct Opener {
     options: SqliteConnectOptions,
-    journal: &'static str,
 }
 
 impl Opener {
+    fn new(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            // A relative path with a directory before it is neither ":memory:" nor a "file:" URI.
+            .filename(Path::new(".").join(path))
+            .busy_timeout(BUSY_TIMEOUT)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("secure_delete", "ON")
+            .pragma("trusted_schema", "OFF")
+            .statement_cache_capacity(STATEMENT_CACHE)
+            .thread_name(|id| format!("symbolon-sqlite-{id}"))
+            .disable_statement_logging();
+        Self { options }
+    }
+
     /// # Errors
     /// Refuses a file system on which the settings that durability rests on do not take.
     pub(super) async fn open_writer(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self.options.clone().pragma("journal_mode", self.journal);
+        let options = self.options.clone().journal_mode(SqliteJournalMode::Wal);
         let mut connection = options.connect().await.map_err(classify::error)?;
         let journal: String = pragma(&mut connection, "PRAGMA journal_mode").await?;
         let synchronous: i64 = pragma(&mut connection, "PRAGMA synchronous").await?;
         let foreign_keys: i64 = pragma(&mut connection, "PRAGMA foreign_keys").await?;
         // 2 is FULL. https://www.sqlite.org/pragma.html#pragma_synchronous
-        if journal != self.journal || synchronous != 2 || foreign_keys != 1 {
+        if journal != "wal" || synchronous != 2 || foreign_keys != 1 {
             return Err(StoreError::unavailable(
-                "the database does not take WAL, synchronous=FULL and foreign_keys=ON: is it on a network file system?",
+                "the database does not take WAL, synchronous=FULL and foreign_keys=ON: \
+                 is it on a network file system?",
             ));
         }
         Ok(connection)
     }
 }
 
-fn common(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options
-        .busy_timeout(BUSY_TIMEOUT)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .pragma("secure_delete", "ON")
-        .pragma("trusted_schema", "OFF")
-        .statement_cache_capacity(STATEMENT_CACHE)
-        .thread_name(|id| format!("symbolon-sqlite-{id}"))
-        .disable_statement_logging()
+/// A directory of this process alone, in memory where the system has such a place.
+struct RamDirectory {
+    path: PathBuf,
+}
+
+impl RamDirectory {
+    fn create() -> Result<Self, std::io::Error> {
+        static CREATED: AtomicU64 = AtomicU64::new(0);
+        let ram = Path::new("/dev/shm");
+        let parent = if ram.is_dir() { ram.to_owned() } else { std::env::temp_dir() };
+        loop {
+            let count = CREATED.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("symbolon-{}-{count}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self { path }),
+                // Left by a process of the same number that was killed, or put there by somebody else.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for RamDirectory {
+    fn drop(&mut self) {
+        // What is left behind is as private as before, and gone with the next start of the machine.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+fn unavailable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(Arc::new(error))
 }
 
 async fn pragma<T>(connection: &mut SqliteConnection, sql: &'static str) -> Result<T, StoreError>
@@ -133,7 +160,7 @@ where
     sqlx::query_scalar(sql).fetch_one(connection).await.map_err(classify::error)
 }
 
-/// Creates the file for its owner alone. SQLite gives the files beside it the same mode.
+/// Creates the file for its owner alone. `SQLite` gives the files beside it the same mode.
 fn create_private(path: &Path) -> Result<(), std::io::Error> {
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match created {

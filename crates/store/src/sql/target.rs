@@ -9,20 +9,20 @@ use sqlx::postgres::PgConnectOptions;
 /// The address of a database.
 #[derive(Debug, Clone)]
 pub enum DatabaseTarget {
-    /// A SQLite file, created if it is missing.
+    /// A `SQLite` file, created if it is missing.
     SqliteFile(PathBuf),
-    /// A SQLite database that lives as long as its [`Store`](super::Store).
+    /// A `SQLite` database that lives as long as its [`Store`](super::Store).
     SqliteMemory,
-    /// A PostgreSQL database.
+    /// A `PostgreSQL` database.
     Postgres(PostgresUrl),
 }
 
-/// Address, name and password of a PostgreSQL database.
+/// Address, name and password of a `PostgreSQL` database.
 ///
 /// # Security
 /// Holds the password; `Debug` prints the type name alone.
 #[derive(Clone)]
-pub struct PostgresUrl(PgConnectOptions);
+pub struct PostgresUrl(Box<PgConnectOptions>);
 
 impl PostgresUrl {
     pub(super) fn reveal_options(&self) -> &PgConnectOptions {
@@ -68,7 +68,7 @@ impl DatabaseTarget {
             return Err(TargetError::Scheme);
         }
         let options = PgConnectOptions::from_str(text).map_err(|_| TargetError::PostgresUrl)?;
-        Ok(Self::Postgres(PostgresUrl(options)))
+        Ok(Self::Postgres(PostgresUrl(Box::new(options))))
     }
 }
 

@@ -1,8 +1,8 @@
-//! The name of a violated unique key of SQLite.
+//! The name of a violated unique key of `SQLite`.
 //!
-//! PostgreSQL names the index; SQLite lists the columns. Callers want one name on both engines, so the
+//! `PostgreSQL` names the index; `SQLite` lists the columns. Callers want one name on both engines, so the
 //! index is looked up by its columns, and keys without a `CREATE UNIQUE INDEX` are called as
-//! PostgreSQL would call them: `TABLE_pkey` and `TABLE_COLUMN_COLUMN_key`.
+//! `PostgreSQL` would call them: `TABLE_pkey` and `TABLE_COLUMN_COLUMN_key`.
 
 use sqlx::sqlite::SqliteConnection;
 

@@ -1,6 +1,6 @@
 //! What a statement is given: integers, text, bytes, and the absence of each.
 //!
-//! `NULL` is typed. A PostgreSQL server settles the type of `$n` from what is bound, and a statement
+//! `NULL` is typed. A `PostgreSQL` server settles the type of `$n` from what is bound, and a statement
 //! keeps it for all later runs, so the caller must say *which* kind is missing.
 
 use std::fmt;
@@ -78,7 +78,7 @@ impl<const N: usize> From<Option<[u8; N]>> for Value {
 
 /// Checks that `args` fills every `$n` of `sql`.
 ///
-/// The SQLite driver takes a missing argument for `NULL` and ignores one too many: a forgotten
+/// The `SQLite` driver takes a missing argument for `NULL` and ignores one too many: a forgotten
 /// argument would write an empty column instead of failing.
 pub(super) fn check_arity(sql: &str, args: &[Value]) -> Result<(), StoreError> {
     let expected = highest_placeholder(sql);
