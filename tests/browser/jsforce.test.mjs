@@ -1,0 +1,143 @@
+// jsforce, unmodified, over HTTPS with the private authority.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, test } from 'node:test';
+import { House, until } from './house.mjs';
+
+let house;
+
+before(async () => { house = await House.open({ tls: true }); }, { timeout: 60_000 });
+after(async () => { await house?.close(); });
+
+async function run(calls, environment = { NODE_EXTRA_CA_CERTS: house.authority }) {
+  const child = spawn(process.execPath, [new URL('jsforce-client.mjs', import.meta.url).pathname], {
+    env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let out = '';
+  child.stdout.on('data', (piece) => { out += piece; });
+  child.stdin.end(JSON.stringify(calls));
+  await once(child, 'close');
+  return JSON.parse(out);
+}
+
+async function userWithToken() {
+  const user = await house.addUser();
+  await house.reset(user);
+  return user;
+}
+
+const soap = (user, token = user.token) => (
+  { do: 'soap', loginUrl: house.base, username: user.username, password: user.password + token });
+
+let client;
+async function oauth(user, token = user.token) {
+  client ??= await house.json(['client', 'add', 'jsforce']);
+  return { do: 'oauth', loginUrl: house.base, clientId: client.client_id, clientSecret: client.client_secret,
+    username: user.username, password: user.password + token };
+}
+
+test('jsforce logs in by SOAP, asks who it is, and logs out', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+
+  const [login, identity, resources, logout, late] = await run(
+    [soap(user), { do: 'identity' }, { do: 'resources' }, { do: 'logout' }, { do: 'resources' }]);
+
+  assert.equal(login.ok, true, login.message);
+  assert.match(login.value.accessToken, /^00D[0-9A-Za-z]{12}![A-Za-z0-9._]{96}$/);
+  assert.equal(login.value.instanceUrl, house.base);
+  assert.match(login.value.id, /^005[0-9A-Za-z]{15}$/);
+  assert.match(login.value.organizationId, /^00D[0-9A-Za-z]{15}$/);
+  assert.equal(identity.ok, true, identity.message);
+  assert.equal(identity.value.username, user.username);
+  assert.equal(resources.ok, true, resources.message);
+  assert.equal(logout.ok, true, logout.message);
+  assert.equal(late.ok, false, 'the session is dead after the logout');
+  assert.equal(late.code, 'INVALID_SESSION_ID');
+});
+
+test('jsforce logs in by the OAuth password grant, asks who it is, and logs out', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+
+  const [login, identity, logout, late] = await run(
+    [await oauth(user), { do: 'identity' }, { do: 'logout' }, { do: 'resources' }]);
+
+  assert.equal(login.ok, true, login.message);
+  assert.equal(login.value.instanceUrl, house.base);
+  assert.equal(identity.ok, true, identity.message);
+  assert.equal(identity.value.email, user.email);
+  assert.equal(logout.ok, true, logout.message);
+  assert.equal(late.ok, false);
+  assert.equal(late.code, 'INVALID_SESSION_ID');
+});
+
+test('jsforce is told INVALID_LOGIN for a wrong token', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+
+  const [login] = await run([soap(user, user.token.split('').reverse().join(''))]);
+
+  assert.equal(login.ok, false);
+  assert.match(login.message, /^INVALID_LOGIN: Invalid username, password, security token; or user locked out\./);
+});
+
+test('jsforce is told invalid_grant for a missing token', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+
+  const [login] = await run([await oauth(user, '')]);
+
+  assert.equal(login.ok, false);
+  assert.equal(login.name, 'invalid_grant');
+  assert.match(login.message, /authentication failure/);
+});
+
+test('jsforce with a retired token is refused, and the history names it', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+  const old = user.token;
+  await house.reset(user);
+
+  const [withOld, withNew] = await run([soap(user, old), soap(user)]);
+
+  assert.equal(withOld.ok, false);
+  assert.equal(withNew.ok, true, withNew.message);
+  const row = await until(async () => (await house.json(['login', 'history', '--user', user.username]))
+    .find((each) => String(each.reason).startsWith('token retired ')), 'the retired token in the history');
+  assert.match(String(row.client), /jsforce/i);
+});
+
+test('a reset ends the session that jsforce holds', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+  const child = spawn(process.execPath, ['--input-type=module', '-e', `
+    import jsforce from 'jsforce';
+    import { once } from 'node:events';
+    const { loginUrl, username, password } = JSON.parse(process.argv[1]);
+    const connection = new jsforce.Connection({ loginUrl });
+    await connection.login(username, password);
+    console.log('logged in');
+    await once(process.stdin, 'data');
+    try { await connection.request('/services/data/v59.0/'); console.log('alive'); } catch (error) { console.log('dead: ' + error.message); }
+    process.exit(0);
+  `, JSON.stringify(soap(user))], {
+    cwd: new URL('.', import.meta.url).pathname, env: { ...process.env, NODE_EXTRA_CA_CERTS: house.authority },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let out = '';
+  child.stdout.on('data', (piece) => { out += piece; });
+  await until(() => out.includes('logged in') || child.exitCode !== null, 'the login');
+
+  await house.reset(user);
+  child.stdin.write('go\n');
+  await once(child, 'close');
+
+  // On a 401 jsforce logs in again by itself, with what it has: the old token.
+  assert.match(out, /dead: Unable to refresh session due to: INVALID_LOGIN/);
+});
+
+test('jsforce does not connect without the private authority', { timeout: 60_000 }, async () => {
+  const user = await userWithToken();
+
+  const [login] = await run([soap(user)], { NODE_EXTRA_CA_CERTS: '' });
+
+  assert.equal(login.ok, false);
+  assert.match(`${login.code} ${login.message}`, /self.signed|unable to (verify|get)|certificate/i);
+});
