@@ -9,9 +9,13 @@ machine's clock:
 
     reset    {user, key, invoked_at, ended_at, outcome: acked|refused|unknown}    `key` names the form: a retry repeats it
     mail     {user, token, message_id, began_at, ended_at}                        handed over by the server, kept by our mail server
-    login    {user, token, invoked_at, ended_at, outcome: accepted|refused|unknown}
+    login    {user, token, invoked_at, ended_at, outcome: accepted|refused|unknown, rest: number or None}
     kill     {at, mode, fired}                                                    `fired`: the process was seen to die of it
-    end      {tokens: [...], letters: [...], at}                                  `token list` and `mail status` at rest
+    rest     {number, at, tokens: [...], letters: [...]}
+
+At a rest nobody resets, all mail has come to its end, every token that may still be alive has been tried (`login` with that
+rest's number), and then `token list` and `mail status` are read. There is one after each restart: later resets would
+otherwise heal what a crash broke before anybody looked.
 """
 
 from __future__ import annotations
@@ -35,26 +39,27 @@ def check(events: list[dict]) -> list[str]:
     by_kind: dict[str, list[dict]] = collections.defaultdict(list)
     for event in events:
         by_kind[event["kind"]].append(event)
-    ends = by_kind["end"]
-    if len(ends) != 1:
-        return [f"the journal has {len(ends)} final read-outs, not one: nothing can be concluded"]
+    if not by_kind["rest"]:
+        return ["the journal has no read-out at rest: nothing can be concluded"]
     users = sorted({event["user"] for event in by_kind["reset"]})
     complaints: list[str] = []
     for user in users:
         own = {kind: [event for event in by_kind[kind] if event["user"] == user] for kind in ("reset", "mail", "login")}
-        complaints += check_user(user, own["reset"], own["mail"], own["login"], ends[0])
+        complaints += no_retired_token_is_accepted(user, own["reset"], own["mail"], own["login"])
+        complaints += nobody_rises_from_the_dead(user, own["login"])
+        for rest in by_kind["rest"]:
+            # What came after the rest is no concern of its read-out.
+            resets = [reset for reset in own["reset"] if reset["invoked_at"] < rest["at"]]
+            mails = [mail for mail in own["mail"] if mail["ended_at"] < rest["at"]]
+            logins = [login for login in own["login"] if login["ended_at"] <= rest["at"]]
+            complaints += [f"rest {rest['number']}: {complaint}" for complaint in (
+                nothing_acknowledged_is_lost(user, resets, rest) + exactly_one_token_lives(user, resets, rest)
+                + the_newest_letter_works(user, resets, mails, logins, rest)
+                + one_letter_for_each_reset(user, resets, mails, rest))]
     complaints += check_duplicates(by_kind["mail"], by_kind["kill"])
-    complaints += check_letters(ends[0])
+    for rest in by_kind["rest"]:
+        complaints += check_letters(rest)
     return complaints
-
-
-def check_user(user: str, resets: list[dict], mails: list[dict], logins: list[dict], end: dict) -> list[str]:
-    return (no_retired_token_is_accepted(user, resets, mails, logins)
-            + nobody_rises_from_the_dead(user, logins)
-            + nothing_acknowledged_is_lost(user, resets, end)
-            + exactly_one_token_lives(user, resets, end)
-            + the_newest_letter_works(user, resets, mails, logins, end)
-            + one_letter_for_each_reset(user, resets, mails, end))
 
 
 def first_arrivals(mails: list[dict]) -> dict[str, dict]:
@@ -136,11 +141,15 @@ def the_newest_letter_works(user: str, resets: list[dict], mails: list[dict], lo
         return []
     arrivals = first_arrivals(mails)
     final: dict[str, str] = {}
+    buried = set()
     for login in logins:
-        if login.get("final"):
+        if login.get("rest") == end["number"]:
             final[login["token"]] = login["outcome"]
+        elif login["outcome"] == "refused":
+            buried.add(login["token"])
     unknown = [token for token, outcome in final.items() if outcome == "unknown"]
-    missing = [token for token in arrivals if token not in final]
+    # What was refused once need not be tried again: that it stays dead is another rule's business.
+    missing = [token for token in arrivals if token not in final and token not in buried]
     if unknown or missing:
         return [f"{user}: {len(unknown) + len(missing)} mailed tokens were not tried at rest: nothing can be concluded"]
     working = [token for token, outcome in final.items() if outcome == "accepted"]
@@ -218,9 +227,9 @@ def honest_journal() -> list[dict]:
         return {"kind": "mail", "user": "ada", "token": token, "message_id": message_id or f"<{token}@x>", "began_at": began,
                 "ended_at": began + 0.1}
 
-    def login(token: str, invoked: float, outcome: str, final: bool = False) -> dict:
+    def login(token: str, invoked: float, outcome: str, rest: int | None = None) -> dict:
         return {"kind": "login", "user": "ada", "token": token, "invoked_at": invoked, "ended_at": invoked + 0.1,
-                "outcome": outcome, "final": final}
+                "outcome": outcome, "rest": rest}
 
     return [
         {"kind": "reset", "user": "ada", "key": "k1", "invoked_at": 10.0, "ended_at": 10.2, "outcome": "acked"},
@@ -231,13 +240,18 @@ def honest_journal() -> list[dict]:
         mail("t2", 20.4),
         {"kind": "kill", "at": 25.0, "mode": "random", "fired": True},
         mail("t2", 26.0),
+        login("t2", 27.0, "accepted", rest=0),
+        {"kind": "rest", "number": 0, "at": 28.0,
+         "tokens": [{"user": "ada", "device_type": "any", "state": "retired", "issued_at": at(10.1, utc).isoformat()},
+                    {"user": "ada", "device_type": "any", "state": "live", "issued_at": at(20.1, utc).isoformat()}],
+         "letters": [{"id": str(number), "user": "ada", "to": "a@x", "state": "handed-over"} for number in range(2)]},
         {"kind": "reset", "user": "ada", "key": "k3", "invoked_at": 30.0, "ended_at": 31.0, "outcome": "unknown"},
         {"kind": "kill", "at": 30.9, "mode": "random", "fired": True},
         mail("t3", 33.0),
-        login("t1", 40.0, "refused", final=True),
-        login("t2", 40.2, "refused", final=True),
-        login("t3", 40.4, "accepted", final=True),
-        {"kind": "end", "at": 41.0,
+        login("t1", 40.0, "refused", rest=1),
+        login("t2", 40.2, "refused", rest=1),
+        login("t3", 40.4, "accepted", rest=1),
+        {"kind": "rest", "number": 1, "at": 41.0,
          "tokens": [{"user": "ada", "device_type": "any", "state": "retired", "issued_at": at(20.1, utc).isoformat()},
                     {"user": "ada", "device_type": "any", "state": "live", "issued_at": at(30.8, utc).isoformat()}],
          "letters": [{"id": str(number), "user": "ada", "to": "a@x", "state": "handed-over"} for number in range(3)]},
@@ -258,7 +272,7 @@ def forgeries() -> dict[str, tuple[list[dict], str]]:
                     if event["kind"] == kind and all(event.get(name) == value for name, value in wanted.items()))
 
     def end(journal):
-        return find(journal, "end")
+        return find(journal, "rest", number=1)
 
     forge("retired token accepted", "retired token",
           lambda journal: journal.insert(5, {"kind": "login", "user": "ada", "token": "t1", "invoked_at": 21.0, "ended_at": 21.1,
@@ -287,13 +301,13 @@ def forgeries() -> dict[str, tuple[list[dict], str]]:
           lambda journal: [event for event in journal if event.get("token") != "t1"])
     forge("mail before commit", "newest letter's token",
           lambda journal: [event | {"outcome": {"t2": "accepted", "t3": "refused"}.get(event["token"], event["outcome"])}
-                           if event["kind"] == "login" and event.get("final") else event for event in journal])
+                           if event["kind"] == "login" and event.get("rest") else event for event in journal])
     forge("nothing works at rest", "0 of 3",
-          lambda journal: find(journal, "login", token="t3", final=True).update(outcome="refused"))
+          lambda journal: find(journal, "login", token="t3", rest=1).update(outcome="refused"))
     forge("two tokens work at rest", "2 of 3",
-          lambda journal: find(journal, "login", token="t2", final=True).update(outcome="accepted"))
+          lambda journal: find(journal, "login", token="t2", rest=1).update(outcome="accepted"))
     forge("a token left untried at rest", "not tried",
-          lambda journal: journal.remove(find(journal, "login", token="t2", final=True)))
+          lambda journal: [event for event in journal if event.get("outcome") != "refused" or event.get("token") != "t2"])
     forge("the working token is older than the last acknowledged reset", "mailed before the last",
           lambda journal: find(journal, "reset", key="k3").update(outcome="acked", invoked_at=35.0, ended_at=35.5))
     forge("the same Message-ID with another token", "different tokens",
@@ -305,7 +319,15 @@ def forgeries() -> dict[str, tuple[list[dict], str]]:
           lambda journal: journal.remove(find(journal, "kill", at=25.0)))
     forge("a duplicate with a fault that did not fire", "came 2 times with 0 crashes",
           lambda journal: find(journal, "kill", at=25.0).update(fired=False))
-    forge("no final read-out", "nothing can be concluded", lambda journal: journal.remove(end(journal)))
+    forge("no read-out at rest", "nothing can be concluded",
+          lambda journal: [event for event in journal if event["kind"] != "rest"])
+    forge("broken after a crash and healed by a later reset", "rest 0: ada: no live token",
+          lambda journal: find(journal, "rest", number=0)["tokens"].pop())
+    forge("a token mailed and never live, healed by a later reset", "rest 0: ada: the newest letter's token",
+          lambda journal: journal.extend([
+              {"kind": "mail", "user": "ada", "token": "t5", "message_id": "<t5@x>", "began_at": 26.3, "ended_at": 26.4},
+              {"kind": "login", "user": "ada", "token": "t5", "invoked_at": 26.5, "ended_at": 26.6, "outcome": "refused",
+               "rest": 0}]))
     return made
 
 

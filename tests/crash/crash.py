@@ -36,7 +36,8 @@ import checker  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "crash"
-CALLS = ["fdatasync", "fsync", "pwrite64", "sendto", "writev", "write", "ftruncate"]
+# pwrite64 and fdatasync are the commit, sendto and writev the answer and the mail: there a crash hurts most.
+CALLS = ["pwrite64", "fdatasync", "sendto", "writev", "fdatasync", "fsync", "pwrite64", "sendto", "writev", "write", "ftruncate"]
 KILLS_PER_HOUSE = 10
 
 
@@ -88,6 +89,8 @@ class Batch:
         self.threads: list[threading.Thread] = []
         self.users: list = []
         self.browsers: list = []
+        self.pending: list[list] = []
+        self.rests = 0
         self.mails_noted = 0
 
     # The load.
@@ -98,6 +101,8 @@ class Batch:
                       for number in range(3)]
         # The first user resets in two browsers at once.
         self.browsers = [(user, self.house.logged_in(user)) for user in [*self.users, self.users[0]]]
+        # Forms whose outcome nobody knows: they are sent again, unchanged, until an answer comes.
+        self.pending = [[] for _ in self.browsers]
         for user, browser in self.browsers[:3]:
             self.reset_once(user, browser, random.Random(0), [])
             self.sink.wait_for_token(user.email)
@@ -120,7 +125,7 @@ class Batch:
         from house import CONFIRM
 
         try:
-            if pending and chance.random() < 0.7:
+            if pending and chance.random() < 0.9:
                 form = pending.pop()
             else:
                 page = browser.go(CONFIRM)
@@ -154,7 +159,7 @@ class Batch:
         if outcome == "unknown":
             pending.append(form)
 
-    def login_once(self, user, token: str, source: str, *, final: bool = False) -> str:
+    def login_once(self, user, token: str, source: str, *, rest: int | None = None) -> str:
         invoked_at = time.time()
         detail = ""
         try:
@@ -168,11 +173,11 @@ class Batch:
         except (OSError, http.client.HTTPException) as error:
             outcome, detail = "unknown", repr(error)
         self.journal.note("login", user=user.username, token=token, invoked_at=invoked_at, ended_at=time.time(),
-                          outcome=outcome, final=final, detail=detail)
+                          outcome=outcome, rest=rest, detail=detail)
         return outcome
 
-    def keep_resetting(self, user, browser, seed: str) -> None:
-        chance, pending = random.Random(seed), []
+    def keep_resetting(self, user, browser, pending: list, seed: str) -> None:
+        chance = random.Random(seed)
         while not self.stop.is_set():
             self.reset_once(user, browser, chance, pending)
             time.sleep(chance.uniform(0, 0.1))
@@ -190,7 +195,8 @@ class Batch:
     def begin_load(self) -> None:
         self.stop.clear()
         mark = self.random.random()
-        self.threads = [threading.Thread(target=self.keep_resetting, args=(user, browser, f"{mark}-{number}"), daemon=True)
+        self.threads = [threading.Thread(target=self.keep_resetting, args=(user, browser, self.pending[number],
+                                                                        f"{mark}-{number}"), daemon=True)
                         for number, (user, browser) in enumerate(self.browsers)]
         self.threads.append(threading.Thread(target=self.keep_logging_in, args=(f"{mark}-login",), daemon=True))
         for thread in self.threads:
@@ -282,12 +288,9 @@ class Batch:
     # The reckoning.
 
     def come_back(self) -> None:
-        """Starts the server anew and asks at once whether the recent tokens still are what they were."""
+        """Starts the server anew and looks at once at everything that a crash may have broken."""
         self.house.start(within=30)
-        self.note_mails()
-        for user in self.users:
-            for token in list(dict.fromkeys(self.sink.tokens_for(user.email)))[-4:]:
-                self.login_once(user, token, "127.0.2.9")
+        self.come_to_rest()
 
     def note_mails(self) -> None:
         mails = list(self.sink.mails)
@@ -306,9 +309,14 @@ class Batch:
             self.house.run("mail", "retry")
             time.sleep(0.3)
         self.note_mails()
-        work = [(user, token) for user in self.users for token in dict.fromkeys(self.sink.tokens_for(user.email))]
+        number, last = self.rests, sum(self.fired.values()) >= self.wanted
+        self.rests += 1
+        buried = set() if last else {event["token"] for event in self.journal.events
+                                     if event["kind"] == "login" and event["outcome"] == "refused"}
+        work = [(user, token) for user in self.users for token in dict.fromkeys(self.sink.tokens_for(user.email))
+                if token not in buried]
         halves = [threading.Thread(target=lambda part=part: [
-            self.login_once(user, token, "127.0.2.10", final=True) for user, token in part]) for part in (work[::2], work[1::2])]
+            self.login_once(user, token, "127.0.2.10", rest=number) for user, token in part]) for part in (work[::2], work[1::2])]
         for half in halves:
             half.start()
         for half in halves:
@@ -318,7 +326,7 @@ class Batch:
                    for letter in self.house.letters()]
         tokens = [token for user in self.users for token in self.house.tokens(user)]
         self.note_mails()
-        self.journal.note("end", at=time.time(), tokens=tokens, letters=letters)
+        self.journal.note("rest", number=number, at=time.time(), tokens=tokens, letters=letters)
 
     def run(self) -> list[str]:
         began = time.monotonic()
@@ -334,7 +342,6 @@ class Batch:
                 {"random": self.kill_at_random, "attach": self.kill_by_attached_strace,
                  "start": self.kill_by_strace_from_the_start}[mode]()
                 self.come_back()
-            self.come_to_rest()
             complaints = checker.check(self.journal.events)
             acked = self.journal.count("reset", outcome="acked")
             if acked < self.wanted:
@@ -377,8 +384,8 @@ def children(pid: int) -> list[int]:
 
 # The order of writes, as the kernel sees it.
 
-WRITE = re.compile(r"^(\d+) (\d+\.\d+) (pwrite64|fdatasync|fsync)\(\d+<([^>]*)>(.*)$")
-RESUMED = re.compile(r"^(\d+) (\d+\.\d+) <\.\.\. (pwrite64|fdatasync|fsync) resumed>(.*)$")
+WRITE = re.compile(r"^(\d+) +(\d+\.\d+) (pwrite64|fdatasync|fsync)\(\d+<([^>]*)>(.*)$")
+RESUMED = re.compile(r"^(\d+) +(\d+\.\d+) <\.\.\. (pwrite64|fdatasync|fsync) resumed>(.*)$")
 
 
 def disk_calls(trace: str) -> list[tuple[float, str, str]]:
@@ -492,8 +499,10 @@ def main() -> int:
         left -= sum(batch.fired.values())
         number += 1
     if not complaints:
-        complaints += [f"no kill of the mode {mode} fired" for mode in sorted(set(modes))
-                       if not fired[mode] and arguments.kills >= 2 * len(modes)]
+        complaints = [f"no kill of the mode {mode} fired" for mode in sorted(set(modes))
+                      if not fired[mode] and arguments.kills >= 2 * len(modes)]
+        for complaint in complaints:
+            print(complaint)
     print(f"crash: seed {seed}, {sum(fired.values())} kills {dict(fired)}, {sum(missed.values())} faults did not fire, "
           f"{time.monotonic() - began:.0f} s, {len(complaints)} violations")
     return 1 if complaints else 0
