@@ -1,0 +1,234 @@
+//! What a letter says: the facts alone, without a word of text ([`crate::wording`] has those).
+//!
+//! Every text in it is of a type that holds no line break and no control character, so nothing in
+//! a letter can end a header or forge a line.
+
+use symbolon_core::Timestamp;
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
+use symbolon_core::reset::Scope;
+use symbolon_core::token::TokenSecret;
+
+use crate::link::Link;
+
+/// Who set a change going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedBy {
+    /// The owner of the account.
+    Owner,
+    /// An administrator.
+    Administrator,
+    /// The owner, who had forgotten the password and recovered the account.
+    Recovery,
+    /// A change of the password, under a policy that ties tokens to it.
+    PasswordChange,
+}
+
+/// What became of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenChange {
+    /// A new one took the place of the earlier ones.
+    Reset {
+        /// The first instant at which the new one is no longer accepted.
+        expires_at: Timestamp,
+    },
+    /// It ended without a successor.
+    Revoked,
+}
+
+/// What one letter says. One variant for each [`LetterKind`].
+///
+/// A `source` of `None` says that the request did not come over the network: it was made on the
+/// server itself.
+#[derive(Debug)]
+pub enum Contents {
+    /// The new security token: the only time that it is shown.
+    NewToken {
+        /// The token.
+        token: TokenSecret,
+        /// Whose it is.
+        username: Username,
+        /// What kind of thing it is for.
+        device_type: DeviceType,
+        /// Who asked for it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When: the instant at which the earlier tokens ended.
+        asked_at: Timestamp,
+        /// The first instant at which it is no longer accepted.
+        expires_at: Timestamp,
+        /// How many earlier tokens ended.
+        retired: u32,
+        /// Which earlier tokens ended.
+        scope: Scope,
+        /// Opens the page that freezes the account's tokens after one confirming click.
+        freeze_link: Link,
+    },
+    /// A notice, without the token, that it was changed.
+    TokenChanged {
+        /// Whose it is.
+        username: Username,
+        /// What became of it.
+        change: TokenChange,
+        /// What kind of thing it is for.
+        device_type: DeviceType,
+        /// Who asked for it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When: the instant at which the earlier tokens ended.
+        asked_at: Timestamp,
+        /// How many earlier tokens ended.
+        retired: u32,
+        /// Which earlier tokens ended.
+        scope: Scope,
+    },
+    /// An invitation to choose a password.
+    Invitation {
+        /// What the new user logs in with.
+        username: Username,
+        /// Who invites, where that is a person.
+        invited_by: Option<DisplayName>,
+        /// Opens the page on which the password is chosen.
+        link: Link,
+        /// The first instant at which the link no longer works.
+        valid_until: Timestamp,
+    },
+    /// The link for who forgot the password.
+    PasswordRecovery {
+        /// Whose password.
+        username: Username,
+        /// From where it was asked.
+        source: Option<Source>,
+        /// When it was asked.
+        asked_at: Timestamp,
+        /// Opens the page on which a new password is chosen.
+        link: Link,
+        /// The first instant at which the link no longer works.
+        valid_until: Timestamp,
+    },
+    /// A notice that the password was changed.
+    PasswordChanged {
+        /// Whose password.
+        username: Username,
+        /// Who changed it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        changed_at: Timestamp,
+    },
+    /// Asks the old address to agree to a new one.
+    AddressChangeOld {
+        /// Whose address.
+        username: Username,
+        /// The address that is to be; the letter shows it masked.
+        new_address: EmailAddress,
+        /// From where it was asked.
+        source: Option<Source>,
+        /// When it was asked.
+        asked_at: Timestamp,
+        /// Opens the page on which the owner agrees or objects.
+        link: Link,
+        /// The first instant at which the link no longer works.
+        valid_until: Timestamp,
+    },
+    /// Asks the new address to prove itself.
+    AddressChangeNew {
+        /// Whose address.
+        username: Username,
+        /// From where it was asked.
+        source: Option<Source>,
+        /// When it was asked.
+        asked_at: Timestamp,
+        /// Opens the page on which the address is confirmed.
+        link: Link,
+        /// The first instant at which the link no longer works.
+        valid_until: Timestamp,
+    },
+    /// A notice that the address was changed, to the old one.
+    AddressChanged {
+        /// Whose address.
+        username: Username,
+        /// The address that is now; the letter shows it masked.
+        new_address: EmailAddress,
+        /// Who changed it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        changed_at: Timestamp,
+    },
+    /// Something still uses a retired token.
+    RetiredTokenUsed {
+        /// Whose token it was.
+        username: Username,
+        /// When it was retired.
+        retired_at: Timestamp,
+        /// Why it was retired.
+        cause: RetirementCause,
+        /// What the client says it is.
+        client: ClientName,
+        /// From where it was used.
+        source: Option<Source>,
+        /// When it was used.
+        seen_at: Timestamp,
+    },
+    /// The user was locked out.
+    LockedOut {
+        /// Who.
+        username: Username,
+        /// The first instant at which a log-in is possible again.
+        until: Timestamp,
+        /// Where the last failure came from.
+        source: Option<Source>,
+    },
+    /// The owner's link froze the account's tokens.
+    TokensFrozen {
+        /// Whose tokens.
+        username: Username,
+        /// When.
+        at: Timestamp,
+        /// From where.
+        source: Option<Source>,
+    },
+}
+
+impl Contents {
+    /// The kind of letter that says this.
+    pub fn kind(&self) -> LetterKind {
+        match self {
+            Self::NewToken { .. } => LetterKind::NewToken,
+            Self::TokenChanged { .. } => LetterKind::TokenChanged,
+            Self::Invitation { .. } => LetterKind::Invitation,
+            Self::PasswordRecovery { .. } => LetterKind::PasswordRecovery,
+            Self::PasswordChanged { .. } => LetterKind::PasswordChanged,
+            Self::AddressChangeOld { .. } => LetterKind::AddressChangeOld,
+            Self::AddressChangeNew { .. } => LetterKind::AddressChangeNew,
+            Self::AddressChanged { .. } => LetterKind::AddressChanged,
+            Self::RetiredTokenUsed { .. } => LetterKind::RetiredTokenUsed,
+            Self::LockedOut { .. } => LetterKind::LockedOut,
+            Self::TokensFrozen { .. } => LetterKind::TokensFrozen,
+        }
+    }
+
+    /// The token and the link that the letter carries, each at most one.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let (token, link) = match self {
+            Self::NewToken { token, freeze_link, .. } => (Some(token.reveal()), Some(freeze_link)),
+            Self::Invitation { link, .. }
+            | Self::PasswordRecovery { link, .. }
+            | Self::AddressChangeOld { link, .. }
+            | Self::AddressChangeNew { link, .. } => (None, Some(link)),
+            Self::TokenChanged { .. }
+            | Self::PasswordChanged { .. }
+            | Self::AddressChanged { .. }
+            | Self::RetiredTokenUsed { .. }
+            | Self::LockedOut { .. }
+            | Self::TokensFrozen { .. } => (None, None),
+        };
+        token.into_iter().chain(link.map(Link::secret_part))
+    }
+}

@@ -1,0 +1,25 @@
+//! Composes letters and hands them to a mail server.
+//!
+//! [`compose()`] turns the facts of a letter ([`Contents`]) into one finished mail ([`Message`]);
+//! a [`Transport`] hands it over and says how that went ([`Delivery`]). Which letters are due, how
+//! often they are tried and what becomes of their secrets is the courier's business, not this
+//! crate's: there is no clock, no database and no retry here.
+
+mod compose;
+mod contents;
+mod letterhead;
+mod link;
+mod mailbox;
+mod smtp;
+mod target;
+mod transport;
+mod wording;
+
+pub use compose::{ComposeError, Message, compose};
+pub use contents::{AskedBy, Contents, TokenChange};
+pub use letterhead::{Envelope, Letterhead};
+pub use link::{Link, LinkError};
+pub use mailbox::{Mailbox, Received};
+pub use smtp::{SmtpSetupError, SmtpTransport};
+pub use target::{MailTarget, MailTargetError, SmtpTarget};
+pub use transport::{Delivery, Transport};

@@ -1,0 +1,10 @@
+//! What letters say and how they are handed over, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod letters;
+mod mailbox;
+mod mime;
+mod samples;
+mod server;
+mod smtp;

@@ -1,0 +1,145 @@
+//! One letter of every kind, always the same.
+
+use symbolon_core::id::{Id, Letter};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
+use symbolon_core::reset::Scope;
+use symbolon_core::secret::Nonce;
+use symbolon_core::time::Timestamp;
+use symbolon_core::token::TokenSecret;
+use symbolon_mail::{AskedBy, Contents, Envelope, Letterhead, Link, Message, TokenChange, compose};
+
+/// 2026-11-23T07:00:05Z.
+pub(crate) const ASKED_AT: Timestamp = Timestamp::from_unix_ms(1_795_417_205_000);
+const IN_AN_HOUR: Timestamp = Timestamp::from_unix_ms(1_795_420_805_000);
+const IN_A_YEAR: Timestamp = Timestamp::from_unix_ms(1_826_953_205_000);
+pub(crate) const LETTER: Id<Letter> = Id::from_raw(4711);
+
+pub(crate) fn letterhead() -> Letterhead {
+    Letterhead {
+        organization: name("Example Corp"),
+        from: address("symbolon@example.com"),
+        public_url: "https://symbolon.example.com".to_owned(),
+    }
+}
+
+pub(crate) fn name(text: &str) -> DisplayName {
+    DisplayName::parse(text).unwrap()
+}
+
+pub(crate) fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+pub(crate) fn token() -> TokenSecret {
+    let ring = KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([1; 32]))]).unwrap();
+    ring.token_of(KeyId(1), &Nonce::from_bytes(&[2; 32]).unwrap(), LETTER).unwrap()
+}
+
+pub(crate) fn message(contents: &Contents) -> Message {
+    message_to("Jane Doe", &letterhead(), contents)
+}
+
+pub(crate) fn message_to(to: &str, letterhead: &Letterhead, contents: &Contents) -> Message {
+    let (to, address) = (name(to), address("jane@example.com"));
+    let envelope = Envelope { to: &address, name: Some(&to), letter: LETTER, dated: ASKED_AT };
+    compose(letterhead, &envelope, contents).unwrap()
+}
+
+pub(crate) fn new_token() -> Contents {
+    new_token_of("jane.doe@example.com", "server", 2, Scope::Account)
+}
+
+pub(crate) fn new_token_of(
+    username: &str,
+    device_type: &str,
+    retired: u32,
+    scope: Scope,
+) -> Contents {
+    Contents::NewToken {
+        token: token(),
+        username: Username::parse(username).unwrap(),
+        device_type: DeviceType::parse(device_type).unwrap(),
+        asked_by: AskedBy::Owner,
+        source: Some(source()),
+        asked_at: ASKED_AT,
+        expires_at: IN_A_YEAR,
+        retired,
+        scope,
+        freeze_link: link("activate/freeze"),
+    }
+}
+
+pub(crate) fn sample(kind: LetterKind) -> Contents {
+    let username = Username::parse("jane.doe@example.com").unwrap();
+    let (source, asked_at, valid_until) = (Some(source()), ASKED_AT, IN_AN_HOUR);
+    match kind {
+        LetterKind::NewToken => new_token(),
+        LetterKind::TokenChanged => Contents::TokenChanged {
+            username,
+            change: TokenChange::Reset { expires_at: IN_A_YEAR },
+            device_type: DeviceType::any(),
+            asked_by: AskedBy::Administrator,
+            source: None,
+            asked_at,
+            retired: 1,
+            scope: Scope::DeviceType,
+        },
+        LetterKind::Invitation => Contents::Invitation {
+            username,
+            invited_by: Some(name("Ada Admin")),
+            link: link("activate/invitation"),
+            valid_until,
+        },
+        LetterKind::PasswordRecovery => {
+            let link = link("activate/password");
+            Contents::PasswordRecovery { username, source, asked_at, link, valid_until }
+        }
+        LetterKind::PasswordChanged => Contents::PasswordChanged {
+            username,
+            asked_by: AskedBy::Owner,
+            source,
+            changed_at: asked_at,
+        },
+        LetterKind::AddressChangeOld => Contents::AddressChangeOld {
+            username,
+            new_address: address("jane@elsewhere.example"),
+            source,
+            asked_at,
+            link: link("activate/address-old"),
+            valid_until,
+        },
+        LetterKind::AddressChangeNew => {
+            let link = link("activate/address-new");
+            Contents::AddressChangeNew { username, source, asked_at, link, valid_until }
+        }
+        LetterKind::AddressChanged => Contents::AddressChanged {
+            username,
+            new_address: address("jane@elsewhere.example"),
+            asked_by: AskedBy::Owner,
+            source,
+            changed_at: asked_at,
+        },
+        LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
+            username,
+            retired_at: asked_at,
+            cause: RetirementCause::AdminReset,
+            client: ClientName::sanitised("jsforce/3.10 <b>\"&"),
+            source,
+            seen_at: valid_until,
+        },
+        LetterKind::LockedOut => Contents::LockedOut { username, until: valid_until, source },
+        LetterKind::TokensFrozen => Contents::TokensFrozen { username, at: asked_at, source },
+    }
+}
+
+fn source() -> Source {
+    Source::new("198.51.100.7".parse().unwrap())
+}
+
+fn link(path: &str) -> Link {
+    let secret = "Zq3mVfT0aKxWc9RbYh2LpE";
+    Link::parse(format!("https://symbolon.example.com/{path}/{secret}")).unwrap()
+}
