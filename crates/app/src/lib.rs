@@ -1,1 +1,43 @@
-//! Use cases: one module each, one transaction each
+//! The use cases: one module each, one write transaction each.
+//!
+//! Heads parse what is asked and render what is answered; `core` decides; `store` remembers. What is
+//! left is here: in which order things are looked up, decided and written down, and that nothing but
+//! the database is awaited while a transaction is open.
+
+pub mod account;
+pub mod actor;
+mod attempts;
+pub mod chance;
+pub mod clients;
+pub mod clock;
+mod contents;
+pub mod context;
+pub mod courier;
+pub mod error;
+mod evidence;
+mod facts;
+pub mod hashing;
+pub mod history;
+pub mod invitation;
+pub mod janitor;
+pub mod links;
+pub mod login;
+pub mod mail_status;
+pub mod networks;
+mod outbox;
+pub mod owner_freeze;
+mod passwords;
+pub mod profiles;
+pub mod recovery;
+pub mod reset;
+mod retirement;
+pub mod sessions;
+pub mod setup;
+pub mod tokens;
+pub mod trail;
+pub mod turnstile;
+pub mod users;
+
+pub use actor::{Actor, Origin};
+pub use context::{Ctx, House, Settings};
+pub use error::AppError;

@@ -40,6 +40,30 @@ pub enum TokensOnPasswordChange {
     Reset,
 }
 
+impl Policy {
+    /// Whether the figures are within their bounds.
+    ///
+    /// # Errors
+    /// What is wrong, in words for the administrator who set it.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let hours = |hours| Duration::from_hours(hours);
+        if self.token_max_age < DAY || self.token_max_age > 3660 * DAY {
+            return Err("the age of tokens must be between one day and ten years");
+        }
+        // NIST SP 800-63B-4 §3.2.2: no more than 100 failures in a row.
+        if !(1..=100).contains(&self.lockout_failures) {
+            return Err("the lockout must come after 1 to 100 failures");
+        }
+        if self.lockout_period < Duration::from_mins(1) || self.lockout_period > hours(24) {
+            return Err("a lockout must last between one minute and a day");
+        }
+        if self.session_idle < Duration::from_mins(5) || self.session_idle > hours(24) {
+            return Err("a session must end after five minutes to a day of inactivity");
+        }
+        Ok(())
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -67,5 +91,20 @@ pub struct SourcePolicy {
 impl Default for SourcePolicy {
     fn default() -> Self {
         Self { names: 10, failures: 100, period: Duration::from_mins(15) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_the_bounds_and_what_is_beyond_is_told() {
+        let eternal = Policy { token_max_age: 4000 * DAY, ..Policy::default() };
+        let lax = Policy { lockout_failures: 0, ..Policy::default() };
+
+        assert_eq!(Policy::default().check(), Ok(()));
+        assert!(eternal.check().is_err_and(|why| why.contains("ten years")));
+        assert!(lax.check().is_err());
     }
 }

@@ -41,7 +41,9 @@ const ADMINISTRATORS: &str =
      AND password_hash IS NOT NULL";
 const TAKE: &str = "
     UPDATE user_account SET epoch = epoch + 1 WHERE id = $1 AND removed_at IS NULL";
-const STILL_AT_EPOCH: &str = "
+const HOLD: &str = "
+    UPDATE user_account SET epoch = epoch WHERE id = $1 AND removed_at IS NULL";
+const HOLD_AT_EPOCH: &str = "
     UPDATE user_account SET epoch = epoch WHERE id = $1 AND epoch = $2 AND removed_at IS NULL";
 const SET_FAILURES: &str = "
     UPDATE user_account SET failures = $2, last_failure_at = $3, locked_until = $4 WHERE id = $1";
@@ -178,14 +180,19 @@ pub async fn count_administrators(conn: &mut Conn) -> Result<i64, StoreError> {
 /// Takes the user's row for the rest of the transaction and raises its epoch; `false` if removed.
 ///
 /// On PostgreSQL the row lock queues racing changes of one user, on SQLite `BEGIN IMMEDIATE` already
-/// has. Whoever decided on an older epoch finds out at [`still_at_epoch`].
+/// has. Whoever decided on an older epoch finds out at [`hold_at_epoch`].
 pub async fn take(tx: &mut Tx, user: Id<User>) -> Result<bool, StoreError> {
     tx.execute_at_most_one(TAKE, args![user]).await
 }
 
-/// Takes the user's row if nothing that matters has changed since `epoch` was read.
-pub async fn still_at_epoch(tx: &mut Tx, user: Id<User>, epoch: i64) -> Result<bool, StoreError> {
-    tx.execute_at_most_one(STILL_AT_EPOCH, args![user, epoch]).await
+/// Holds the user's row for the rest of the transaction without raising its epoch.
+pub async fn hold(tx: &mut Tx, user: Id<User>) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(HOLD, args![user]).await
+}
+
+/// Holds the user's row if nothing that matters has changed since `epoch` was read.
+pub async fn hold_at_epoch(tx: &mut Tx, user: Id<User>, epoch: i64) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(HOLD_AT_EPOCH, args![user, epoch]).await
 }
 
 /// Writes down failures and lockout.

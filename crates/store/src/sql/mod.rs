@@ -11,6 +11,7 @@ mod migration;
 mod postgres;
 mod row;
 mod schema;
+mod slot;
 mod sqlite;
 mod target;
 mod tx;
@@ -81,8 +82,10 @@ impl Store {
     ///
     /// On `SQLite` there is one at a time: nothing but this database may be awaited inside it.
     ///
+    /// A second one begun while the first is held by the same task waits in vain.
+    ///
     /// # Errors
-    /// [`StoreError::Busy`] after 10 s.
+    /// [`StoreError::Busy`] after at most 10 s; [`StoreError::Unavailable`].
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match &*self.backend {
             Backend::Sqlite(store) => store.writer.begin().await.map(Tx::sqlite),

@@ -39,7 +39,8 @@ const SESSION: &str = "
     SET lock_timeout = '10s';
     SET statement_timeout = '15s';
     SET idle_in_transaction_session_timeout = '30s';
-    SET default_transaction_isolation = 'read committed'";
+    SET default_transaction_isolation = 'read committed';
+    SET client_min_messages = warning";
 const SESSION_READS: &str = "SET default_transaction_read_only = on";
 const WAIT_FOR_FLUSH: &str = "SET synchronous_commit = on";
 
@@ -108,6 +109,7 @@ impl PostgresStore {
         Ok(Session {
             connection: Some(connection),
             in_transaction: false,
+            asking: false,
             commits: Arc::clone(&self.commits),
             runtime: self.runtime.clone(),
         })
@@ -119,6 +121,8 @@ pub(super) struct Session {
     /// `None` once it is given back or given up.
     connection: Option<PoolConnection<Postgres>>,
     in_transaction: bool,
+    /// Whether an answer is outstanding; still set on drop if the wait for it was cancelled.
+    asking: bool,
     commits: Arc<AtomicU64>,
     runtime: Handle,
 }
@@ -133,7 +137,10 @@ impl Session {
         &mut self,
         ask: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        if let Ok(answer) = timeout(ANSWER_WAIT, ask(self.connection()?)).await {
+        self.asking = true;
+        let answer = timeout(ANSWER_WAIT, ask(self.connection()?)).await;
+        self.asking = false;
+        if let Ok(answer) = answer {
             return answer.map_err(classify::error);
         }
         self.discard();
@@ -161,6 +168,10 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.in_transaction {
+            if self.asking {
+                // The pool would wait for that answer without a limit.
+                self.discard();
+            }
             return;
         }
         if let Some(mut connection) = self.connection.take() {

@@ -1,0 +1,324 @@
+//! My Personal Information: a user changes password, name and e-mail address.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Session, User};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
+use symbolon_core::policy::TokensOnPasswordChange;
+use symbolon_core::reset::Scope;
+use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_store::address_changes::{self, Side};
+use symbolon_store::changes::{self, Change};
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, links as stored_links, profiles, sessions, tokens, users};
+
+use crate::actor::{Actor, Origin};
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::links::{self, ADDRESS_CHANGE_VALID, LinkKind};
+use crate::login::Refused;
+use crate::outbox::{self, Carried};
+use crate::passwords::{self, Proof};
+use crate::reset::{self, Order, ResetError};
+use crate::{hashing, trail};
+
+/// What a user sees of himself.
+#[derive(Debug, Clone)]
+pub struct PersonalInformation {
+    /// Login name.
+    pub username: Username,
+    /// As shown.
+    pub name: DisplayName,
+    /// Where mail goes.
+    pub email: EmailAddress,
+    /// The profile's name.
+    pub profile: String,
+    /// Whether an administrator.
+    pub administrator: bool,
+    /// When the password was chosen.
+    pub password_changed_at: Option<Timestamp>,
+    /// Last login that was let in.
+    pub last_login_at: Option<Timestamp>,
+    /// A change of the address that is under way.
+    pub address_change: Option<AddressChange>,
+    /// Since when the owner's link has frozen the tokens.
+    pub tokens_frozen_at: Option<Timestamp>,
+}
+
+/// A change of the address that is under way.
+#[derive(Debug, Clone)]
+pub struct AddressChange {
+    /// The address to be.
+    pub new_email: EmailAddress,
+    /// Whether the present address has agreed.
+    pub old_confirmed: bool,
+    /// Whether the new address has proved itself.
+    pub new_confirmed: bool,
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// The current password was wrong, or the user is locked out: counted.
+    WrongPassword(Refused),
+    /// Something else.
+    App(AppError),
+}
+
+impl<E> From<E> for ChangeError
+where
+    AppError: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
+/// What has become of an address change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressConfirmation {
+    /// The other address has not agreed yet.
+    OtherSideMissing,
+    /// Both have: it is changed.
+    Changed,
+}
+
+/// What a user sees of himself.
+///
+/// # Errors
+/// [`AppError::NotFound`] if removed.
+pub async fn personal_information(
+    ctx: &Ctx,
+    user: Id<User>,
+) -> Result<PersonalInformation, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let found = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
+    let profile = profiles::find(&mut reader, found.profile).await?;
+    let change = address_changes::of_user(&mut reader, user, now - ADDRESS_CHANGE_VALID).await?;
+    Ok(PersonalInformation {
+        username: found.username,
+        name: found.name,
+        email: found.email,
+        profile: profile.name,
+        administrator: found.admin_since.is_some(),
+        password_changed_at: found.password_changed_at,
+        last_login_at: found.last_login_at,
+        address_change: change.map(|change| AddressChange {
+            new_email: change.new_email,
+            old_confirmed: change.old_confirmed_at.is_some(),
+            new_confirmed: change.new_confirmed_at.is_some(),
+        }),
+        tokens_frozen_at: found.standing.tokens_frozen_at,
+    })
+}
+
+/// Changes the password; every other session of the user ends. Tokens live on, unless the policy ties
+/// them to the password: then they are reset.
+///
+/// # Errors
+/// [`ChangeError`]; nothing was changed then.
+pub async fn change_password(
+    ctx: &Ctx,
+    user: Id<User>,
+    keep: Option<Id<Session>>,
+    current: Password,
+    new: Password,
+    origin: &Origin,
+) -> Result<(), ChangeError> {
+    let proved = match passwords::prove(ctx, user, &current, origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
+    };
+    let (username, email, name) =
+        (proved.username.as_str(), proved.email.as_str(), proved.name.as_str());
+    passwords::judge_new(ctx, &new, username, email, name)?;
+    if current.reveal() == new.reveal() {
+        return Err(AppError::Forbidden("Choose a password other than the current one.").into());
+    }
+    let hashed = hashing::hash(ctx, &new).await?;
+
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let fresh = take_unchanged(&mut tx, &proved).await?;
+    users::set_password(&mut tx, user, &hashed, None, now).await?;
+    sessions::end_of_user(&mut tx, user, keep, "password change", now).await?;
+    let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
+    outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
+    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
+    trail::append(&mut tx, actor, "password.changed", subject, String::new(), now).await?;
+    reset_if_tied(ctx, &mut tx, &fresh, actor, origin, now).await?;
+    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
+    tx.commit().await.map_err(AppError::from)?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
+}
+
+/// Resets the tokens along with the password where the policy says so and there is one to reset.
+async fn reset_if_tied(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    actor: Actor,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let policy = profiles::find(tx, user.profile).await?.policy;
+    let tied = policy.on_password_change == TokensOnPasswordChange::Reset;
+    if !tied || tokens::live_of_user(tx, user.standing.user).await?.is_empty() {
+        return Ok(());
+    }
+    let order = Order {
+        actor,
+        cause: RetirementCause::PasswordChange,
+        scope: Scope::Account,
+        device_type: DeviceType::any(),
+        source: Some(origin.source),
+        reason: None,
+    };
+    match reset::write_reset(ctx, tx, user, order, None, now).await {
+        Ok(_) => Ok(()),
+        Err(ResetError::App(error)) => Err(error),
+        Err(ResetError::Forbidden(rule)) => Err(AppError::Forbidden(rule)),
+        Err(ResetError::WrongPassword(_)) => Err(AppError::Corrupt("a reset without a password")),
+    }
+}
+
+/// Changes the name shown.
+///
+/// # Errors
+/// [`AppError::NotFound`] if removed.
+pub async fn change_name(ctx: &Ctx, user: Id<User>, name: DisplayName) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    if !users::set_name(&mut tx, user, &name).await? {
+        return Err(AppError::NotFound("user"));
+    }
+    let subject = format!("user:{user}");
+    trail::append(&mut tx, Actor::User(user), "name.changed", subject, String::new(), now).await?;
+    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Asks both addresses to agree to a new one.
+///
+/// # Errors
+/// [`ChangeError`]; nothing was mailed then.
+pub async fn ask_address_change(
+    ctx: &Ctx,
+    user: Id<User>,
+    current: Password,
+    new: EmailAddress,
+    origin: &Origin,
+) -> Result<(), ChangeError> {
+    let proved = match passwords::prove(ctx, user, &current, origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
+    };
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let fresh = take_unchanged(&mut tx, &proved).await?;
+    if fresh.email == new {
+        return Err(AppError::Forbidden("This is the present address already.").into());
+    }
+    address_changes::end_of_user(&mut tx, user, now).await?;
+    for kind in [LinkKind::AddressChangeOld, LinkKind::AddressChangeNew] {
+        stored_links::end_of_user(&mut tx, user, kind.word(), now).await?;
+    }
+    let id: Id<symbolon_core::id::Link> = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    address_changes::insert(&mut tx, id.raw(), user, &new, now).await?;
+    let sides = [
+        (LinkKind::AddressChangeOld, LetterKind::AddressChangeOld, &fresh.email),
+        (LinkKind::AddressChangeNew, LetterKind::AddressChangeNew, &new),
+    ];
+    for (link, letter, to) in sides {
+        let facts = Facts::default()
+            .with("new_address", &new)
+            .with("source", origin.source)
+            .at("asked_at", now);
+        let carried =
+            Carried { kind: link, valid_for: ADDRESS_CHANGE_VALID, subject: Some(id.raw()) };
+        outbox::write_with_link(ctx, &mut tx, &fresh, to, letter, facts, carried, now).await?;
+    }
+    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
+    trail::append(&mut tx, actor, "address.change-asked", subject, String::new(), now).await?;
+    tx.commit().await.map_err(AppError::from)?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
+}
+
+/// Agrees to a change of address for the side that the link was mailed to.
+///
+/// # Errors
+/// [`AppError::NotFound`] where the link is unknown, used or expired.
+pub async fn confirm_address(
+    ctx: &Ctx,
+    link: &LinkSecret,
+) -> Result<AddressConfirmation, AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let (side, used) = match links::use_up(ctx, &mut tx, LinkKind::AddressChangeOld, link, now)
+        .await
+    {
+        Ok(used) => (Side::Old, used),
+        Err(AppError::NotFound(_)) => {
+            (Side::New, links::use_up(ctx, &mut tx, LinkKind::AddressChangeNew, link, now).await?)
+        }
+        Err(error) => return Err(error),
+    };
+    let (Some(user), Some(change)) = (used.user, used.subject) else {
+        return Err(AppError::Corrupt("link.subject"));
+    };
+    if !users::take(&mut tx, user).await? {
+        return Err(AppError::NotFound("link"));
+    }
+    let change = address_changes::confirm(&mut tx, change, side, now).await?;
+    let change = change.ok_or(AppError::NotFound("link"))?;
+    let both = change.old_confirmed_at.is_some() && change.new_confirmed_at.is_some();
+    if both {
+        apply_address(ctx, &mut tx, user, &change.new_email, now).await?;
+    }
+    tx.commit().await?;
+    ctx.letters_waiting.notify_one();
+    Ok(if both { AddressConfirmation::Changed } else { AddressConfirmation::OtherSideMissing })
+}
+
+/// Changes the address and tells both: the old one hears of it too.
+async fn apply_address(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    new: &EmailAddress,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let before = users::find(tx, user).await?.ok_or(AppError::NotFound("link"))?;
+    users::set_email(tx, user, new).await?;
+    address_changes::end_of_user(tx, user, now).await?;
+    for to in [&before.email, new] {
+        let facts = Facts::default().with("new_address", new).with("by", "owner").at("at", now);
+        let kind = LetterKind::AddressChanged;
+        outbox::write_notice_to(ctx, tx, &before, to, kind, facts, now).await?;
+    }
+    let (actor, subject) = (Actor::LinkOf(user), format!("user:{user}"));
+    trail::append(tx, actor, "address.changed", subject, String::new(), now).await?;
+    changes::record(tx, Change::UserChanged, user, None, now).await?;
+    Ok(())
+}
+
+/// Takes the user's row and makes sure that the password is still the one that was proved (I6).
+pub(crate) async fn take_unchanged(
+    tx: &mut Tx,
+    proved: &UserRecord,
+) -> Result<UserRecord, AppError> {
+    let user = proved.standing.user;
+    if !users::take(tx, user).await? {
+        return Err(AppError::NotFound("user"));
+    }
+    let fresh = users::find(tx, user).await?.ok_or(AppError::NotFound("user"))?;
+    if fresh.password != proved.password || fresh.standing.frozen_at.is_some() {
+        return Err(AppError::Forbidden("The account was changed meanwhile. Log in anew."));
+    }
+    Ok(fresh)
+}

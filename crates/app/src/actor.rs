@@ -1,0 +1,39 @@
+//! Who does something, and from where.
+
+use std::fmt;
+
+use symbolon_core::id::{Id, User};
+use symbolon_core::names::{ClientName, Source};
+
+/// Who causes a change, as the audit trail names him.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A logged-in user.
+    User(Id<User>),
+    /// Whoever may use the control socket in the data dir.
+    Operator,
+    /// The bearer of a single-use link that was mailed to this user.
+    LinkOf(Id<User>),
+    /// Symbolon itself, by a rule.
+    Rule,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user:{user}"),
+            Self::Operator => f.write_str("operator"),
+            Self::LinkOf(user) => write!(f, "link-of:{user}"),
+            Self::Rule => f.write_str("symbolon"),
+        }
+    }
+}
+
+/// Where a request came from, and what it says it is.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The peer's address, or what a trusted proxy says of it.
+    pub source: Source,
+    /// The client's name and version, from its own words.
+    pub client: ClientName,
+}

@@ -1,0 +1,155 @@
+//! Writes down what became of a login: history, failures, lockout, and who still uses a retired token.
+
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token};
+use symbolon_core::judge::{Refusal, RetirementCause, TokenEvidence};
+use symbolon_core::letter::LetterKind;
+use symbolon_store::history::{self, LoginRow};
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, retired_uses, source_failures, users};
+
+use crate::actor::{Actor, Origin};
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::evidence::Evidence;
+use crate::facts::Facts;
+use crate::login::{CorrelationId, Head, Refused};
+use crate::{outbox, trail};
+
+/// The owner is warned of a retired token in use once in this time for each source.
+const WARNING_INTERVAL: Duration = Duration::from_hours(24);
+
+/// Writes down a refusal with everything that follows from it.
+pub(crate) async fn record_refusal(
+    ctx: &Ctx,
+    head: Head,
+    evidence: &Evidence,
+    refusal: Refusal,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Refused, AppError> {
+    let correlation_id = CorrelationId::draw(ctx);
+    let mut tx = ctx.store.begin().await?;
+    if let Some(user) = &evidence.user {
+        note_failure(ctx, &mut tx, user, evidence, refusal, origin, now).await?;
+        if let (Refusal::TokenRetired(at, cause), TokenEvidence::Known(record)) =
+            (refusal, evidence.token)
+        {
+            note_retired_use(ctx, &mut tx, user, record.token, (at, cause), origin, now).await?;
+        }
+    }
+    if refusal.counts_against_source() {
+        let since = now - ctx.settings.source_policy.period;
+        let source = origin.source.to_string();
+        source_failures::note(&mut tx, &source, &evidence.name_key(), since, now).await?;
+    }
+    let entry = Entry { head, evidence, origin, correlation_id: &correlation_id, now };
+    write_history(ctx, &mut tx, entry, "refused", &refusal.to_string(), token_of(evidence)).await?;
+    tx.commit().await?;
+    ctx.letters_waiting.notify_one();
+    Ok(Refused { correlation_id, refusal })
+}
+
+/// An entry of the history, but for its outcome.
+pub(crate) struct Entry<'a> {
+    pub(crate) head: Head,
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) origin: &'a Origin,
+    pub(crate) correlation_id: &'a CorrelationId,
+    pub(crate) now: Timestamp,
+}
+
+/// Writes an entry of the history within the transaction of what it tells of.
+pub(crate) async fn write_history(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    entry: Entry<'_>,
+    outcome: &'static str,
+    reason: &str,
+    token: Option<Id<Token>>,
+) -> Result<(), AppError> {
+    let row = LoginRow {
+        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
+        at: entry.now,
+        user: entry.evidence.user.as_ref().map(|user| user.standing.user),
+        username: entry.evidence.username.clone(),
+        head: entry.head.word().to_owned(),
+        client: entry.origin.client.as_str().to_owned(),
+        source: entry.origin.source.to_string(),
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        correlation_id: entry.correlation_id.to_string(),
+    };
+    Ok(history::insert(tx, &row, token).await?)
+}
+
+/// The token that was presented, if it is one of this very user's.
+fn token_of(evidence: &Evidence) -> Option<Id<Token>> {
+    let user = evidence.user.as_ref()?.standing.user;
+    match evidence.token {
+        TokenEvidence::Known(record) if record.user == user => Some(record.token),
+        TokenEvidence::Known(_)
+        | TokenEvidence::Absent
+        | TokenEvidence::Mistyped
+        | TokenEvidence::Unknown => None,
+    }
+}
+
+/// Counts a failure on what the row says *now*: other nodes may have counted since it was read.
+async fn note_failure(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    evidence: &Evidence,
+    refusal: Refusal,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    if !users::hold(tx, id).await? || !refusal.counts() {
+        return Ok(());
+    }
+    let Some(current) = users::find(tx, id).await? else {
+        return Ok(());
+    };
+    let before = current.standing.failures;
+    let after = before.after_failure(now, &evidence.policy);
+    users::set_failures(tx, id, after).await?;
+    let newly_locked = before.locked_at(now).is_none().then(|| after.locked_at(now)).flatten();
+    if let Some(until) = newly_locked {
+        let facts = Facts::default().at("until", until).with("source", origin.source);
+        outbox::write_notice(ctx, tx, &current, LetterKind::LockedOut, facts, now).await?;
+        let subject = format!("user:{id}");
+        let details = format!("until={until}\nsource={}", origin.source);
+        trail::append(tx, Actor::Rule, "user.locked-out", subject, details, now).await?;
+    }
+    Ok(())
+}
+
+/// Remembers who used a retired token, and warns its owner once a day for each source.
+async fn note_retired_use(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    token: Id<Token>,
+    (retired_at, cause): (Timestamp, RetirementCause),
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let (source, client) = (origin.source.to_string(), origin.client.as_str());
+    retired_uses::note(tx, token, &source, client, now).await?;
+    let warned_at = retired_uses::last_warning(tx, token, &source).await?;
+    if warned_at.is_some_and(|at| now.since(at) < WARNING_INTERVAL) {
+        return Ok(());
+    }
+    retired_uses::note_warning(tx, token, &source, client, now).await?;
+    let facts = Facts::default()
+        .at("retired_at", retired_at)
+        .with("cause", cause.word())
+        .with("client", client)
+        .with("source", &source)
+        .at("seen_at", now);
+    outbox::write_notice(ctx, tx, user, LetterKind::RetiredTokenUsed, facts, now).await
+}

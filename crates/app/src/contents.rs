@@ -1,0 +1,158 @@
+//! Turns a letter of the outbox into what it says, its secret derived anew.
+
+use symbolon_core::id::{Id, Letter};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::keys::KeyId;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
+use symbolon_core::reset::Scope;
+use symbolon_core::secret::Nonce;
+use symbolon_core::token::TokenSecret;
+use symbolon_mail::{AskedBy, Contents, Link, TokenChange};
+use symbolon_store::letters::LeasedLetter;
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::ReadFacts;
+use crate::links::LinkKind;
+
+/// What `letter` says to the user of this name.
+pub(crate) fn contents_of(
+    ctx: &Ctx,
+    letter: &LeasedLetter,
+    username: Username,
+) -> Result<Contents, AppError> {
+    let facts = ReadFacts::of(&letter.facts);
+    let secrets = Secrets { ctx, letter: letter.id, nonce: letter.nonce.as_ref() };
+    let source = facts.get_some("source", |text| text.parse().ok().map(Source::new));
+    Ok(match letter.kind {
+        LetterKind::NewToken => Contents::NewToken {
+            token: secrets.token()?,
+            username,
+            device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
+            asked_by: token_asked_by(&facts)?,
+            source,
+            asked_at: facts.at("asked_at")?,
+            expires_at: facts.at("expires_at")?,
+            retired: facts.get("retired", |text| text.parse().ok())?,
+            scope: facts.get("scope", scope_of)?,
+            freeze_link: secrets.link(LinkKind::FreezeTokens)?,
+        },
+        LetterKind::TokenChanged => Contents::TokenChanged {
+            username,
+            change: match facts.at("expires_at") {
+                Ok(expires_at) => TokenChange::Reset { expires_at },
+                Err(_) => TokenChange::Revoked,
+            },
+            device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
+            asked_by: token_asked_by(&facts)?,
+            source,
+            asked_at: facts.at("asked_at")?,
+            retired: facts.get("retired", |text| text.parse().ok())?,
+            scope: facts.get("scope", scope_of)?,
+        },
+        LetterKind::Invitation => Contents::Invitation {
+            username,
+            invited_by: facts.get_some("invited_by", |text| DisplayName::parse(text).ok()),
+            link: secrets.link(LinkKind::Invitation)?,
+            valid_until: facts.at("valid_until")?,
+        },
+        LetterKind::PasswordRecovery => Contents::PasswordRecovery {
+            username,
+            source,
+            asked_at: facts.at("asked_at")?,
+            link: secrets.link(LinkKind::PasswordRecovery)?,
+            valid_until: facts.at("valid_until")?,
+        },
+        LetterKind::PasswordChanged => Contents::PasswordChanged {
+            username,
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            changed_at: facts.at("at")?,
+        },
+        LetterKind::AddressChangeOld => Contents::AddressChangeOld {
+            username,
+            new_address: facts.get("new_address", |text| EmailAddress::parse(text).ok())?,
+            source,
+            asked_at: facts.at("asked_at")?,
+            link: secrets.link(LinkKind::AddressChangeOld)?,
+            valid_until: facts.at("valid_until")?,
+        },
+        LetterKind::AddressChangeNew => Contents::AddressChangeNew {
+            username,
+            source,
+            asked_at: facts.at("asked_at")?,
+            link: secrets.link(LinkKind::AddressChangeNew)?,
+            valid_until: facts.at("valid_until")?,
+        },
+        LetterKind::AddressChanged => Contents::AddressChanged {
+            username,
+            new_address: facts.get("new_address", |text| EmailAddress::parse(text).ok())?,
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            changed_at: facts.at("at")?,
+        },
+        LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
+            username,
+            retired_at: facts.at("retired_at")?,
+            cause: facts.get("cause", RetirementCause::from_word)?,
+            client: ClientName::sanitised(&facts.get("client", |text| Some(text.to_owned()))?),
+            source,
+            seen_at: facts.at("seen_at")?,
+        },
+        LetterKind::LockedOut => {
+            Contents::LockedOut { username, until: facts.at("until")?, source }
+        }
+        LetterKind::TokensFrozen => {
+            Contents::TokensFrozen { username, at: facts.at("at")?, source }
+        }
+    })
+}
+
+/// Derives what a letter carries; each attempt derives the same.
+struct Secrets<'a> {
+    ctx: &'a Ctx,
+    letter: Id<Letter>,
+    nonce: Option<&'a (KeyId, Nonce)>,
+}
+
+impl Secrets<'_> {
+    fn token(&self) -> Result<TokenSecret, AppError> {
+        let (key, nonce) = self.nonce.ok_or(AppError::Corrupt("letter.nonce"))?;
+        self.ctx.keys.token_of(*key, nonce, self.letter).ok_or(AppError::KeyMissing)
+    }
+
+    fn link(&self, kind: LinkKind) -> Result<Link, AppError> {
+        let (key, nonce) = self.nonce.ok_or(AppError::Corrupt("letter.nonce"))?;
+        let secret = self.ctx.keys.link_of(*key, nonce, self.letter).ok_or(AppError::KeyMissing)?;
+        let address = format!("{}{}", self.ctx.settings.public_url, kind.path(&secret));
+        Link::parse(address).map_err(|_| AppError::Corrupt("public_url"))
+    }
+}
+
+/// Who changed a token: told by the cause that it was retired for, or by `by` where it was revoked.
+fn token_asked_by(facts: &ReadFacts<'_>) -> Result<AskedBy, AppError> {
+    let cause = facts.get("cause", RetirementCause::from_word)?;
+    Ok(match cause {
+        RetirementCause::Reset => AskedBy::Owner,
+        RetirementCause::AdminReset | RetirementCause::UserRemoved => AskedBy::Administrator,
+        RetirementCause::PasswordChange => AskedBy::PasswordChange,
+        RetirementCause::Recovery => AskedBy::Recovery,
+        RetirementCause::Revoked => facts.get("by", asked_by_of)?,
+    })
+}
+
+fn asked_by_of(word: &str) -> Option<AskedBy> {
+    match word {
+        "owner" => Some(AskedBy::Owner),
+        "administrator" => Some(AskedBy::Administrator),
+        "recovery" => Some(AskedBy::Recovery),
+        _ => None,
+    }
+}
+
+fn scope_of(word: &str) -> Option<Scope> {
+    [Scope::Account, Scope::DeviceType]
+        .into_iter()
+        .find(|scope| crate::reset::scope_word(*scope) == word)
+}

@@ -1,0 +1,187 @@
+//! The courier: takes letters out of the outbox to the mail server.
+//!
+//! A letter is leased in one short transaction, carried with none open, and ended or put back in
+//! another. If the courier dies in between, the lease runs out and the next one carries the same letter
+//! with the same Message-ID and the same secret. What became of a letter is always written down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Letter};
+use symbolon_core::letter::{LEASE, LetterState, MAX_AGE, pause_after};
+use symbolon_mail::{Delivery, Envelope, Letterhead, Message, Transport, compose};
+use symbolon_store::letters::{self, LeasedLetter};
+use symbolon_store::{tokens, users};
+use tracing::{error, info, warn};
+
+use crate::contents::contents_of;
+use crate::context::Ctx;
+use crate::error::AppError;
+
+const PORTION: i64 = 20;
+/// The longest sleep: letters of other nodes and changes of the clock are noticed after it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// The pause after a round that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// A letter in hand.
+struct InHand {
+    letter: LeasedLetter,
+    lease: i64,
+}
+
+/// Carries letters for ever: those that are due, and each as soon as it is. When `stop` resolves, the
+/// letter in hand is finished first.
+pub async fn run(
+    ctx: Ctx,
+    letterhead: Letterhead,
+    transport: Arc<dyn Transport>,
+    stop: impl Future<Output = ()> + Send,
+) {
+    tokio::pin!(stop);
+    loop {
+        let sleep = match deliver_due(&ctx, &letterhead, &*transport).await {
+            Ok(0) => sleep_until_due(&ctx).await.unwrap_or(AFTER_FAILURE),
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "could not carry letters");
+                AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut stop => return,
+            () = ctx.letters_waiting.notified() => {}
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+async fn sleep_until_due(ctx: &Ctx) -> Result<Duration, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let next = letters::next_due(&mut reader).await?;
+    let until = next.map_or(LONGEST_SLEEP, |at| at.since(ctx.clock.now()));
+    Ok(until.clamp(Duration::from_millis(10), LONGEST_SLEEP))
+}
+
+/// Carries the letters that are due now, one after the other; tells how many it took in hand.
+///
+/// # Errors
+/// The database's.
+pub async fn deliver_due(
+    ctx: &Ctx,
+    letterhead: &Letterhead,
+    transport: &dyn Transport,
+) -> Result<usize, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let due = letters::due(&mut reader, ctx.clock.now(), PORTION).await?;
+    drop(reader);
+    let mut taken = 0;
+    for letter in due {
+        let Some(in_hand) = take_up(ctx, letter).await? else {
+            continue;
+        };
+        taken += 1;
+        carry(ctx, letterhead, transport, in_hand).await?;
+    }
+    Ok(taken)
+}
+
+/// Leases a letter, unless another courier was faster or the token that it carries has been retired.
+async fn take_up(ctx: &Ctx, letter: Id<Letter>) -> Result<Option<InHand>, AppError> {
+    let now = ctx.clock.now();
+    let lease = i64::from_be_bytes(ctx.chance.bytes());
+    let mut tx = ctx.store.begin().await?;
+    let leased = letters::lease(&mut tx, letter, lease, now + LEASE, now).await?;
+    let Some(leased) = leased else {
+        return Ok(None);
+    };
+    let superseded = match leased.token {
+        Some(token) => {
+            tokens::find(&mut tx, token).await?.is_none_or(|row| row.record.retired.is_some())
+        }
+        None => false,
+    };
+    if superseded {
+        let state = LetterState::Superseded;
+        letters::end_leased(&mut tx, letter, lease, state, None, now).await?;
+    }
+    tx.commit().await?;
+    Ok((!superseded).then_some(InHand { letter: leased, lease }))
+}
+
+async fn carry(
+    ctx: &Ctx,
+    letterhead: &Letterhead,
+    transport: &dyn Transport,
+    in_hand: InHand,
+) -> Result<(), AppError> {
+    let message = match write_out(ctx, letterhead, &in_hand.letter).await {
+        Ok(message) => message,
+        Err(error) => {
+            let letter = in_hand.letter.id;
+            error!(letter.id = %letter, error = &error as &dyn std::error::Error, "could not write a letter out");
+            let state = LetterState::Refused;
+            return end(ctx, &in_hand, state, "this letter could not be written; the log says why")
+                .await;
+        }
+    };
+    match transport.deliver(&message).await {
+        Delivery::HandedOver { reply } => {
+            info!(letter.id = %in_hand.letter.id, "handed over letter {}", in_hand.letter.id);
+            end(ctx, &in_hand, LetterState::HandedOver, &reply).await
+        }
+        Delivery::TryLater { reply } => put_back(ctx, &in_hand, &reply).await,
+        Delivery::Refused { reply } => {
+            warn!(letter.id = %in_hand.letter.id, "the mail server refused letter {} for good", in_hand.letter.id);
+            end(ctx, &in_hand, LetterState::Refused, &reply).await
+        }
+    }
+}
+
+async fn write_out(
+    ctx: &Ctx,
+    letterhead: &Letterhead,
+    letter: &LeasedLetter,
+) -> Result<Message, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let user = users::find(&mut reader, letter.user).await?.ok_or(AppError::NotFound("user"))?;
+    drop(reader);
+    let contents = contents_of(ctx, letter, user.username)?;
+    let envelope = Envelope {
+        to: &letter.to,
+        name: Some(&letter.to_name),
+        letter: letter.id,
+        dated: letter.created_at,
+    };
+    compose(letterhead, &envelope, &contents).map_err(|_| AppError::Corrupt("letter"))
+}
+
+/// Ends a letter: its nonce is erased, so what it carried cannot be derived again.
+async fn end(ctx: &Ctx, in_hand: &InHand, state: LetterState, reply: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let (letter, lease) = (in_hand.letter.id, in_hand.lease);
+    if !letters::end_leased(&mut tx, letter, lease, state, Some(reply), now).await? {
+        warn!(letter.id = %letter, "the lease of letter {letter} ran out before its end was written down");
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Puts a letter back for its next attempt, or ends it where that would come too late.
+async fn put_back(ctx: &Ctx, in_hand: &InHand, reply: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let next_try_at = now + pause_after(in_hand.letter.attempt);
+    if too_old(next_try_at, in_hand.letter.created_at) {
+        return end(ctx, in_hand, LetterState::TooOld, reply).await;
+    }
+    info!(letter.id = %in_hand.letter.id, "letter {} is to be tried again", in_hand.letter.id);
+    let mut tx = ctx.store.begin().await?;
+    letters::give_back(&mut tx, in_hand.letter.id, in_hand.lease, next_try_at, reply).await?;
+    Ok(tx.commit().await?)
+}
+
+fn too_old(next_try_at: Timestamp, created_at: Timestamp) -> bool {
+    next_try_at.since(created_at) >= MAX_AGE
+}

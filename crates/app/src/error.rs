@@ -1,0 +1,50 @@
+//! What keeps any use case from being done, whatever it is.
+
+use symbolon_core::names::NameError;
+use symbolon_core::password::PasswordFault;
+use symbolon_store::error::StoreError;
+use thiserror::Error;
+
+/// Why a use case was not done. What a use case alone can meet is in its own enum.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// The database cannot be reached, is full or too busy: try later. Nothing was done, or, if the
+    /// answer to the commit was lost, the whole was.
+    #[error("the database did not answer")]
+    Database(#[source] StoreError),
+    /// Too many passwords are being hashed at once: try later.
+    #[error("too many logins at once")]
+    Busy,
+    /// A stored row cannot be read: somebody must look at the database.
+    #[error("a stored row cannot be read: {0}")]
+    Corrupt(&'static str),
+    /// The key ring lacks a key that something was made with.
+    #[error("the key ring lacks a key")]
+    KeyMissing,
+    /// There is no such thing, or it is somebody else's.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// It exists already.
+    #[error("this {0} is taken")]
+    Taken(&'static str),
+    /// A name that cannot be one.
+    #[error("{field} {fault}")]
+    Name {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        fault: NameError,
+    },
+    /// A password that the rules refuse.
+    #[error("{0}")]
+    Password(PasswordFault),
+    /// The state of things forbids it; the text says why and who can lift it.
+    #[error("{0}")]
+    Forbidden(&'static str),
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::Database(error)
+    }
+}

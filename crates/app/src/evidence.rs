@@ -1,0 +1,107 @@
+//! What is known of a login before it is judged.
+
+use symbolon_core::Timestamp;
+use symbolon_core::judge::TokenEvidence;
+use symbolon_core::keys::Purpose;
+use symbolon_core::names::Username;
+use symbolon_core::policy::Policy;
+use symbolon_core::token::TokenPart;
+use symbolon_store::users::{PasswordRecord, UserRecord};
+use symbolon_store::{Conn, networks, profiles, source_failures, tokens, users};
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::login::Attempt;
+
+/// The facts of one login.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// The name as it is to be recorded: the user's own, or as typed if it can be a name at all.
+    pub(crate) username: String,
+    /// The user, if there is one.
+    pub(crate) user: Option<UserRecord>,
+    /// The policy that holds: the user's, or the default where there is no user.
+    pub(crate) policy: Policy,
+    /// What is known of the token.
+    pub(crate) token: TokenEvidence,
+    /// Whether the source lies within a trusted network.
+    pub(crate) from_trusted_network: bool,
+    /// Whether the source has failed too often.
+    pub(crate) source_locked: bool,
+}
+
+impl Evidence {
+    pub(crate) fn password(&self) -> Option<&PasswordRecord> {
+        self.user.as_ref().and_then(|user| user.password.as_ref())
+    }
+
+    /// What makes names the same, for counting.
+    pub(crate) fn name_key(&self) -> String {
+        self.username.to_ascii_lowercase()
+    }
+}
+
+/// Gathers everything, whichever part of it is going to decide: the same look-ups each time.
+pub(crate) async fn gather(
+    ctx: &Ctx,
+    attempt: &Attempt,
+    now: Timestamp,
+) -> Result<Evidence, AppError> {
+    let source = attempt.origin.source;
+    let period = ctx.settings.source_policy.period;
+    let mut reader = ctx.store.read().await?;
+    let known = of_name(&mut reader, &attempt.username).await?;
+    let failures = source_failures::since(&mut reader, &source.to_string(), now - period).await?;
+    let trusted = networks::list(&mut reader).await?;
+    let token = of_token(ctx, &mut reader, &attempt.token).await?;
+    Ok(Evidence {
+        token,
+        from_trusted_network: trusted.iter().any(|network| network.range.contains(source)),
+        source_locked: failures.locked(&ctx.settings.source_policy),
+        ..known
+    })
+}
+
+/// What is known of a name alone.
+pub(crate) async fn of_name(reader: &mut Conn, typed: &str) -> Result<Evidence, AppError> {
+    let username = Username::parse(typed).ok();
+    let user = match &username {
+        Some(username) => users::find_by_name(reader, username).await?,
+        None => None,
+    };
+    let policy = match &user {
+        Some(user) => profiles::find(reader, user.profile).await?.policy,
+        None => Policy::default(),
+    };
+    // A password typed into the wrong field must not be written down: what cannot be a name is not.
+    let recorded = user.as_ref().map(|user| user.username.to_string());
+    let recorded = recorded.or_else(|| username.map(|username| username.to_string()));
+    Ok(Evidence {
+        username: recorded.unwrap_or_default(),
+        user,
+        policy,
+        token: TokenEvidence::Absent,
+        from_trusted_network: false,
+        source_locked: false,
+    })
+}
+
+async fn of_token(
+    ctx: &Ctx,
+    reader: &mut Conn,
+    token: &TokenPart,
+) -> Result<TokenEvidence, AppError> {
+    let presented = match token {
+        TokenPart::Given(token) => token.reveal(),
+        // A look-up is made all the same, so that its absence cannot be measured.
+        TokenPart::Absent | TokenPart::Mistyped => "",
+    };
+    let digests = ctx.keys.digests(Purpose::Token, presented.as_bytes());
+    let record = tokens::find_by_digest(reader, &digests).await?;
+    Ok(match (token, record) {
+        (TokenPart::Absent, _) => TokenEvidence::Absent,
+        (TokenPart::Mistyped, _) => TokenEvidence::Mistyped,
+        (TokenPart::Given(_), None) => TokenEvidence::Unknown,
+        (TokenPart::Given(_), Some(record)) => TokenEvidence::Known(record),
+    })
+}

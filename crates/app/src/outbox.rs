@@ -1,0 +1,169 @@
+//! Writes letters into the outbox, in the transaction of whatever they tell of.
+
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Letter, Link, Token};
+use symbolon_core::keys::Purpose;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::{DisplayName, EmailAddress};
+use symbolon_core::secret::{Digest, Nonce};
+use symbolon_store::Tx;
+use symbolon_store::letters::{self, NewLetter};
+use symbolon_store::links::{self, NewLink};
+use symbolon_store::users::UserRecord;
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::links::LinkKind;
+
+/// The single-use link that a letter carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Carried {
+    pub(crate) kind: LinkKind,
+    pub(crate) valid_for: Duration,
+    pub(crate) subject: Option<i64>,
+}
+
+/// Writes a letter without any secret to the user's own address.
+pub(crate) async fn write_notice(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    kind: LetterKind,
+    facts: Facts,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    write_notice_to(ctx, tx, user, &user.email, kind, facts, now).await
+}
+
+/// Writes a letter without any secret to another address of the user's.
+pub(crate) async fn write_notice_to(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    to: &EmailAddress,
+    kind: LetterKind,
+    facts: Facts,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let letter = Drawn::new(ctx);
+    letter.insert(tx, user, to, &user.name, kind, &facts, None, None, now).await
+}
+
+/// Writes a letter that carries a single-use link to `to`.
+pub(crate) async fn write_with_link(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    to: &EmailAddress,
+    kind: LetterKind,
+    facts: Facts,
+    link: Carried,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let letter = Drawn::new(ctx);
+    let facts = facts.at("valid_until", now + link.valid_for);
+    letter.insert_link(ctx, tx, user, link, now).await?;
+    letter.insert(tx, user, to, &user.name, kind, &facts, None, Some(ctx), now).await
+}
+
+/// The letter of a new token: its identifier, and the digest of the token that it will carry.
+///
+/// The token is derived here for its digest alone and wiped at once; the courier derives it again.
+pub(crate) struct TokenLetter {
+    drawn: Drawn,
+    pub(crate) digest: Digest,
+}
+
+impl TokenLetter {
+    /// Draws the nonce of a new token.
+    pub(crate) fn draw(ctx: &Ctx) -> Result<Self, AppError> {
+        let drawn = Drawn::new(ctx);
+        let token = ctx.keys.token_of(ctx.keys.current(), &drawn.nonce, drawn.id);
+        let token = token.ok_or(AppError::KeyMissing)?;
+        let digest = ctx.keys.digest(Purpose::Token, token.reveal().as_bytes());
+        Ok(Self { drawn, digest })
+    }
+
+    /// Writes the letter, with the link that freezes the account's tokens.
+    pub(crate) async fn write(
+        self,
+        ctx: &Ctx,
+        tx: &mut Tx,
+        user: &UserRecord,
+        token: Id<Token>,
+        facts: Facts,
+        freeze: Carried,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        self.drawn.insert_link(ctx, tx, user, freeze, now).await?;
+        let kind = LetterKind::NewToken;
+        let (to, name) = (&user.email, &user.name);
+        self.drawn.insert(tx, user, to, name, kind, &facts, Some(token), Some(ctx), now).await
+    }
+}
+
+/// What chance has dealt to a letter.
+struct Drawn {
+    id: Id<Letter>,
+    nonce: Nonce,
+}
+
+impl Drawn {
+    fn new(ctx: &Ctx) -> Self {
+        ctx.chance.with(|mut rng| Self { id: Id::mint(&mut rng), nonce: Nonce::draw(&mut rng) })
+    }
+
+    /// Writes the letter's row; the nonce goes along only where the letter carries a secret, which is
+    /// where `keys` are given to derive it with.
+    #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        user: &UserRecord,
+        to: &EmailAddress,
+        to_name: &DisplayName,
+        kind: LetterKind,
+        facts: &Facts,
+        token: Option<Id<Token>>,
+        keys: Option<&Ctx>,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let letter = NewLetter {
+            id: self.id,
+            user: user.standing.user,
+            kind,
+            to,
+            to_name,
+            facts: facts.as_str(),
+            token,
+            nonce: keys.map(|ctx| (ctx.keys.current(), &self.nonce)),
+        };
+        Ok(letters::insert(tx, &letter, now).await?)
+    }
+
+    async fn insert_link(
+        &self,
+        ctx: &Ctx,
+        tx: &mut Tx,
+        user: &UserRecord,
+        link: Carried,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let secret = ctx.keys.link_of(ctx.keys.current(), &self.nonce, self.id);
+        let secret = secret.ok_or(AppError::KeyMissing)?;
+        let digest = ctx.keys.digest(Purpose::Link, secret.reveal().as_bytes());
+        let id: Id<Link> = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+        let new = NewLink {
+            id,
+            kind: link.kind.word(),
+            digest: &digest,
+            user: Some(user.standing.user),
+            subject: link.subject,
+            expires_at: now + link.valid_for,
+        };
+        Ok(links::insert(tx, &new, now).await?)
+    }
+}

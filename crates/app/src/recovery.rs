@@ -1,0 +1,117 @@
+//! Forgotten passwords: a mailed link of fifteen minutes, and what it ends.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, User};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::Username;
+use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_store::changes::{self, Change};
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, letters, links as stored_links, users};
+
+use crate::actor::{Actor, Origin};
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::invitation::bearer_of;
+use crate::links::{self, LinkKind, RECOVERY_VALID};
+use crate::outbox::{self, Carried};
+use crate::{hashing, passwords, retirement, trail};
+
+/// Mails a link if there is such a user. Whether there is, nobody is told: the answer is the same, and
+/// a transaction is written either way.
+///
+/// # Errors
+/// The database's.
+pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let user = match Username::parse(username) {
+        Ok(username) => users::find_by_name(&mut tx, &username).await?,
+        Err(_) => None,
+    };
+    let entitled = |user: &UserRecord| user.standing.activated && user.standing.frozen_at.is_none();
+    match user.filter(entitled) {
+        Some(user) => write_letter(ctx, &mut tx, &user, origin, now).await?,
+        None => {
+            let details = format!("source={}", origin.source);
+            trail::append(&mut tx, Actor::Rule, "recovery.ignored", String::new(), details, now)
+                .await?;
+        }
+    }
+    tx.commit().await?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
+}
+
+async fn write_letter(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    let kind = LinkKind::PasswordRecovery;
+    // An earlier link dies: of any number of mails only the last one works.
+    stored_links::end_of_user(tx, id, kind.word(), now).await?;
+    letters::supersede_of_user(tx, id, LetterKind::PasswordRecovery, now).await?;
+    let facts = Facts::default().with("source", origin.source).at("asked_at", now);
+    let link = Carried { kind, valid_for: RECOVERY_VALID, subject: None };
+    let letter = LetterKind::PasswordRecovery;
+    outbox::write_with_link(ctx, tx, user, &user.email, letter, facts, link, now).await?;
+    let (subject, details) = (format!("user:{id}"), format!("source={}", origin.source));
+    trail::append(tx, Actor::Rule, "recovery.asked", subject, details, now).await
+}
+
+/// Sets a new password. Whoever had the old one may have had the tokens: they are retired, and every
+/// session ends.
+///
+/// # Errors
+/// [`AppError::NotFound`] where the link is unknown, used or expired; [`AppError::Password`].
+pub async fn recover(
+    ctx: &Ctx,
+    link: &LinkSecret,
+    password: Password,
+    origin: &Origin,
+) -> Result<Id<User>, AppError> {
+    let id = bearer_of(ctx, LinkKind::PasswordRecovery, link).await?;
+    let user = passwords::find(ctx, id).await?;
+    let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
+    passwords::judge_new(ctx, &password, username, email, name)?;
+    let hashed = hashing::hash(ctx, &password).await?;
+
+    let now = ctx.clock.now();
+    let actor = Actor::LinkOf(id);
+    let mut tx = ctx.store.begin().await?;
+    links::use_up(ctx, &mut tx, LinkKind::PasswordRecovery, link, now).await?;
+    if !users::take(&mut tx, id).await? {
+        return Err(AppError::NotFound("link"));
+    }
+    let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("link"))?;
+    if user.standing.frozen_at.is_some() {
+        return Err(AppError::NotFound("link"));
+    }
+    users::set_password(&mut tx, id, &hashed, None, now).await?;
+    let cause = RetirementCause::Recovery;
+    let retired = retirement::retire_all(&mut tx, id, cause, actor, now).await?;
+    let facts = Facts::default().with("by", "recovery").with("source", origin.source).at("at", now);
+    outbox::write_notice(ctx, &mut tx, &user, LetterKind::PasswordChanged, facts, now).await?;
+    if retired > 0 {
+        let facts = Facts::default()
+            .with("device_type", "any")
+            .with("cause", cause.word())
+            .with("source", origin.source)
+            .at("asked_at", now)
+            .with("retired", retired)
+            .with("scope", "account");
+        outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
+    }
+    let details = format!("source={}\nretired={retired}", origin.source);
+    trail::append(&mut tx, actor, "password.recovered", format!("user:{id}"), details, now).await?;
+    changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
+    tx.commit().await?;
+    ctx.letters_waiting.notify_one();
+    Ok(id)
+}

@@ -1,0 +1,335 @@
+//! The reset: retire every earlier token in scope and issue a new one, in one transaction.
+//!
+//! The order of the writes, and what a crash between any two of them leaves, is in
+//! docs/order-of-writes.md. After the answer no earlier token in scope is accepted anywhere.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token, User};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::names::{DeviceType, Source, Username};
+use symbolon_core::policy::Policy;
+use symbolon_core::reset::{ResetPlan, ResetRefusal, Scope, plan_reset};
+use symbolon_core::secret::Password;
+use symbolon_store::changes::{self, Change};
+use symbolon_store::error::StoreError;
+use symbolon_store::tokens::NewToken;
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, letters, profiles, tokens, users};
+
+use crate::actor::{Actor, Origin};
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::links::{FREEZE_VALID, LinkKind};
+use crate::login::Refused;
+use crate::outbox::{self, Carried, TokenLetter};
+use crate::passwords::{self, Proof};
+use crate::{retirement, trail};
+
+const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
+                      can be reset.";
+const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
+                             security token can be reset.";
+
+/// What an owner asks for on the confirm page.
+#[derive(Debug)]
+pub struct OwnReset {
+    /// Who.
+    pub user: Id<User>,
+    /// Proved anew for every reset.
+    pub current_password: Password,
+    /// Which earlier tokens end.
+    pub scope: Scope,
+    /// What kind of thing is to hold the new token.
+    pub device_type: DeviceType,
+    /// From the form: the same key again is the same reset, whatever clicked twice.
+    pub request_key: String,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// What a reset has done.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The new token.
+    pub token: Id<Token>,
+    /// The revision from which on the earlier tokens are dead; 0 where the request was a repetition.
+    pub revision: i64,
+    /// How many earlier tokens have ended.
+    pub retired: usize,
+}
+
+/// Why there was no reset. Nothing was changed.
+#[derive(Debug)]
+pub enum ResetError {
+    /// The current password was wrong, or the user is locked out: counted.
+    WrongPassword(Refused),
+    /// A rule forbids it; the text says which, and who can lift it.
+    Forbidden(&'static str),
+    /// Something else.
+    App(AppError),
+}
+
+impl From<AppError> for ResetError {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+impl From<StoreError> for ResetError {
+    fn from(error: StoreError) -> Self {
+        Self::App(error.into())
+    }
+}
+
+/// Resets the asking user's own token.
+///
+/// # Errors
+/// [`ResetError`]; nothing was changed then.
+///
+/// # Security
+/// The password is proved before the transaction and compared with the row's again within it: a
+/// password that was changed in between proves nothing (I6).
+pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetError> {
+    if let Some(receipt) = repeated(ctx, &request).await? {
+        return Ok(receipt);
+    }
+    let password = &request.current_password;
+    let proved = match passwords::prove(ctx, request.user, password, &request.origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ResetError::WrongPassword(refused)),
+    };
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let user = take(&mut tx, request.user).await?;
+    // A second click may have come first while this one was hashing.
+    if let Some(token) =
+        tokens::find_request(&mut tx, user.standing.user, &request.request_key).await?
+    {
+        return Ok(repetition_of(token));
+    }
+    if user.password != proved.password {
+        return Err(ResetError::Forbidden("The password was changed meanwhile. Log in anew."));
+    }
+    let order = Order {
+        actor: Actor::User(request.user),
+        cause: RetirementCause::Reset,
+        scope: request.scope,
+        device_type: request.device_type,
+        source: Some(request.origin.source),
+        reason: None,
+    };
+    let receipt = write_reset(ctx, &mut tx, &user, order, Some(&request.request_key), now).await?;
+    commit(ctx, tx).await?;
+    Ok(receipt)
+}
+
+/// Resets a user's token for an administrator, who never sees it: it is mailed to the user.
+///
+/// # Errors
+/// [`ResetError`]; nothing was changed then.
+pub async fn reset_for(
+    ctx: &Ctx,
+    actor: Actor,
+    username: &str,
+    device_type: DeviceType,
+    scope: Scope,
+    reason: Option<&str>,
+) -> Result<Receipt, ResetError> {
+    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let found = users::find_by_name(&mut tx, &username).await?.ok_or(AppError::NotFound("user"))?;
+    let user = take(&mut tx, found.standing.user).await?;
+    let cause = RetirementCause::AdminReset;
+    let order = Order { actor, cause, scope, device_type, source: None, reason };
+    let receipt = write_reset(ctx, &mut tx, &user, order, None, now).await?;
+    commit(ctx, tx).await?;
+    Ok(receipt)
+}
+
+/// Who orders which reset, and why.
+pub(crate) struct Order<'a> {
+    pub(crate) actor: Actor,
+    pub(crate) cause: RetirementCause,
+    pub(crate) scope: Scope,
+    pub(crate) device_type: DeviceType,
+    pub(crate) source: Option<Source>,
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// Writes a reset into a transaction that has taken the user's row; the change row comes last.
+pub(crate) async fn write_reset(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    order: Order<'_>,
+    request_key: Option<&str>,
+    now: Timestamp,
+) -> Result<Receipt, ResetError> {
+    let id = user.standing.user;
+    let policy = profiles::find(tx, user.profile).await?.policy;
+    let live = tokens::live_of_user(tx, id).await?;
+    let Order { cause, scope, .. } = order;
+    let device_type = order.device_type.clone();
+    let plan = plan_reset(&user.standing, &live, scope, device_type, cause, &policy, now)
+        .map_err(|refusal| ResetError::Forbidden(rule_of(refusal)))?;
+
+    retirement::retire(tx, &plan.retire, cause, order.actor, policy.on_reset, now).await?;
+    let token = issue(ctx, tx, user, &order, &plan, now).await?;
+    if let Some(request_key) = request_key {
+        tokens::remember_request(tx, id, request_key, token, now).await?;
+    }
+    if scope == Scope::Account && user.standing.tokens_frozen_at.is_some() {
+        users::set_tokens_frozen(tx, id, None).await?;
+    }
+    let details = format!(
+        "token={token}\ndevice_type={}\ncause={}\nretired={}\nreason={}",
+        plan.device_type,
+        cause.word(),
+        plan.retire.len(),
+        order.reason.unwrap_or_default().replace(char::is_control, " "),
+    );
+    trail::append(tx, order.actor, "token.reset", format!("user:{id}"), details, now).await?;
+    let revision = changes::record(tx, Change::TokenReset, id, Some(token.raw()), now).await?;
+    Ok(Receipt { token, revision, retired: plan.retire.len() })
+}
+
+/// Issues the new token: its digest, the letter that carries it, the notice that does not.
+async fn issue(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    order: &Order<'_>,
+    plan: &ResetPlan,
+    now: Timestamp,
+) -> Result<Id<Token>, AppError> {
+    let letter = TokenLetter::draw(ctx)?;
+    let token = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    let new = NewToken {
+        id: token,
+        user: user.standing.user,
+        device_type: &plan.device_type,
+        digest: &letter.digest,
+        expires_at: plan.expires_at,
+    };
+    tokens::insert(tx, &new, now).await?;
+    let facts = || {
+        Facts::default()
+            .with("device_type", &plan.device_type)
+            .with("cause", plan.cause.word())
+            .with_some("source", order.source)
+            .at("asked_at", now)
+            .at("expires_at", plan.expires_at)
+            .with("retired", plan.retire.len())
+            .with("scope", scope_word(order.scope))
+    };
+    let kind = LinkKind::FreezeTokens;
+    let freeze = Carried { kind, valid_for: FREEZE_VALID, subject: None };
+    letter.write(ctx, tx, user, token, facts(), freeze, now).await?;
+    outbox::write_notice(ctx, tx, user, LetterKind::TokenChanged, facts(), now).await?;
+    Ok(token)
+}
+
+/// The word for a scope, in a letter's facts.
+pub(crate) const fn scope_word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Account => "account",
+        Scope::DeviceType => "device-type",
+    }
+}
+
+async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
+    if !users::take(tx, user).await? {
+        return Err(AppError::NotFound("user"));
+    }
+    users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
+}
+
+async fn commit(ctx: &Ctx, tx: Tx) -> Result<(), AppError> {
+    tx.commit().await?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
+}
+
+async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let token = tokens::find_request(&mut reader, request.user, &request.request_key).await?;
+    Ok(token.map(repetition_of))
+}
+
+const fn repetition_of(token: Id<Token>) -> Receipt {
+    Receipt { token, revision: 0, retired: 0 }
+}
+
+const fn rule_of(refusal: ResetRefusal) -> &'static str {
+    match refusal {
+        ResetRefusal::Frozen(_) => FROZEN,
+        ResetRefusal::NotActivated => NOT_ACTIVATED,
+    }
+}
+
+/// What keeps a user from a reset right now, and who can lift it; `None` if nothing does.
+///
+/// # Errors
+/// The database's.
+pub async fn obstacle(ctx: &Ctx, user: Id<User>) -> Result<Option<&'static str>, AppError> {
+    let user = passwords::find(ctx, user).await?;
+    let now = ctx.clock.now();
+    let (any, cause, policy) = (DeviceType::any(), RetirementCause::Reset, Policy::default());
+    let plan = plan_reset(&user.standing, &[], Scope::Account, any, cause, &policy, now);
+    Ok(plan.err().map(rule_of))
+}
+
+/// What the receipt page shows.
+#[derive(Debug, Clone)]
+pub struct ReceiptView {
+    /// The new token.
+    pub token: Id<Token>,
+    /// What kind of thing is to hold it.
+    pub device_type: DeviceType,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// The first instant at which it is no longer accepted.
+    pub expires_at: Timestamp,
+    /// When it was retired in its turn.
+    pub retired_at: Option<Timestamp>,
+    /// Where the letter goes, masked.
+    pub masked_address: String,
+    /// Where the letter stands.
+    pub mail_state: LetterState,
+    /// When the letter reached its end.
+    pub mail_ended_at: Option<Timestamp>,
+    /// How often it was tried.
+    pub mail_attempts: u32,
+    /// When it is tried next.
+    pub mail_next_try_at: Option<Timestamp>,
+    /// The mail server's last words.
+    pub mail_reply: Option<String>,
+}
+
+/// The receipt of a user's own reset.
+///
+/// # Errors
+/// [`AppError::NotFound`] where the token is somebody else's or nobody's.
+pub async fn receipt(ctx: &Ctx, user: Id<User>, token: Id<Token>) -> Result<ReceiptView, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let row = tokens::find(&mut reader, token).await?.filter(|row| row.record.user == user);
+    let row = row.ok_or(AppError::NotFound("token"))?;
+    let letter = letters::of_token(&mut reader, token).await?;
+    let letter = letter.ok_or(AppError::NotFound("letter"))?;
+    Ok(ReceiptView {
+        token,
+        device_type: row.device_type,
+        issued_at: row.issued_at,
+        expires_at: row.record.expires_at,
+        retired_at: row.record.retired.map(|(at, _)| at),
+        masked_address: letter.to.masked(),
+        mail_state: letter.state,
+        mail_ended_at: letter.ended_at,
+        mail_attempts: letter.attempts,
+        mail_next_try_at: letter.ended_at.is_none().then_some(letter.next_try_at),
+        mail_reply: letter.last_reply,
+    })
+}

@@ -1,0 +1,122 @@
+//! First start: the organization, the standard profile, and the link that makes an administrator.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, User};
+use symbolon_core::keys::Purpose;
+use symbolon_core::names::{DisplayName, EmailAddress, Username};
+use symbolon_core::policy::Policy;
+use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_store::changes::{self, Change};
+use symbolon_store::links::NewLink;
+use symbolon_store::profiles::ProfileRecord;
+use symbolon_store::users::NewUserRecord;
+use symbolon_store::{links as stored_links, organization, profiles, users};
+
+use crate::actor::Actor;
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::links::{self, LinkKind, SETUP_VALID};
+use crate::{hashing, passwords, trail};
+
+/// The profile that exists always.
+pub const STANDARD_PROFILE: &str = "Standard";
+
+/// Founds the organization and the standard profile, where they are not there yet.
+///
+/// # Errors
+/// [`AppError::Forbidden`] if the database belongs to another key ring: with these keys no token of it
+/// would ever be recognised.
+pub async fn prepare(ctx: &Ctx) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    organization::found(&mut tx, id, &ctx.keys.fingerprint(), now).await?;
+    let standard = ProfileRecord {
+        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
+        name: STANDARD_PROFILE.to_owned(),
+        policy: Policy::default(),
+    };
+    profiles::insert(&mut tx, &standard, now).await?;
+    let founded = organization::find(&mut tx).await?.ok_or(AppError::NotFound("organization"))?;
+    if founded.key_fingerprint != ctx.keys.fingerprint() {
+        return Err(AppError::Forbidden(
+            "this database belongs to another key ring: copy keys.toml from the node that made it",
+        ));
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Whether there is an administrator who can log in.
+///
+/// # Errors
+/// The database's.
+pub async fn has_administrator(ctx: &Ctx) -> Result<bool, AppError> {
+    let mut reader = ctx.store.read().await?;
+    Ok(users::count_administrators(&mut reader).await? > 0)
+}
+
+/// Makes a setup link, valid for half an hour; earlier ones die. It is shown to whoever may read the
+/// data dir, and makes him an administrator.
+///
+/// # Errors
+/// The database's.
+pub async fn issue_setup_link(ctx: &Ctx) -> Result<(LinkSecret, Timestamp), AppError> {
+    let now = ctx.clock.now();
+    let expires_at = now + SETUP_VALID;
+    let secret = LinkSecret::new(ctx.chance.text(22));
+    let digest = ctx.keys.digest(Purpose::Link, secret.reveal().as_bytes());
+    let kind = LinkKind::Setup.word();
+    let mut tx = ctx.store.begin().await?;
+    stored_links::end_of_kind(&mut tx, kind, now).await?;
+    let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    let link = NewLink { id, kind, digest: &digest, user: None, subject: None, expires_at };
+    stored_links::insert(&mut tx, &link, now).await?;
+    trail::append(&mut tx, Actor::Operator, "setup.link-issued", String::new(), String::new(), now)
+        .await?;
+    tx.commit().await?;
+    Ok((secret, expires_at))
+}
+
+/// Uses the setup link: makes an administrator.
+///
+/// # Errors
+/// [`AppError::NotFound`] where the link is unknown, used or expired; [`AppError::Taken`] where the
+/// username is; [`AppError::Password`].
+pub async fn accept(
+    ctx: &Ctx,
+    link: &LinkSecret,
+    username: Username,
+    name: DisplayName,
+    email: EmailAddress,
+    password: Password,
+) -> Result<Id<User>, AppError> {
+    if links::look(ctx, LinkKind::Setup, link).await?.is_none() {
+        return Err(AppError::NotFound("link"));
+    }
+    passwords::judge_new(ctx, &password, username.as_str(), email.as_str(), name.as_str())?;
+    let hashed = hashing::hash(ctx, &password).await?;
+
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    links::use_up(ctx, &mut tx, LinkKind::Setup, link, now).await?;
+    let profile = profiles::find_by_name(&mut tx, STANDARD_PROFILE).await?;
+    let profile = profile.ok_or(AppError::NotFound("profile"))?;
+    let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    let user = NewUserRecord {
+        id,
+        username: &username,
+        email: &email,
+        name: &name,
+        profile: profile.id,
+        admin_since: Some(now),
+        password: Some(&hashed),
+    };
+    if !users::insert(&mut tx, &user, now).await? {
+        return Err(AppError::Taken("username"));
+    }
+    let (subject, details) = (format!("user:{id}"), "administrator=yes".to_owned());
+    trail::append(&mut tx, Actor::Operator, "user.added", subject, details, now).await?;
+    changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
+    tx.commit().await?;
+    Ok(id)
+}

@@ -1,0 +1,343 @@
+//! Users, as administrators see and change them.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, User};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::{DisplayName, EmailAddress, Username};
+use symbolon_core::secret::Password;
+use symbolon_store::changes::{self, Change};
+use symbolon_store::profiles::ProfileRecord;
+use symbolon_store::users::{NewUserRecord, UserRecord};
+use symbolon_store::{Conn, Tx, letters, links as stored_links, profiles, sessions, users};
+
+use crate::actor::Actor;
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::links::{INVITATION_VALID, LinkKind};
+use crate::outbox::{self, Carried};
+use crate::setup::STANDARD_PROFILE;
+use crate::{hashing, passwords, retirement, trail};
+
+/// A user to be added.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Login name.
+    pub username: Username,
+    /// Where mail goes.
+    pub email: EmailAddress,
+    /// As shown; the username where none is given.
+    pub name: Option<DisplayName>,
+    /// The profile's name; *Standard* where none is given.
+    pub profile: Option<String>,
+    /// Whether an administrator.
+    pub administrator: bool,
+    /// The first password; without one an invitation is mailed.
+    pub password: Option<Password>,
+}
+
+/// A user, as lists show him.
+#[derive(Debug, Clone)]
+pub struct UserView {
+    /// Identifier.
+    pub id: Id<User>,
+    /// Login name.
+    pub username: Username,
+    /// Where mail goes.
+    pub email: EmailAddress,
+    /// As shown.
+    pub name: DisplayName,
+    /// The profile's name.
+    pub profile: String,
+    /// Whether an administrator.
+    pub administrator: bool,
+    /// Whether the invitation was accepted.
+    pub activated: bool,
+    /// Since when frozen by an administrator.
+    pub frozen_at: Option<Timestamp>,
+    /// Since when the owner's link has frozen the tokens.
+    pub tokens_frozen_at: Option<Timestamp>,
+    /// Until when locked out.
+    pub locked_until: Option<Timestamp>,
+    /// Last login that was let in.
+    pub last_login_at: Option<Timestamp>,
+    /// When added.
+    pub created_at: Timestamp,
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// [`AppError::Taken`] where the username is; [`AppError::NotFound`] for the profile;
+/// [`AppError::Password`].
+pub async fn add(ctx: &Ctx, actor: Actor, new: NewUser) -> Result<UserView, AppError> {
+    let name = match new.name {
+        Some(name) => name,
+        None => DisplayName::parse(new.username.as_str())
+            .map_err(|fault| AppError::Name { field: "name", fault })?,
+    };
+    let password = match &new.password {
+        Some(password) => {
+            let (username, email) = (new.username.as_str(), new.email.as_str());
+            passwords::judge_new(ctx, password, username, email, name.as_str())?;
+            Some(hashing::hash(ctx, password).await?)
+        }
+        None => None,
+    };
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let profile_name = new.profile.as_deref().unwrap_or(STANDARD_PROFILE);
+    let profile = profiles::find_by_name(&mut tx, profile_name).await?;
+    let profile = profile.ok_or(AppError::NotFound("profile"))?;
+    let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    let row = NewUserRecord {
+        id,
+        username: &new.username,
+        email: &new.email,
+        name: &name,
+        profile: profile.id,
+        admin_since: new.administrator.then_some(now),
+        password: password.as_ref(),
+    };
+    if !users::insert(&mut tx, &row, now).await? {
+        return Err(AppError::Taken("username"));
+    }
+    let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("user"))?;
+    if password.is_none() {
+        invite(ctx, &mut tx, &user, actor, now).await?;
+    }
+    let administrator = if new.administrator { "yes" } else { "no" };
+    let details = format!("profile={profile_name}\nadministrator={administrator}");
+    trail::append(&mut tx, actor, "user.added", format!("user:{id}"), details, now).await?;
+    changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
+    tx.commit().await?;
+    ctx.letters_waiting.notify_one();
+    Ok(view(user, profile.name, now))
+}
+
+async fn invite(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let inviter = match actor {
+        Actor::User(id) => users::find(tx, id).await?.map(|inviter| inviter.name),
+        Actor::Operator | Actor::LinkOf(_) | Actor::Rule => None,
+    };
+    let facts = Facts::default().with_some("invited_by", inviter);
+    let kind = LinkKind::Invitation;
+    let link = Carried { kind, valid_for: INVITATION_VALID, subject: None };
+    let letter = LetterKind::Invitation;
+    outbox::write_with_link(ctx, tx, user, &user.email, letter, facts, link, now).await
+}
+
+/// Users in the order of their names; `after` is the last username of the page before.
+///
+/// # Errors
+/// The database's.
+pub async fn list(ctx: &Ctx, limit: i64, after: Option<&str>) -> Result<Vec<UserView>, AppError> {
+    let now = ctx.clock.now();
+    let after = after.unwrap_or_default().to_ascii_lowercase();
+    let mut reader = ctx.store.read().await?;
+    let known = profiles::list(&mut reader).await?;
+    let found = users::list(&mut reader, &after, limit).await?;
+    let name_of = |user: &UserRecord| {
+        let profile = known.iter().find(|profile| profile.id == user.profile);
+        profile.map(|profile| profile.name.clone()).unwrap_or_default()
+    };
+    Ok(found.into_iter().map(|user| (name_of(&user), user)).map(|(p, u)| view(u, p, now)).collect())
+}
+
+/// One user by name.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn show(ctx: &Ctx, username: &str) -> Result<UserView, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let user = named(&mut reader, username).await?;
+    let profile = profiles::find(&mut reader, user.profile).await?;
+    Ok(view(user, profile.name, now))
+}
+
+/// One user by identifier.
+///
+/// # Errors
+/// [`AppError::NotFound`], also if removed.
+pub async fn by_id(ctx: &Ctx, user: Id<User>) -> Result<UserView, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let user = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
+    let ProfileRecord { name, .. } = profiles::find(&mut reader, user.profile).await?;
+    Ok(view(user, name, now))
+}
+
+/// Freezes a user: sessions end at once, log-ins are refused until unfrozen; tokens stay as they are.
+///
+/// # Errors
+/// [`AppError::NotFound`]; [`AppError::Forbidden`] for the last administrator.
+pub async fn freeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let user = take(&mut tx, username).await?;
+    let id = user.standing.user;
+    if user.standing.frozen_at.is_none() {
+        spare_last_administrator(&mut tx, &user).await?;
+        users::set_frozen(&mut tx, id, Some(now)).await?;
+        sessions::end_of_user(&mut tx, id, None, "user frozen", now).await?;
+    }
+    finish(tx, actor, "user.frozen", id, now).await
+}
+
+/// Unfreezes a user.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn unfreeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let id = take(&mut tx, username).await?.standing.user;
+    users::set_frozen(&mut tx, id, None).await?;
+    finish(tx, actor, "user.unfrozen", id, now).await
+}
+
+/// Ends a lockout.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn unlock(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let id = take(&mut tx, username).await?.standing.user;
+    users::set_failures(&mut tx, id, symbolon_core::lockout::Failures::default()).await?;
+    finish(tx, actor, "user.unlocked", id, now).await
+}
+
+/// Removes a user with tokens, sessions, links and waiting letters. The username becomes free; the row
+/// stays, without what belongs to the person, for the trail and the history.
+///
+/// # Errors
+/// [`AppError::NotFound`]; [`AppError::Forbidden`] for the last administrator.
+pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let user = take(&mut tx, username).await?;
+    let id = user.standing.user;
+    spare_last_administrator(&mut tx, &user).await?;
+    retirement::retire_all(&mut tx, id, RetirementCause::UserRemoved, actor, now).await?;
+    letters::supersede_all_of_user(&mut tx, id, now).await?;
+    stored_links::end_all_of_user(&mut tx, id, now).await?;
+    users::remove(&mut tx, id, now).await?;
+    finish(tx, actor, "user.removed", id, now).await
+}
+
+/// Sets a user's password for him; his sessions end, his tokens stay.
+///
+/// # Errors
+/// [`AppError::NotFound`]; [`AppError::Password`].
+pub async fn set_password(
+    ctx: &Ctx,
+    actor: Actor,
+    username: &str,
+    password: Password,
+) -> Result<(), AppError> {
+    let UserView { username, email, name, .. } = show(ctx, username).await?;
+    passwords::judge_new(ctx, &password, username.as_str(), email.as_str(), name.as_str())?;
+    replace_password(ctx, actor, username.as_str(), &password, None).await
+}
+
+/// Gives a user a random temporary password that must be changed at once, and tells it: what
+/// Salesforce's `resetPassword` does.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn reset_password(ctx: &Ctx, actor: Actor, user: Id<User>) -> Result<Password, AppError> {
+    let username = by_id(ctx, user).await?.username;
+    let temporary = Password::new(ctx.chance.text(16));
+    let expired_at = Some(ctx.clock.now());
+    replace_password(ctx, actor, username.as_str(), &temporary, expired_at).await?;
+    Ok(temporary)
+}
+
+/// Whether a user must change his password before anything else.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn password_expired(ctx: &Ctx, user: Id<User>) -> Result<bool, AppError> {
+    Ok(passwords::find(ctx, user).await?.password_expired_at.is_some())
+}
+
+async fn replace_password(
+    ctx: &Ctx,
+    actor: Actor,
+    username: &str,
+    password: &Password,
+    expired_at: Option<Timestamp>,
+) -> Result<(), AppError> {
+    let hashed = hashing::hash(ctx, password).await?;
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let user = take(&mut tx, username).await?;
+    let id = user.standing.user;
+    users::set_password(&mut tx, id, &hashed, expired_at, now).await?;
+    sessions::end_of_user(&mut tx, id, None, "password set by an administrator", now).await?;
+    let facts = Facts::default().with("by", "administrator").at("at", now);
+    outbox::write_notice(ctx, &mut tx, &user, LetterKind::PasswordChanged, facts, now).await?;
+    finish(tx, actor, "password.set", id, now).await?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
+}
+
+async fn named(conn: &mut Conn, username: &str) -> Result<UserRecord, AppError> {
+    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
+    users::find_by_name(conn, &username).await?.ok_or(AppError::NotFound("user"))
+}
+
+/// The user as he is once his row is taken.
+async fn take(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
+    let id = named(tx, username).await?.standing.user;
+    if !users::take(tx, id).await? {
+        return Err(AppError::NotFound("user"));
+    }
+    users::find(tx, id).await?.ok_or(AppError::NotFound("user"))
+}
+
+async fn spare_last_administrator(tx: &mut Tx, user: &UserRecord) -> Result<(), AppError> {
+    let counts = user.admin_since.is_some() && user.standing.activated;
+    if counts && users::count_administrators(tx).await? <= 1 {
+        return Err(AppError::Forbidden("this is the last administrator: make another one first"));
+    }
+    Ok(())
+}
+
+async fn finish(
+    mut tx: Tx,
+    actor: Actor,
+    action: &'static str,
+    user: Id<User>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    trail::append(&mut tx, actor, action, format!("user:{user}"), String::new(), now).await?;
+    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
+    Ok(tx.commit().await?)
+}
+
+fn view(user: UserRecord, profile: String, now: Timestamp) -> UserView {
+    UserView {
+        id: user.standing.user,
+        username: user.username,
+        email: user.email,
+        name: user.name,
+        profile,
+        administrator: user.admin_since.is_some(),
+        activated: user.standing.activated,
+        frozen_at: user.standing.frozen_at,
+        tokens_frozen_at: user.standing.tokens_frozen_at,
+        locked_until: user.standing.failures.locked_at(now),
+        last_login_at: user.last_login_at,
+        created_at: user.created_at,
+    }
+}
