@@ -68,6 +68,9 @@ pub enum RequestFault {
     /// at a time).
     #[error("client credentials given twice")]
     ClientGivenTwice,
+    /// What the head found wrong before it read the form: method, media type, length.
+    #[error("{0}")]
+    Refused(&'static str),
 }
 
 impl OAuthError {

@@ -1,0 +1,159 @@
+//! Refusals of requests that reach no handler, or that no handler could finish, in the words of the
+//! head that was asked.
+//!
+//! A SOAP client reads faults and nothing else, a REST client arrays, an OAuth client two members, a
+//! person pages. So every 404, 405, 413 or 500 comes in the kind that the path belongs to.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+use symbolon_wire::oauth::{OAuthError, RequestFault};
+use symbolon_wire::rest::{self, RestErrorCode};
+use symbolon_wire::soap::{self, Fault, FaultCode, FaultKind, Flavor};
+
+use crate::pages;
+
+/// Media type of SOAP answers.
+pub(crate) const XML: &str = "text/xml; charset=UTF-8";
+/// Media type of JSON answers.
+pub(crate) const JSON: &str = "application/json; charset=UTF-8";
+/// Media type of plain answers.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+/// Media type of form-encoded answers.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Seconds after which a client may try again where the database or the hashing pool is at its limit.
+pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// In which words a path is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// For people.
+    Page,
+    /// SOAP, with the flavour of the path.
+    Soap(Flavor),
+    /// The OAuth endpoints and their metadata.
+    OAuth,
+    /// Salesforce REST and the identity service.
+    Rest,
+    /// Health checks and metrics.
+    Plain,
+}
+
+impl Kind {
+    /// The kind that a path belongs to, known or not.
+    pub(crate) fn of(path: &str) -> Self {
+        if let Some(rest) = path.strip_prefix("/services/Soap/") {
+            let is_enterprise = rest.starts_with("c/");
+            return Self::Soap(if is_enterprise { Flavor::Enterprise } else { Flavor::Partner });
+        }
+        if path.starts_with("/services/oauth2/") || path.starts_with("/.well-known/oauth-") {
+            return Self::OAuth;
+        }
+        if path.starts_with("/services/") || path.starts_with("/id/") {
+            return Self::Rest;
+        }
+        if matches!(path, "/livez" | "/readyz" | "/metrics") || path.starts_with("/authz/") {
+            return Self::Plain;
+        }
+        Self::Page
+    }
+
+    /// Whether programs read the answers, so that none is ever to be kept.
+    pub(crate) fn is_for_machines(self) -> bool {
+        self != Self::Page
+    }
+}
+
+/// A body with its media type.
+pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// The refusal of a request in the words of `kind`. `text` is a whole sentence and repeats nothing
+/// that was sent.
+pub(crate) fn refuse(kind: Kind, status: StatusCode, text: &'static str) -> Response {
+    let mut response = match kind {
+        Kind::Page => pages::error_page(status, title_of(status), text),
+        Kind::Soap(flavor) => {
+            let fault = Fault {
+                kind: FaultKind::UnexpectedErrorFault,
+                code: fault_code_of(status),
+                message: text,
+            };
+            answer(status, XML, soap::fault(flavor, &fault))
+        }
+        Kind::OAuth => {
+            let error = if status.is_server_error() {
+                OAuthError::TemporarilyUnavailable
+            } else {
+                OAuthError::InvalidRequest(RequestFault::Refused(text))
+            };
+            answer(status, JSON, error.to_json(None))
+        }
+        Kind::Rest => answer(status, JSON, rest::error_array_json(rest_code_of(status), text)),
+        Kind::Plain => answer(status, TEXT, format!("{text}\n")),
+    };
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
+fn fault_code_of(status: StatusCode) -> FaultCode {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => FaultCode::ServerUnavailable,
+        StatusCode::NOT_FOUND => FaultCode::UnsupportedApiVersion,
+        _ => FaultCode::UnknownException,
+    }
+}
+
+fn rest_code_of(status: StatusCode) -> RestErrorCode {
+    match status {
+        StatusCode::NOT_FOUND => RestErrorCode::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => RestErrorCode::MethodNotAllowed,
+        StatusCode::SERVICE_UNAVAILABLE => RestErrorCode::ServerUnavailable,
+        StatusCode::FORBIDDEN => RestErrorCode::InsufficientAccess,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => RestErrorCode::JsonParserError,
+        _ => RestErrorCode::UnknownException,
+    }
+}
+
+fn title_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "Page Not Found",
+        StatusCode::METHOD_NOT_ALLOWED => "Not Possible This Way",
+        StatusCode::MISDIRECTED_REQUEST => "Wrong Address",
+        StatusCode::REQUEST_TIMEOUT => "Too Slow",
+        StatusCode::SERVICE_UNAVAILABLE => "Try Again Later",
+        status if status.is_server_error() => "Something Went Wrong",
+        _ => "Request Not Understood",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_is_answered_in_its_own_kind() {
+        for (path, kind) in [
+            ("/services/Soap/u/59.0", Kind::Soap(Flavor::Partner)),
+            ("/services/Soap/c/59.0", Kind::Soap(Flavor::Enterprise)),
+            ("/services/Soap/m/59.0", Kind::Soap(Flavor::Partner)),
+            ("/services/oauth2/token", Kind::OAuth),
+            ("/.well-known/oauth-authorization-server", Kind::OAuth),
+            ("/services/data/v59.0/query", Kind::Rest),
+            ("/services/async/40.0/job", Kind::Rest),
+            ("/id/00D/005", Kind::Rest),
+            ("/livez", Kind::Plain),
+            ("/login", Kind::Page),
+            ("/services", Kind::Page),
+        ] {
+            assert_eq!(Kind::of(path), kind, "{path}");
+        }
+    }
+}

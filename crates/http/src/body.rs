@@ -1,0 +1,203 @@
+//! Request bodies, read within limits.
+//!
+//! A body may hold a password, so it is gathered in memory that is wiped, in one piece that does not
+//! grow. Lengths are believed only as far as they refuse.
+
+use std::fmt;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt as _;
+use http_body_util::LengthLimitError;
+use http_body_util::Limited;
+use symbolon_wire::gzip::{self, InflateError};
+use zeroize::Zeroizing;
+
+use crate::answer::{Kind, refuse};
+
+/// Bytes that any body may have, whatever the route says.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    /// Longer than the limit, as sent or inflated.
+    TooLarge,
+    /// A media type that the route does not take.
+    WrongType,
+    /// A content encoding that the route does not take.
+    WrongEncoding,
+    /// Said to be gzip, and is not.
+    NotGzip,
+    /// The connection broke off, or the chunks are malformed.
+    Broken,
+}
+
+impl BodyFault {
+    /// The status and the sentence that tell of it.
+    pub(crate) fn told(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."),
+            Self::WrongType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content type is not supported here.")
+            }
+            Self::WrongEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The content encoding is not supported here.")
+            }
+            Self::NotGzip => (StatusCode::BAD_REQUEST, "The request body is not valid gzip."),
+            Self::Broken => (StatusCode::BAD_REQUEST, "The request body broke off."),
+        }
+    }
+
+    /// The refusal in the words of `kind`.
+    pub(crate) fn refuse(self, kind: Kind) -> Response {
+        let (status, text) = self.told();
+        refuse(kind, status, text)
+    }
+}
+
+/// A body in memory that is wiped when it is dropped.
+pub(crate) struct Gathered(Zeroizing<Vec<u8>>);
+
+impl Gathered {
+    /// The bytes. They may hold secrets.
+    pub(crate) fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Gathered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gathered({} bytes)", self.0.len())
+    }
+}
+
+/// Reads at most `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Gathered, BodyFault> {
+    let mut body = Limited::new(body, limit);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|fault| {
+            let too_large = fault.downcast_ref::<LengthLimitError>().is_some();
+            if too_large { BodyFault::TooLarge } else { BodyFault::Broken }
+        })?;
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(Gathered(bytes))
+}
+
+/// Reads at most `limit` bytes, as sent and, where the body is gzip, inflated.
+pub(crate) async fn read_inflated(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Gathered, BodyFault> {
+    let packed = match header_text(headers, &header::CONTENT_ENCODING) {
+        Single::Absent => false,
+        Single::Text(coding) => match coding.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => false,
+            "gzip" | "x-gzip" => true,
+            _ => return Err(BodyFault::WrongEncoding),
+        },
+        Single::Unreadable => return Err(BodyFault::WrongEncoding),
+    };
+    let body = read(body, limit).await?;
+    if !packed {
+        return Ok(body);
+    }
+    let inflated = gzip::inflate(body.reveal(), limit).map_err(|fault| match fault {
+        InflateError::TooLarge => BodyFault::TooLarge,
+        InflateError::Corrupt => BodyFault::NotGzip,
+    })?;
+    Ok(Gathered(Zeroizing::new(inflated)))
+}
+
+/// Demands one of the media types in `allowed`, or none at all.
+pub(crate) fn check_media_type(headers: &HeaderMap, allowed: &[&str]) -> Result<(), BodyFault> {
+    let text = match header_text(headers, &header::CONTENT_TYPE) {
+        Single::Absent => return Ok(()),
+        Single::Text(text) => text,
+        Single::Unreadable => return Err(BodyFault::WrongType),
+    };
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let known =
+        essence.is_empty() || allowed.iter().any(|known| essence.eq_ignore_ascii_case(known));
+    if known { Ok(()) } else { Err(BodyFault::WrongType) }
+}
+
+/// Demands a body without content encoding.
+pub(crate) fn check_no_encoding(headers: &HeaderMap) -> Result<(), BodyFault> {
+    match header_text(headers, &header::CONTENT_ENCODING) {
+        Single::Absent => Ok(()),
+        Single::Text(coding) if coding.trim().eq_ignore_ascii_case("identity") => Ok(()),
+        Single::Text(_) | Single::Unreadable => Err(BodyFault::WrongEncoding),
+    }
+}
+
+/// A header that may stand once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Single<'a> {
+    /// It is not there.
+    Absent,
+    /// It is there once, in ASCII.
+    Text(&'a str),
+    /// It is there twice, or not in ASCII.
+    Unreadable,
+}
+
+/// Reads a header that may stand once.
+pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Single<'a> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Single::Absent,
+        (Some(line), None) => line.to_str().map_or(Single::Unreadable, Single::Text),
+        (Some(_), Some(_)) => Single::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_exactly_the_limit_is_read_and_a_longer_one_is_not() {
+        let read_from = |length: usize| read(Body::from(vec![b'a'; length]), 10);
+
+        assert_eq!(read_from(10).await.unwrap().reveal().len(), 10);
+        assert_eq!(read_from(11).await.unwrap_err(), BodyFault::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn only_gzip_is_inflated_and_others_are_refused() {
+        let fault = async |coding: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            read_inflated(&headers, Body::from("plain"), 100).await.map(|_| ()).err()
+        };
+
+        assert_eq!(fault("identity").await, None);
+        assert_eq!(fault("GZIP").await, Some(BodyFault::NotGzip));
+        assert_eq!(fault("br").await, Some(BodyFault::WrongEncoding));
+        assert_eq!(fault("gzip, gzip").await, Some(BodyFault::WrongEncoding));
+    }
+
+    #[test]
+    fn media_types_are_compared_without_their_parameters() {
+        let check = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(text));
+            check_media_type(&headers, &["text/xml"])
+        };
+
+        assert_eq!(check("Text/XML ; charset=UTF-8"), Ok(()));
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check_media_type(&HeaderMap::new(), &["text/xml"]), Ok(()));
+        assert_eq!(check("text/xmlx"), Err(BodyFault::WrongType));
+        assert_eq!(check("application/json"), Err(BodyFault::WrongType));
+    }
+}

@@ -1,0 +1,119 @@
+//! What surrounds every handler: the span and the counters, security headers, the time limit and the
+//! net under panics.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
+use crate::answer::{Kind, refuse};
+use crate::metrics::method_word;
+use crate::state::Front;
+
+/// Time that a whole request may take, its body included.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Middleware: opens a span for the request, counts it and says how it went.
+///
+/// The span knows the route's pattern, never the path or the query: single-use links stand in paths,
+/// and jsforce puts session ids into queries.
+pub(crate) async fn observe(
+    State(front): State<Arc<Front>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let pattern = route.as_ref().map(MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "request",
+        http.method = method_word(&method),
+        http.route = pattern.unwrap_or("unmatched"),
+        http.status = Empty,
+        duration_ms = Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    let duration = started.elapsed();
+    let status = response.status();
+    span.record("http.status", status.as_u16());
+    span.record("duration_ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    span.in_scope(|| tracing::info!("answered {}", status.as_u16()));
+    front.metrics.observe_request(pattern, &method, status, duration);
+    response
+}
+
+/// Middleware: sets the headers that every answer of a kind must have.
+///
+/// Pages bring their own; what is for machines is never kept and never taken for another type.
+pub(crate) async fn harden(request: Request, next: Next) -> Response {
+    let kind = Kind::of(request.uri().path());
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if kind.is_for_machines() {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// Middleware: ends a request that takes too long, and answers where a handler panicked.
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    let kind = Kind::of(request.uri().path());
+    match timeout(TIME_LIMIT, caught(next.run(request))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(payload)) => {
+            tracing::error!("a handler panicked: {}", words_of(&*payload));
+            refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake.")
+        }
+        Err(_) => refuse(kind, StatusCode::REQUEST_TIMEOUT, "The request took too long."),
+    }
+}
+
+/// Runs `work`; a panic in it becomes an error.
+///
+/// Whatever the panic left half done belonged to the request and is dropped with it: transactions roll
+/// back, and what is shared between requests recovers from poisoned locks.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    let mut work = pin!(work);
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(payload) => Poll::Ready(Err(payload)),
+    })
+    .await
+}
+
+/// The words of a panic. Ours are constant texts; `expect` adds an error's `Debug`, which holds no
+/// secret (secrets have none).
+fn words_of(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error_with_its_words() {
+        let outcome = caught(async { panic!("at {}", "work") }).await;
+
+        let payload: Box<dyn Any + Send> = outcome.map(|(): ()| ()).unwrap_err();
+        assert_eq!(words_of(&*payload), "at work");
+        assert_eq!(caught(async { 7 }).await.unwrap(), 7);
+    }
+}

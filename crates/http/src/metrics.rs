@@ -1,0 +1,216 @@
+//! What is counted, for Prometheus.
+//!
+//! No label ever holds a user, an address or anything else that a stranger chooses: label values come
+//! from closed sets (route patterns, methods of HTTP, our own words), so the number of series is
+//! bounded.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use symbolon_app::login::{Head, LoginError};
+use symbolon_core::letter::LetterState;
+
+/// Media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The route label of requests that no route takes.
+const UNMATCHED: &str = "unmatched";
+
+/// Seconds. A page takes milliseconds, a login the time of its password hash, nothing more than the
+/// request's time limit.
+const BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The counters of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    logins: Family<LoginLabels, Counter>,
+    resets: Counter,
+    letters: Family<LetterLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    letters_waiting: Gauge,
+    letters_refused: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoginLabels {
+    head: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LetterLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+    method: &'static str,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("symbolon");
+        let metrics = Self {
+            logins: Family::default(),
+            resets: Counter::default(),
+            letters: Family::default(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            letters_waiting: Gauge::default(),
+            letters_refused: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("logins", "Logins by head and outcome", metrics.logins.clone());
+        registry.register("token_resets", "Resets of security tokens", metrics.resets.clone());
+        registry.register("letters", "Letters that ended, by result", metrics.letters.clone());
+        registry.register(
+            "http_requests",
+            "Requests by route, method and status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from the request's head to the answer's",
+            metrics.durations.clone(),
+        );
+        registry.register(
+            "letters_waiting",
+            "Letters in the outbox that are not handed over yet",
+            metrics.letters_waiting.clone(),
+        );
+        registry.register(
+            "letters_refused",
+            "Letters of the last 30 days that a mail server refused for good",
+            metrics.letters_refused.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// Counts a login by what came of it.
+    pub fn count_login<T>(&self, head: Head, result: &Result<T, LoginError>) {
+        let outcome = match result {
+            Ok(_) => "admitted",
+            Err(LoginError::Refused(_)) => "refused",
+            Err(LoginError::App(_)) => "failed",
+        };
+        self.logins.get_or_create(&LoginLabels { head: head.word(), outcome }).inc();
+    }
+
+    /// Counts a login that was refused before its credential was looked at.
+    pub fn count_unread_login(&self, head: Head) {
+        self.logins.get_or_create(&LoginLabels { head: head.word(), outcome: "refused" }).inc();
+    }
+
+    /// Counts a reset of a security token.
+    pub fn count_reset(&self) {
+        self.resets.inc();
+    }
+
+    /// Counts a letter that reached `state`.
+    pub fn count_letter(&self, state: LetterState) {
+        self.letters.get_or_create(&LetterLabels { result: state.word() }).inc();
+    }
+
+    /// Notes how the outbox stands now.
+    pub fn note_outbox(&self, waiting: i64, refused: i64) {
+        self.letters_waiting.set(waiting);
+        self.letters_refused.set(refused);
+    }
+
+    /// Counts a request. `route` is the pattern that it matched.
+    pub(crate) fn observe_request(
+        &self,
+        route: Option<&str>,
+        method: &Method,
+        status: StatusCode,
+        duration: Duration,
+    ) {
+        let route = route.unwrap_or(UNMATCHED).to_owned();
+        let method = method_word(method);
+        self.durations
+            .get_or_create(&RouteLabels { route: route.clone(), method })
+            .observe(duration.as_secs_f64());
+        let status = u32::from(status.as_u16());
+        self.requests.get_or_create(&RequestLabels { route, method, status }).inc();
+    }
+
+    /// The exposition, in `OpenMetrics` text; empty if it cannot be written.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => String::new(),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The method as a word of ours: strangers may send any text for one.
+pub(crate) fn method_word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_rendered_under_their_names() {
+        let metrics = Metrics::new();
+
+        metrics.count_reset();
+        metrics.count_letter(LetterState::HandedOver);
+        metrics.count_unread_login(Head::SoapPartner);
+        metrics.note_outbox(3, 1);
+        let fast = Duration::from_millis(4);
+        metrics.observe_request(Some("/login"), &Method::GET, StatusCode::OK, fast);
+        let method = Method::from_bytes(b"MADEUP").unwrap();
+        metrics.observe_request(None, &method, StatusCode::NOT_FOUND, fast);
+        let text = metrics.render();
+
+        for line in [
+            "symbolon_token_resets_total 1",
+            r#"symbolon_letters_total{result="handed-over"} 1"#,
+            r#"symbolon_logins_total{head="soap-partner",outcome="refused"} 1"#,
+            "symbolon_letters_waiting 3",
+            r#"symbolon_http_requests_total{route="/login",method="GET",status="200"} 1"#,
+            r#"symbolon_http_requests_total{route="unmatched",method="other",status="404"} 1"#,
+            r#"symbolon_http_request_duration_seconds_bucket{le="0.005",route="/login",method="GET"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}
