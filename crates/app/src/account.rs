@@ -19,7 +19,7 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{self, ADDRESS_CHANGE_VALID, LinkKind};
 use crate::login::Refused;
-use crate::outbox::{self, Carried};
+use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
 use crate::{hashing, trail};
@@ -240,7 +240,16 @@ pub async fn ask_address_change(
             .at("asked_at", now);
         let carried =
             Carried { kind: link, valid_for: ADDRESS_CHANGE_VALID, subject: Some(id.raw()) };
-        outbox::write_with_link(ctx, &mut tx, &fresh, to, letter, facts, carried, now).await?;
+        outbox::write_with_link(
+            ctx,
+            &mut tx,
+            &fresh,
+            to,
+            Text { kind: letter, facts },
+            carried,
+            now,
+        )
+        .await?;
     }
     let (actor, subject) = (Actor::User(user), format!("user:{user}"));
     trail::append(&mut tx, actor, "address.change-asked", subject, String::new(), now).await?;

@@ -197,9 +197,10 @@ async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
         match judge_attempt(&attempt, &evidence, verification.verdict, now) {
             Err(refusal) => return refuse(ctx, &attempt, &evidence, refusal, now).await,
             Ok(admission) => {
-                let rehash = match verification.stale {
-                    true => Some(hashing::hash(ctx, &attempt.password).await?),
-                    false => None,
+                let rehash = if verification.stale {
+                    Some(hashing::hash(ctx, &attempt.password).await?)
+                } else {
+                    None
                 };
                 let opened =
                     sessions::open(ctx, &attempt, &evidence, admission, rehash, now).await?;

@@ -16,7 +16,7 @@ use symbolon_store::users::UserRecord;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::links::LinkKind;
+use crate::links::{FREEZE_VALID, LinkKind};
 
 /// The single-use link that a letter carries.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,12 @@ pub(crate) struct Carried {
     pub(crate) kind: LinkKind,
     pub(crate) valid_for: Duration,
     pub(crate) subject: Option<i64>,
+}
+
+/// What a letter is about, and what it says of it.
+pub(crate) struct Text {
+    pub(crate) kind: LetterKind,
+    pub(crate) facts: Facts,
 }
 
 /// Writes a letter without any secret to the user's own address.
@@ -58,12 +64,12 @@ pub(crate) async fn write_with_link(
     tx: &mut Tx,
     user: &UserRecord,
     to: &EmailAddress,
-    kind: LetterKind,
-    facts: Facts,
+    text: Text,
     link: Carried,
     now: Timestamp,
 ) -> Result<(), AppError> {
     let letter = Drawn::new(ctx);
+    let Text { kind, facts } = text;
     let facts = facts.at("valid_until", now + link.valid_for);
     letter.insert_link(ctx, tx, user, link, now).await?;
     letter.insert(tx, user, to, &user.name, kind, &facts, None, Some(ctx), now).await
@@ -95,9 +101,10 @@ impl TokenLetter {
         user: &UserRecord,
         token: Id<Token>,
         facts: Facts,
-        freeze: Carried,
         now: Timestamp,
     ) -> Result<(), AppError> {
+        let kind = LinkKind::FreezeTokens;
+        let freeze = Carried { kind, valid_for: FREEZE_VALID, subject: None };
         self.drawn.insert_link(ctx, tx, user, freeze, now).await?;
         let kind = LetterKind::NewToken;
         let (to, name) = (&user.email, &user.name);

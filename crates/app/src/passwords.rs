@@ -17,7 +17,7 @@ use crate::login::{Head, Refused};
 /// Whether the current password was proved.
 pub(crate) enum Proof {
     /// It was; the user as he was at that moment.
-    Given(UserRecord),
+    Given(Box<UserRecord>),
     /// It was not, or the user may not: counted and written into the history.
     Refused(Refused),
 }
@@ -39,7 +39,7 @@ pub(crate) async fn prove(
     let standing = evidence.user.as_ref().map(|user| &user.standing);
     let verdict = judge(standing, verification.verdict, evidence.token, Door::Web, now);
     match (verdict, evidence.user.as_ref()) {
-        (Ok(_), Some(user)) => Ok(Proof::Given(user.clone())),
+        (Ok(_), Some(user)) => Ok(Proof::Given(Box::new(user.clone()))),
         (Ok(_), None) => Err(AppError::NotFound("user")),
         (Err(refusal), _) => {
             let refused =

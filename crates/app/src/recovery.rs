@@ -16,7 +16,7 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::invitation::bearer_of;
 use crate::links::{self, LinkKind, RECOVERY_VALID};
-use crate::outbox::{self, Carried};
+use crate::outbox::{self, Carried, Text};
 use crate::{hashing, passwords, retirement, trail};
 
 /// Mails a link if there is such a user. Whether there is, nobody is told: the answer is the same, and
@@ -60,7 +60,8 @@ async fn write_letter(
     let facts = Facts::default().with("source", origin.source).at("asked_at", now);
     let link = Carried { kind, valid_for: RECOVERY_VALID, subject: None };
     let letter = LetterKind::PasswordRecovery;
-    outbox::write_with_link(ctx, tx, user, &user.email, letter, facts, link, now).await?;
+    outbox::write_with_link(ctx, tx, user, &user.email, Text { kind: letter, facts }, link, now)
+        .await?;
     let (subject, details) = (format!("user:{id}"), format!("source={}", origin.source));
     trail::append(tx, Actor::Rule, "recovery.asked", subject, details, now).await
 }

@@ -21,9 +21,8 @@ use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::links::{FREEZE_VALID, LinkKind};
 use crate::login::Refused;
-use crate::outbox::{self, Carried, TokenLetter};
+use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::{retirement, trail};
 
@@ -225,9 +224,7 @@ async fn issue(
             .with("retired", plan.retire.len())
             .with("scope", scope_word(order.scope))
     };
-    let kind = LinkKind::FreezeTokens;
-    let freeze = Carried { kind, valid_for: FREEZE_VALID, subject: None };
-    letter.write(ctx, tx, user, token, facts(), freeze, now).await?;
+    letter.write(ctx, tx, user, token, facts(), now).await?;
     outbox::write_notice(ctx, tx, user, LetterKind::TokenChanged, facts(), now).await?;
     Ok(token)
 }

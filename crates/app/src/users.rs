@@ -16,7 +16,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{INVITATION_VALID, LinkKind};
-use crate::outbox::{self, Carried};
+use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
 use crate::{hashing, passwords, retirement, trail};
 
@@ -131,7 +131,8 @@ async fn invite(
     let kind = LinkKind::Invitation;
     let link = Carried { kind, valid_for: INVITATION_VALID, subject: None };
     let letter = LetterKind::Invitation;
-    outbox::write_with_link(ctx, tx, user, &user.email, letter, facts, link, now).await
+    outbox::write_with_link(ctx, tx, user, &user.email, Text { kind: letter, facts }, link, now)
+        .await
 }
 
 /// Users in the order of their names; `after` is the last username of the page before.
