@@ -1,0 +1,224 @@
+//! A whole authority for one test: database in memory, clock by hand, seeded chance, mail in a list.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use symbolon_app::chance::Chance;
+use symbolon_app::clock::Clock;
+use symbolon_app::context::{Settings, Switch};
+use symbolon_app::hashing::Hasher;
+use symbolon_app::history::LoginEntry;
+use symbolon_app::login::{self, ApiLogin, Head, LoginError, NewSession, Refused};
+use symbolon_app::reset::{self, OwnReset, Receipt, ResetError};
+use symbolon_app::turnstile::Turnstile;
+use symbolon_app::users::{self, NewUser, UserView};
+use symbolon_app::{Actor, Ctx, House, Origin, courier, history, setup};
+use symbolon_core::Timestamp;
+use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
+use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
+use symbolon_core::policy::SourcePolicy;
+use symbolon_core::reset::Scope;
+use symbolon_core::secret::{Credential, Password};
+use symbolon_mail::{Delivery, Letterhead, Message, Transport};
+use symbolon_store::{DatabaseTarget, Store, migrate_all};
+
+pub(crate) const PASSWORD: &str = "violet tundra marble 42";
+pub(crate) const T0: i64 = 1_795_417_200_000;
+
+/// A clock that stands still until it is moved.
+#[derive(Debug, Clone)]
+pub(crate) struct ManualClock(Arc<AtomicI64>);
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// What a letter said when it arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+}
+
+/// A mail server that says what it is told to say and keeps what it takes.
+#[derive(Debug, Default)]
+pub(crate) struct Post {
+    pub(crate) arrived: Mutex<Vec<Letter>>,
+    pub(crate) answers: Mutex<Vec<Delivery>>,
+}
+
+#[async_trait]
+impl Transport for Post {
+    async fn deliver(&self, message: &Message) -> Delivery {
+        let answer = self.answers.lock().unwrap().pop();
+        let answer = answer.unwrap_or(Delivery::HandedOver { reply: "250 Ok".to_owned() });
+        if matches!(answer, Delivery::HandedOver { .. }) {
+            self.arrived.lock().unwrap().push(Letter {
+                to: message.to().to_string(),
+                subject: message.subject().to_owned(),
+                text: message.reveal_text().to_owned(),
+            });
+        }
+        answer
+    }
+}
+
+pub(crate) struct TestHouse {
+    pub(crate) ctx: Ctx,
+    pub(crate) clock: ManualClock,
+    pub(crate) post: Post,
+    letterhead: Letterhead,
+}
+
+impl TestHouse {
+    pub(crate) async fn new() -> Self {
+        Self::with_settings(|_| {}).await
+    }
+
+    pub(crate) async fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = ManualClock(Arc::new(AtomicI64::new(T0)));
+        let store = Store::open(&DatabaseTarget::SqliteMemory).await.unwrap();
+        migrate_all(&store, clock.now()).await.unwrap();
+        let organization = DisplayName::parse("Acme").unwrap();
+        let public_url = "https://symbolon.example".to_owned();
+        let mut settings = Settings {
+            organization: organization.clone(),
+            public_url: public_url.clone(),
+            source_policy: SourcePolicy::default(),
+            password_grant: Switch::On,
+            tell_missing_token: Switch::Off,
+            mail_configured: Switch::On,
+        };
+        change(&mut settings);
+        let ctx = Ctx::new(House {
+            store,
+            keys: KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([7; 32]))]).unwrap(),
+            clock: Box::new(clock.clone()),
+            chance: Chance::new(StdRng::seed_from_u64(1)),
+            hasher: Hasher::new(2, 64),
+            turnstile: Turnstile::default(),
+            settings,
+            letters_waiting: tokio::sync::Notify::new(),
+        });
+        setup::prepare(&ctx).await.unwrap();
+        let from = EmailAddress::parse("symbolon@symbolon.example").unwrap();
+        let letterhead = Letterhead { organization, from, public_url };
+        Self { ctx, clock, post: Post::default(), letterhead }
+    }
+
+    pub(crate) fn wait(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap();
+        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// A user called `name@example.com` with [`PASSWORD`].
+    pub(crate) async fn user(&self, name: &str) -> UserView {
+        let new = NewUser {
+            username: Username::parse(&format!("{name}@example.com")).unwrap(),
+            email: EmailAddress::parse(&format!("{name}@mail.example")).unwrap(),
+            name: None,
+            profile: None,
+            administrator: false,
+            password: Some(password(PASSWORD)),
+        };
+        users::add(&self.ctx, Actor::Operator, new).await.unwrap()
+    }
+
+    /// Resets the whole account, with a request key of its own.
+    pub(crate) async fn reset(&self, user: &UserView) -> Receipt {
+        self.try_reset(user, PASSWORD, &self.ctx.chance.text(32)).await.unwrap()
+    }
+
+    pub(crate) async fn try_reset(
+        &self,
+        user: &UserView,
+        current: &str,
+        key: &str,
+    ) -> Result<Receipt, ResetError> {
+        let request = OwnReset {
+            user: user.id,
+            current_password: password(current),
+            scope: Scope::Account,
+            device_type: DeviceType::any(),
+            request_key: key.to_owned(),
+            origin: origin("10.1.2.3"),
+        };
+        reset::reset_own(&self.ctx, request).await
+    }
+
+    /// Lets the courier carry everything that is due.
+    pub(crate) async fn deliver_mail(&self) {
+        while courier::deliver_due(&self.ctx, &self.letterhead, &self.post).await.unwrap() > 0 {}
+    }
+
+    /// Everything that has arrived, oldest first.
+    pub(crate) fn arrived(&self) -> Vec<Letter> {
+        self.post.arrived.lock().unwrap().clone()
+    }
+
+    /// The token of the newest token mail.
+    pub(crate) async fn newest_token(&self) -> String {
+        self.deliver_mail().await;
+        let mark = "Security token (case-sensitive): ";
+        let arrived = self.arrived();
+        let line = arrived.iter().rev().find_map(|letter| {
+            letter.text.lines().find_map(|line| line.strip_prefix(mark).map(str::to_owned))
+        });
+        line.expect("a token mail has arrived")
+    }
+
+    /// A reset and the token that it mailed.
+    pub(crate) async fn reset_and_read(&self, user: &UserView) -> String {
+        self.reset(user).await;
+        self.newest_token().await
+    }
+
+    pub(crate) async fn log_in(
+        &self,
+        user: &UserView,
+        credential: &str,
+    ) -> Result<NewSession, Refused> {
+        self.log_in_from(user.username.as_str(), credential, "10.1.2.3").await
+    }
+
+    pub(crate) async fn log_in_from(
+        &self,
+        username: &str,
+        credential: &str,
+        source: &str,
+    ) -> Result<NewSession, Refused> {
+        let login = ApiLogin {
+            head: Head::SoapPartner,
+            username: username.to_owned(),
+            credential: Credential::new(credential.to_owned()),
+            client: None,
+            origin: origin(source),
+        };
+        login::log_in_to_api(&self.ctx, login).await.map_err(|error| match error {
+            LoginError::Refused(refused) => refused,
+            LoginError::App(error) => panic!("no decision: {error}"),
+        })
+    }
+
+    pub(crate) async fn last_entry(&self, user: &UserView) -> LoginEntry {
+        history::list(&self.ctx, Some(user.id), 1, None).await.unwrap().remove(0)
+    }
+}
+
+pub(crate) fn password(text: &str) -> Password {
+    Password::new(text.to_owned())
+}
+
+pub(crate) fn origin(source: &str) -> Origin {
+    Origin {
+        source: Source::new(source.parse().unwrap()),
+        client: ClientName::sanitised("jsforce/3.10"),
+    }
+}

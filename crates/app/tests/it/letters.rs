@@ -1,0 +1,112 @@
+//! Letters: neither lost nor left lying about; each ends in exactly one of its four ends.
+
+use std::time::Duration;
+
+use symbolon_app::{janitor, mail_status, reset};
+use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_mail::Delivery;
+use symbolon_store::sql::Value;
+
+use crate::house::{PASSWORD, TestHouse};
+
+fn later() -> Delivery {
+    Delivery::TryLater { reply: "451 4.7.1 greylisted".to_owned() }
+}
+
+fn never() -> Delivery {
+    Delivery::Refused { reply: "550 5.1.1 no such mailbox".to_owned() }
+}
+
+async fn nonces_left(house: &TestHouse) -> i64 {
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let sql = "SELECT COUNT(*) FROM letter WHERE nonce IS NOT NULL AND user_id > $1";
+    reader.fetch_one(sql, &[Value::from(0_i64)]).await.unwrap().int(0).unwrap()
+}
+
+#[tokio::test]
+async fn a_letter_refused_for_now_is_tried_again_with_the_same_token() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let receipt = house.reset(&jane).await;
+    house.post.answers.lock().unwrap().extend([later(), later()]);
+    house.deliver_mail().await;
+    let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
+    assert_eq!(view.mail_state, LetterState::Waiting);
+    assert_eq!(view.mail_reply.as_deref(), Some("451 4.7.1 greylisted"));
+
+    house.wait(Duration::from_secs(15));
+    let token = house.newest_token().await;
+
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.is_ok());
+    let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
+    assert_eq!((view.mail_state, view.mail_attempts), (LetterState::HandedOver, 2));
+}
+
+#[tokio::test]
+async fn a_letter_refused_for_good_is_shown_to_its_owner_with_the_servers_words() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    house.post.answers.lock().unwrap().extend([never(), never()]);
+
+    house.deliver_mail().await;
+
+    let troubles = mail_status::troubles_of(&house.ctx, jane.id).await.unwrap();
+    let letter = troubles.iter().find(|letter| letter.kind == LetterKind::NewToken).unwrap();
+    assert_eq!(letter.state, LetterState::Refused);
+    assert_eq!(letter.last_reply.as_deref(), Some("550 5.1.1 no such mailbox"));
+    assert_eq!(nonces_left(&house).await, 0);
+}
+
+#[tokio::test]
+async fn nothing_that_a_secret_could_be_derived_from_is_left_after_the_hand_over() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    assert_eq!(nonces_left(&house).await, 1);
+
+    house.deliver_mail().await;
+
+    assert_eq!(nonces_left(&house).await, 0);
+}
+
+#[tokio::test]
+async fn a_letter_that_nobody_takes_for_three_days_is_too_old() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let receipt = house.reset(&jane).await;
+
+    house.wait(Duration::from_hours(72));
+    janitor::tidy(&house.ctx).await.unwrap();
+    house.deliver_mail().await;
+
+    let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
+    assert_eq!(view.mail_state, LetterState::TooOld);
+    assert!(house.arrived().is_empty());
+    assert_eq!(nonces_left(&house).await, 0);
+}
+
+#[tokio::test]
+async fn an_administrator_can_have_waiting_letters_tried_at_once() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    house.post.answers.lock().unwrap().extend([later(), later()]);
+    house.deliver_mail().await;
+
+    let due = mail_status::retry(&house.ctx, None).await.unwrap();
+    house.deliver_mail().await;
+
+    assert_eq!((due, house.arrived().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_notice_of_a_reset_does_not_hold_the_token() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+
+    let token = house.reset_and_read(&jane).await;
+
+    let holding = house.arrived().iter().filter(|letter| letter.text.contains(&token)).count();
+    assert_eq!((house.arrived().len(), holding), (2, 1));
+}

@@ -1,0 +1,9 @@
+//! The use cases against a real database in memory, with a clock and a chance that the test holds.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod accounts;
+mod house;
+mod letters;
+mod logins;
+mod resets;

@@ -1,0 +1,186 @@
+//! The reset: final when it says so, once per request, one live token whatever races.
+
+use std::time::Duration;
+
+use symbolon_app::reset::ResetError;
+use symbolon_app::tokens::{self, TokenState};
+use symbolon_app::{Actor, reset, sessions, trail, users};
+use symbolon_core::judge::Refusal;
+use symbolon_core::letter::LetterState;
+use symbolon_core::names::DeviceType;
+use symbolon_core::policy::DAY;
+use symbolon_core::reset::Scope;
+use symbolon_core::session::SessionKind;
+
+use crate::house::{PASSWORD, TestHouse};
+
+#[tokio::test]
+async fn the_mailed_token_works_at_once_and_the_earlier_one_is_dead() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let first = house.reset_and_read(&jane).await;
+
+    let second = house.reset_and_read(&jane).await;
+
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{second}")).await.is_ok());
+    let refused = house.log_in(&jane, &format!("{PASSWORD}{first}")).await.unwrap_err();
+    assert!(matches!(refused.refusal, Refusal::TokenRetired(..)));
+}
+
+#[tokio::test]
+async fn the_same_request_twice_is_one_reset_and_one_mail() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+
+    let first = house.try_reset(&jane, PASSWORD, "k".repeat(32).as_str()).await.unwrap();
+    let again = house.try_reset(&jane, PASSWORD, "k".repeat(32).as_str()).await.unwrap();
+
+    house.deliver_mail().await;
+    let token_mails = house.arrived().iter().filter(|m| m.subject.starts_with("Your new")).count();
+    assert_eq!(first.token, again.token);
+    assert_eq!(token_mails, 1);
+}
+
+#[tokio::test]
+async fn a_request_key_of_somebody_else_leads_nowhere() {
+    let house = TestHouse::new().await;
+    let (jane, eve) = (house.user("jane").await, house.user("eve").await);
+    let hers = house.try_reset(&jane, PASSWORD, "k".repeat(32).as_str()).await.unwrap();
+
+    let other = house.try_reset(&eve, PASSWORD, "k".repeat(32).as_str()).await.unwrap();
+
+    assert_ne!(hers.token, other.token);
+    assert!(reset::receipt(&house.ctx, eve.id, hers.token).await.is_err());
+}
+
+#[tokio::test]
+async fn a_wrong_current_password_changes_nothing_and_counts() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+
+    for _ in 0..10 {
+        let key = house.ctx.chance.text(32);
+        let refused = house.try_reset(&jane, "violet tundra marble 43", &key).await.unwrap_err();
+        assert!(matches!(refused, ResetError::WrongPassword(_)));
+    }
+
+    let refused = house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap_err();
+    assert!(matches!(refused.refusal, Refusal::LockedOut(_)));
+    users::unlock(&house.ctx, Actor::Operator, jane.username.as_str()).await.unwrap();
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.is_ok());
+}
+
+#[tokio::test]
+async fn racing_resets_leave_one_live_token_and_it_is_the_last_one_mailed() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let racers = (0..8).map(|_| {
+        let ctx = house.ctx.clone();
+        let name = jane.username.to_string();
+        tokio::spawn(async move {
+            let (actor, scope) = (Actor::Operator, Scope::Account);
+            reset::reset_for(&ctx, actor, &name, DeviceType::any(), scope, None).await.unwrap()
+        })
+    });
+
+    let mut receipts = Vec::new();
+    for racer in racers.collect::<Vec<_>>() {
+        receipts.push(racer.await.unwrap());
+    }
+
+    let last = receipts.iter().max_by_key(|receipt| receipt.revision).unwrap();
+    let views = tokens::of_user(&house.ctx, jane.id).await.unwrap();
+    let live: Vec<_> = views.iter().filter(|view| view.state == TokenState::Live).collect();
+    assert_eq!(live.len(), 1);
+    assert_eq!(live[0].token, last.token);
+    let token = house.newest_token().await;
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_letter_whose_token_was_reset_meanwhile_is_never_sent() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let first = house.reset(&jane).await;
+
+    house.reset(&jane).await;
+    house.deliver_mail().await;
+
+    let receipt = reset::receipt(&house.ctx, jane.id, first.token).await.unwrap();
+    assert_eq!(receipt.mail_state, LetterState::Superseded);
+    let token_mails = house.arrived().iter().filter(|m| m.subject.starts_with("Your new")).count();
+    assert_eq!(token_mails, 1);
+}
+
+#[tokio::test]
+async fn a_reset_ends_the_sessions_that_the_retired_token_opened() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    let session = house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap();
+    let found = sessions::find(&house.ctx, SessionKind::Api, &session.secret).await.unwrap();
+    assert!(found.is_some());
+
+    house.reset(&jane).await;
+
+    let found = sessions::find(&house.ctx, SessionKind::Api, &session.secret).await.unwrap();
+    assert!(found.is_none());
+}
+
+#[tokio::test]
+async fn a_reset_of_one_device_type_leaves_the_other_tokens_alive() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let any = house.reset_and_read(&jane).await;
+    let (name, server) = (jane.username.as_str(), DeviceType::parse("server").unwrap());
+
+    let (actor, scope) = (Actor::Operator, Scope::DeviceType);
+    reset::reset_for(&house.ctx, actor, name, server, scope, Some("new host")).await.unwrap();
+    let for_server = house.newest_token().await;
+
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{any}")).await.is_ok());
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{for_server}")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_dies_at_the_instant_its_year_is_full() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    let credential = format!("{PASSWORD}{token}");
+
+    let almost_a_year = (365 * DAY).saturating_sub(Duration::from_millis(1));
+    house.wait(almost_a_year);
+    assert!(house.log_in(&jane, &credential).await.is_ok());
+    house.wait(Duration::from_millis(1));
+
+    let refused = house.log_in(&jane, &credential).await.unwrap_err();
+    assert!(matches!(refused.refusal, Refusal::TokenExpired(_)));
+}
+
+#[tokio::test]
+async fn a_frozen_user_cannot_reset_and_is_told_who_can_lift_it() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    users::freeze(&house.ctx, Actor::Operator, jane.username.as_str()).await.unwrap();
+
+    let obstacle = reset::obstacle(&house.ctx, jane.id).await.unwrap();
+
+    assert!(obstacle.is_some_and(|rule| rule.contains("administrator")));
+}
+
+#[tokio::test]
+async fn every_change_is_in_an_audit_trail_that_is_whole() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    house.reset(&jane).await;
+
+    let verdict = trail::verify(&house.ctx, &mut |_| {}).await.unwrap();
+    let rows = trail::export(&house.ctx, 0, 100).await.unwrap();
+
+    let actions: Vec<&str> = rows.iter().map(|(row, _)| row.action.as_str()).collect();
+    assert_eq!(actions, ["user.added", "token.reset", "token.reset"]);
+    assert_eq!(verdict, Ok(3));
+}
