@@ -1,9 +1,9 @@
 //! Group commit: many small write transactions of `SQLite` share one `COMMIT`, and its flush to disk.
 //!
 //! `SQLite` has one writer. Its connection sits in a [`Slot`] behind a fair mutex. Whoever gets the slot
-//! opens a savepoint inside the group's transaction (`BEGIN IMMEDIATE` if there is none), works, and
-//! either commits the group or, when others queue for the slot, releases its savepoint, hands the
-//! slot on and waits for the group's outcome. Nobody is told `Ok` before the `COMMIT` returned.
+//! joins the group's transaction behind a savepoint (`BEGIN IMMEDIATE` if there is none), works, and
+//! either commits the group or, when others queue for the slot, hands it on and waits for the group's
+//! outcome. Nobody is told `Ok` before the `COMMIT` returned.
 //!
 //! Three rules keep this whole:
 //! - *Nobody waits for ever.* The first to hand the slot on queues for it again, behind those already
@@ -64,14 +64,17 @@ impl Writer {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Waits for the slot and opens a savepoint.
+    /// Waits for the slot and begins.
     pub(super) async fn begin(self: &Arc<Self>) -> Result<Member, StoreError> {
         let queued = Queued::enter(&self.waiting);
         let lock = Arc::clone(&self.slot).lock_owned();
-        let slot = timeout(QUEUE_WAIT, lock).await.map_err(|_| StoreError::Busy)?;
+        let mut slot = timeout(QUEUE_WAIT, lock).await.map_err(|_| StoreError::Busy)?;
         drop(queued);
         let writer = Arc::clone(self);
-        joined(self.runtime.spawn(writer.open_member(slot))).await
+        if slot.join() {
+            return Ok(Member { writer, slot: Some(slot) });
+        }
+        joined(self.runtime.spawn(writer.open(slot))).await
     }
 
     /// Closes the connection once the transaction at work is over.
@@ -79,20 +82,17 @@ impl Writer {
         self.slot.lock().await.close(&self.commits).await;
     }
 
-    async fn open_member(
-        self: Arc<Self>,
-        mut slot: OwnedMutexGuard<Slot>,
-    ) -> Result<Member, StoreError> {
-        slot.open_member(&self.opener).await?;
+    async fn open(self: Arc<Self>, mut slot: OwnedMutexGuard<Slot>) -> Result<Member, StoreError> {
+        slot.open(&self.opener).await?;
         Ok(Member { writer: self, slot: Some(slot) })
     }
 
     async fn commit(self: Arc<Self>, mut slot: OwnedMutexGuard<Slot>) -> Outcome {
         let released = slot.released();
         if self.waiting.load(Ordering::Acquire) == 0 || released + 1 >= GROUP_LIMIT {
-            return slot.release_and_commit(&self.commits).await;
+            return slot.commit(&self.commits).await;
         }
-        let mut outcome = slot.release().await?;
+        let mut outcome = slot.hand_on().await?;
         drop(slot);
         if released > 0 {
             return told(&mut outcome).await;

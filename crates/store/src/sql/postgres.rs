@@ -29,7 +29,7 @@ const ACQUIRE_WAIT: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is asked whether it lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Above `statement_timeout`, so that a server that lives answers first.
-pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(20);
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// How long a transaction waits to begin once it has a connection.
 const BEGIN_WAIT: Duration = Duration::from_secs(5);
 
@@ -45,7 +45,8 @@ const SESSION_READS: &str = "SET default_transaction_read_only = on";
 const WAIT_FOR_FLUSH: &str = "SET synchronous_commit = on";
 
 const SERVER: &str = "
-    SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only'), current_setting('synchronous_commit')";
+    SELECT pg_is_in_recovery()::text, current_setting('transaction_read_only'),
+           current_setting('synchronous_commit')";
 
 /// A `PostgreSQL` database.
 pub(super) struct PostgresStore {

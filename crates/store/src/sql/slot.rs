@@ -1,7 +1,7 @@
 //! The writing connection of `SQLite` and the transaction that is open on it.
 //!
 //! Every method leaves the connection in a known state: between transactions, in a group's transaction
-//! with no savepoint open, or, after anything doubtful, closed. See [`super::group`] for who calls when.
+//! before its next member, or, after anything doubtful, closed. See [`super::group`] for who calls when.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +14,12 @@ use crate::error::StoreError;
 use crate::sql::classify;
 use crate::sql::sqlite::Opener;
 
+// While a group's transaction is open there is a savepoint before its next member, so that joining
+// takes no statement. COMMIT and ROLLBACK end it, too.
 const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT member";
-const JOIN: &str = "SAVEPOINT member";
-const RELEASE: &str = "RELEASE member";
-const RELEASE_AND_COMMIT: &str = "RELEASE member; COMMIT";
+const HAND_ON: &str = "RELEASE member; SAVEPOINT member";
 const COMMIT: &str = "COMMIT";
-const LEAVE: &str = "ROLLBACK TO member; RELEASE member";
+const LEAVE: &str = "ROLLBACK TO member";
 const ROLLBACK: &str = "ROLLBACK";
 
 /// What became of a group: the same for all its members.
@@ -31,13 +31,13 @@ pub(super) struct Slot {
     connection: Option<SqliteConnection>,
     /// The open transaction.
     group: Option<Group>,
-    /// Whether a savepoint is open. Still set when the slot is free only if a task died with it.
+    /// Whether a member is at work. Still set when the slot is free only if a task died with it.
     member_open: bool,
     closed: bool,
 }
 
 struct Group {
-    /// Members that released their savepoint and wait for the outcome.
+    /// Members that have done their part and wait for the outcome.
     released: usize,
     outcome: watch::Sender<Option<Outcome>>,
 }
@@ -56,8 +56,15 @@ impl Slot {
         self.connection.as_mut().ok_or_else(closed)
     }
 
-    /// Opens a member's savepoint, and the group's transaction if there is none.
-    pub(super) async fn open_member(&mut self, opener: &Opener) -> Result<(), StoreError> {
+    /// Lets a member join the open group; `false` if there is none to join.
+    pub(super) fn join(&mut self) -> bool {
+        let open = self.group.is_some() && !self.member_open && !self.closed;
+        self.member_open |= open;
+        open
+    }
+
+    /// Opens a group's transaction for its first member.
+    pub(super) async fn open(&mut self, opener: &Opener) -> Result<(), StoreError> {
         self.forget_lost_member().await;
         if self.closed {
             return Err(StoreError::unavailable("the store was closed"));
@@ -65,22 +72,21 @@ impl Slot {
         if self.connection.is_none() {
             self.connection = Some(opener.open_writer().await?);
         }
-        let opening = if self.group.is_some() { JOIN } else { BEGIN };
-        if let Err(error) = self.run(opening).await {
+        if let Err(error) = self.run(BEGIN).await {
             // A busy BEGIN opened nothing. Any other failure leaves doubt.
-            if self.group.is_some() || !matches!(error, StoreError::Busy) {
+            if !matches!(error, StoreError::Busy) {
                 self.give_up(&error).await;
             }
             return Err(error);
         }
         self.member_open = true;
-        self.group.get_or_insert_with(|| Group { released: 0, outcome: watch::Sender::new(None) });
+        self.group = Some(Group { released: 0, outcome: watch::Sender::new(None) });
         Ok(())
     }
 
-    /// Closes the member's savepoint, keeping its work in the group's transaction.
-    pub(super) async fn release(&mut self) -> Result<watch::Receiver<Option<Outcome>>, StoreError> {
-        if let Err(error) = self.run(RELEASE).await {
+    /// Keeps the member's work in the group's transaction, for another to commit.
+    pub(super) async fn hand_on(&mut self) -> Result<watch::Receiver<Option<Outcome>>, StoreError> {
+        if let Err(error) = self.run(HAND_ON).await {
             return Err(self.give_up(&error).await);
         }
         self.member_open = false;
@@ -89,12 +95,20 @@ impl Slot {
         Ok(group.outcome.subscribe())
     }
 
-    /// Closes the member's savepoint and commits the group.
-    pub(super) async fn release_and_commit(&mut self, commits: &AtomicU64) -> Outcome {
-        self.end_group(RELEASE_AND_COMMIT, commits).await
+    /// Ends the group's transaction and tells its members.
+    pub(super) async fn commit(&mut self, commits: &AtomicU64) -> Outcome {
+        if let Err(error) = self.run(COMMIT).await {
+            return Err(self.give_up(&error).await);
+        }
+        commits.fetch_add(1, Ordering::Relaxed);
+        self.member_open = false;
+        if let Some(group) = self.group.take() {
+            group.outcome.send_replace(Some(Ok(())));
+        }
+        Ok(())
     }
 
-    /// Commits the group, whose members have all released.
+    /// Commits the group when no member is at work.
     ///
     /// `outcome` is that of the caller's group, which may be over: then this slot serves another one.
     pub(super) async fn settle(
@@ -106,7 +120,7 @@ impl Slot {
         let known = outcome.borrow().clone();
         match known {
             Some(outcome) => outcome,
-            None => self.end_group(COMMIT, commits).await,
+            None => self.commit(commits).await,
         }
     }
 
@@ -129,22 +143,9 @@ impl Slot {
         self.forget_lost_member().await;
         if self.group.is_some() {
             // Its members are told the outcome, whatever it is.
-            let _ = self.end_group(COMMIT, commits).await;
+            let _ = self.commit(commits).await;
         }
         self.give_up(&closed()).await;
-    }
-
-    /// Ends the group's transaction and tells its members.
-    async fn end_group(&mut self, ending: &'static str, commits: &AtomicU64) -> Outcome {
-        if let Err(error) = self.run(ending).await {
-            return Err(self.give_up(&error).await);
-        }
-        commits.fetch_add(1, Ordering::Relaxed);
-        self.member_open = false;
-        if let Some(group) = self.group.take() {
-            group.outcome.send_replace(Some(Ok(())));
-        }
-        Ok(())
     }
 
     /// Gives up a group whose member died with its task, lest others commit half of that member's work.

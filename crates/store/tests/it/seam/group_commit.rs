@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{INSERT, INSERT_PART, bare, create_tables, ids, insert};
-use crate::{for_each_engine, for_each_shared, for_each_sqlite};
+use crate::{Database, for_each_engine, for_each_shared, for_each_sqlite};
 
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Enough for another task to queue for the slot.
@@ -208,6 +208,50 @@ async fn a_closed_store_takes_no_writers() {
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn closing_commits_the_group_that_is_open() {
+    for_each_sqlite(async |store| {
+        create_tables(&store).await;
+        let before = store.commits();
+        let mut first = store.begin().await.unwrap();
+        first.execute_one(INSERT, &bare(1)).await.unwrap();
+        let second = spawn_begin(&store, 2);
+        sleep(A_MOMENT).await;
+        let closing = tokio::spawn({
+            let store = store.clone();
+            async move { store.close().await }
+        });
+        sleep(A_MOMENT).await;
+        let first = tokio::spawn(first.commit());
+        // Its rollback leaves the group open, and closing is next in the queue.
+        drop(second.await.unwrap());
+
+        timeout(PATIENCE, closing).await.expect("closed").unwrap();
+
+        timeout(PATIENCE, first).await.expect("told").unwrap().unwrap();
+        assert_eq!(store.commits() - before, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lock_of_another_process_is_waited_for_and_then_busy() {
+    let database = Database::file();
+    let store = Store::open(&database.target).await.unwrap();
+    let other = Store::open(&database.target).await.unwrap();
+    create_tables(&store).await;
+    let held = other.begin().await.unwrap();
+
+    let refused = insert(&store, 1).await;
+    drop(held);
+
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    insert(&store, 2).await.unwrap();
+    assert_eq!(ids(&store).await, [2]);
+    store.close().await;
+    other.close().await;
 }
 
 fn spawn_insert(store: &Store, id: i64) -> JoinHandle<Result<(), StoreError>> {

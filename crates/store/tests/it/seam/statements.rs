@@ -1,10 +1,12 @@
 //! Binding, counting, decoding and sorting of errors, alike on every engine.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use symbolon_store::error::{Rows, StoreError};
-use symbolon_store::sql::{Store, Value};
+use symbolon_store::sql::{DatabaseTarget, Store, Value};
 
 use super::{INSERT, INSERT_PART, bare, create_tables, ids, insert};
-use crate::for_each_engine;
+use crate::{Database, for_each_engine};
 
 #[tokio::test]
 async fn a_commit_is_visible_to_readers() {
@@ -254,4 +256,27 @@ async fn a_reader_cannot_write() {
         assert_eq!(ids(&store).await, []);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_new_database_file_is_for_its_owner_alone() {
+    let database = Database::file();
+    let DatabaseTarget::SqliteFile(path) = &database.target else {
+        panic!("not a file: {:?}", database.target);
+    };
+
+    let store = Store::open(&database.target).await.unwrap();
+    insert_anything(&store).await;
+
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("{}{suffix}", path.display());
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    store.close().await;
+}
+
+async fn insert_anything(store: &Store) {
+    create_tables(store).await;
+    insert(store, 1).await.expect("the entry is written");
 }
