@@ -1,0 +1,12 @@
+//! Administration: what administrators do for the whole organization.
+
+pub(crate) mod add_user;
+pub(crate) mod audit;
+pub(crate) mod clients;
+pub(crate) mod mail;
+pub(crate) mod networks;
+pub(crate) mod profile_form;
+pub(crate) mod profiles;
+pub(crate) mod user;
+pub(crate) mod user_actions;
+pub(crate) mod users;

@@ -1,0 +1,127 @@
+//! One user, as administrators see and change them. What cannot be done now stays in sight, with
+//! the rule.
+
+use askama::Template;
+use axum::extract::Path;
+use http::StatusCode;
+use symbolon_app::sessions::LiveSession;
+use symbolon_app::tokens::{self, TokenState, TokenView};
+use symbolon_app::users::{self, UserView};
+
+use crate::pages::admin::users::{Badges, PATH, badges};
+use crate::pages::view::form::{FormView, Tone};
+use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::view::moment::moment;
+use crate::pages::web::access::Administrator;
+use crate::pages::web::answer::{Answer, Page};
+use crate::pages::web::visit::Visit;
+
+/// Tokens shown on a user's page.
+const TOKENS: i64 = 50;
+
+/// What can be done to a user: a form, and what it means.
+struct Action {
+    title: &'static str,
+    meaning: &'static str,
+    form: FormView,
+}
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct UserPage {
+    frame: Frame,
+    user: UserView,
+    badges: Badges,
+    history: String,
+    tokens: Vec<TokenView>,
+    actions: Vec<Action>,
+}
+
+impl Page for UserPage {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// `GET /setup/users/{username}`
+pub(crate) async fn show(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+) -> Answer {
+    let user = users::show(&visit.ctx, &username).await?;
+    let page = UserPage {
+        frame: Frame::for_session(&visit, &session, user.username.as_str()).await?,
+        tokens: tokens::list(&visit.ctx, Some(user.username.as_str()), TOKENS, None).await?,
+        actions: actions(&user, &session, &nonce_of(&visit.ctx.keys, &session)),
+        badges: badges(&user),
+        history: history_of(user.username.as_str()),
+        user,
+    };
+    Ok(page.answer(StatusCode::OK))
+}
+
+fn history_of(username: &str) -> String {
+    let username: String = form_urlencoded::byte_serialize(username.as_bytes()).collect();
+    format!("/setup/all-login-history?username={username}")
+}
+
+/// Where a user's page is.
+pub(crate) fn path_of(username: &str) -> String {
+    format!("{PATH}/{username}")
+}
+
+fn actions(user: &UserView, session: &LiveSession, csrf: &str) -> Vec<Action> {
+    let here = path_of(user.username.as_str());
+    let post = |verb: &str, button| FormView::new(format!("{here}/{verb}"), csrf, button);
+    let lead = |verb: &str, button| FormView::leading_to(format!("{here}/{verb}"), button);
+    let frozen = user.frozen_at.is_some();
+    let himself = user.id == session.user;
+    vec![
+        Action {
+            title: "Reset security token",
+            meaning: "Retires the user’s tokens and mails a new one to the user. You never see it.",
+            form: lead("reset-security-token", "Reset Security Token")
+                .tone(Tone::Quiet)
+                .obstacle(rule(&[
+                    (frozen, "The user is frozen: unfreeze first."),
+                    (!user.activated, "The invitation is not accepted yet: there is no password that a token could complement."),
+                ])),
+        },
+        Action {
+            title: "Freeze",
+            meaning: "Ends every session at once and refuses every log-in until you unfreeze. Nothing is lost.",
+            form: post("freeze", "Freeze").tone(Tone::Quiet).obstacle(rule(&[
+                (himself, "You cannot freeze yourself: another administrator can."),
+                (frozen, "The user is frozen already."),
+            ])),
+        },
+        Action {
+            title: "Unfreeze",
+            meaning: "Lets the user log in again.",
+            form: post("unfreeze", "Unfreeze")
+                .tone(Tone::Quiet)
+                .obstacle(rule(&[(!frozen, "The user is not frozen.")])),
+        },
+        Action {
+            title: "Unlock",
+            meaning: "Ends a lockout before its time.",
+            form: post("unlock", "Unlock")
+                .tone(Tone::Quiet)
+                .obstacle(rule(&[(user.locked_until.is_none(), "The user is not locked out.")])),
+        },
+        Action {
+            title: "Remove",
+            meaning: "Ends every token, session and link for good. The username becomes free.",
+            form: lead("remove", "Remove").tone(Tone::Grave).obstacle(rule(&[(
+                himself,
+                "You cannot remove yourself: another administrator can.",
+            )])),
+        },
+    ]
+}
+
+/// The first rule that holds.
+fn rule(rules: &[(bool, &'static str)]) -> Option<&'static str> {
+    rules.iter().find(|(holds, _)| *holds).map(|(_, rule)| *rule)
+}

@@ -1,0 +1,196 @@
+//! What administrators do to one user.
+
+use axum::extract::Path;
+use axum::response::Response;
+use symbolon_app::reset::{self, ResetError};
+use symbolon_app::users::{self, UserView};
+use symbolon_app::{Actor, AppError};
+use symbolon_core::reset::Scope;
+
+use crate::pages::admin::user::path_of;
+use crate::pages::admin::users::PATH as USERS;
+use crate::pages::own::reset_confirm::{device_type_of, scope_of, with_scope, word_of};
+use crate::pages::view::done::Done;
+use crate::pages::view::faults::{Faults, of_app, sentence};
+use crate::pages::view::form::{Control, Field, FormView, Tone};
+use crate::pages::view::form_page::form_page;
+use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::web::access::Administrator;
+use crate::pages::web::answer::{Answer, see_other};
+use crate::pages::web::failure::Failure;
+use crate::pages::web::posted::Posted;
+use crate::pages::web::visit::Visit;
+
+/// Longest reason that is noted for an administrator's reset.
+const REASON_LENGTH: usize = 200;
+
+/// `POST /setup/users/{username}/freeze`
+pub(crate) async fn freeze(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let user = users::show(&visit.ctx, &username).await?;
+    if user.id == session.user {
+        return Err(Failure::Forbidden("You cannot freeze yourself: another administrator can."));
+    }
+    let outcome = users::freeze(&visit.ctx, Actor::User(session.user), &username).await;
+    back_to(&username, Done::UserFrozen, outcome)
+}
+
+/// `POST /setup/users/{username}/unfreeze`
+pub(crate) async fn unfreeze(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let outcome = users::unfreeze(&visit.ctx, Actor::User(session.user), &username).await;
+    back_to(&username, Done::UserUnfrozen, outcome)
+}
+
+/// `POST /setup/users/{username}/unlock`
+pub(crate) async fn unlock(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let outcome = users::unlock(&visit.ctx, Actor::User(session.user), &username).await;
+    back_to(&username, Done::UserUnlocked, outcome)
+}
+
+/// `GET /setup/users/{username}/remove`
+pub(crate) async fn show_remove(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+) -> Answer {
+    let user = users::show(&visit.ctx, &username).await?;
+    let frame = Frame::for_session(&visit, &session, "Remove User").await?;
+    let here = path_of(user.username.as_str());
+    let rule = (user.id == session.user)
+        .then_some("You cannot remove yourself: another administrator can.");
+    let form =
+        FormView::new(format!("{here}/remove"), &nonce_of(&visit.ctx.keys, &session), "Remove")
+            .tone(Tone::Grave)
+            .obstacle(rule)
+            .cancel(here);
+    let intro = format!(
+        "{} ({}) will be gone: every security token stops working at once, every session ends, and mail that waits for \
+         them is not sent. This cannot be undone.",
+        user.name, user.username
+    );
+    Ok(form_page(frame, &[&intro], form, Faults::none()))
+}
+
+/// `POST /setup/users/{username}/remove`
+pub(crate) async fn remove(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let user = users::show(&visit.ctx, &username).await?;
+    if user.id == session.user {
+        return Err(Failure::Forbidden("You cannot remove yourself: another administrator can."));
+    }
+    users::remove(&visit.ctx, Actor::User(session.user), &username).await?;
+    Ok(see_other(&Done::UserRemoved.at(USERS)))
+}
+
+/// `GET /setup/users/{username}/reset-security-token`
+pub(crate) async fn show_reset(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+) -> Answer {
+    let user = users::show(&visit.ctx, &username).await?;
+    let frame = Frame::for_session(&visit, &session, "Reset a User’s Security Token").await?;
+    let csrf = nonce_of(&visit.ctx.keys, &session);
+    Ok(reset_page(frame, &user, &csrf, word_of(Scope::Account), "any", "", Faults::none()))
+}
+
+/// `POST /setup/users/{username}/reset-security-token`
+pub(crate) async fn reset_token(
+    visit: Visit,
+    Administrator(session): Administrator,
+    Path(username): Path<String>,
+    posted: Posted,
+) -> Answer {
+    let form = posted.by_session(&visit, &session, &["scope", "device_type", "reason"])?;
+    let user = users::show(&visit.ctx, &username).await?;
+    let text = |name| form.text(name).unwrap_or_default();
+    let reason = text("reason").trim();
+    let mut faults = Faults::none();
+    let scope = scope_of(text("scope"));
+    if scope.is_none() {
+        faults.add("scope", "Choose which earlier tokens end.");
+    }
+    let device_type = device_type_of(text("device_type"));
+    if device_type.is_none() {
+        faults.add("device_type", "Choose one of the device types.");
+    }
+    if reason.chars().count() > REASON_LENGTH || reason.chars().any(char::is_control) {
+        faults.add("reason", format!("Use at most {REASON_LENGTH} characters on one line."));
+    }
+    if let (Some(scope), Some(device_type), true) = (scope, device_type, faults.0.is_empty()) {
+        let reason = Some(reason).filter(|reason| !reason.is_empty());
+        let actor = Actor::User(session.user);
+        match reset::reset_for(&visit.ctx, actor, &username, device_type, scope, reason).await {
+            Ok(_) => return Ok(see_other(&Done::TokenReset.at(&path_of(&username)))),
+            Err(error) => faults = faults_of(error)?,
+        }
+    }
+    let frame = Frame::for_session(&visit, &session, "Reset a User’s Security Token").await?;
+    let csrf = nonce_of(&visit.ctx.keys, &session);
+    Ok(reset_page(frame, &user, &csrf, text("scope"), text("device_type"), reason, faults))
+}
+
+fn reset_page(
+    frame: Frame,
+    user: &UserView,
+    csrf: &str,
+    scope: &str,
+    device_type: &str,
+    reason: &str,
+    faults: Faults,
+) -> Response {
+    let here = path_of(user.username.as_str());
+    let form = FormView::new(format!("{here}/reset-security-token"), csrf, "Reset Security Token");
+    let form = with_scope(form, scope, device_type)
+        .field(
+            Field::new("reason", "Reason", Control::Text)
+                .hint("Noted in the audit trail.")
+                .value(reason)
+                .optional(),
+        )
+        .cancel(here);
+    let intro = format!(
+        "For {} ({}). The new token is mailed to {}; neither you nor anybody else sees it. The earlier ones in scope stop \
+         working at once.",
+        user.name,
+        user.username,
+        user.email.masked()
+    );
+    form_page(frame, &[&intro], form, faults)
+}
+
+fn faults_of(error: ResetError) -> Result<Faults, Failure> {
+    match error {
+        ResetError::Forbidden(rule) => Ok(Faults::one("", sentence(rule))),
+        ResetError::App(error) => of_app(error, ""),
+        // An administrator's reset asks for no password of the user.
+        ResetError::WrongPassword(_) => Err(Failure::AdministratorsOnly),
+    }
+}
+
+fn back_to(username: &str, done: Done, outcome: Result<(), AppError>) -> Answer {
+    outcome?;
+    Ok(see_other(&done.at(&path_of(username))))
+}

@@ -1,0 +1,11 @@
+//! Accounts & Settings: what everybody does for themselves.
+
+pub(crate) mod history;
+pub(crate) mod home;
+pub(crate) mod personal;
+pub(crate) mod personal_forms;
+pub(crate) mod reset;
+pub(crate) mod reset_confirm;
+pub(crate) mod receipt;
+pub(crate) mod token_card;
+pub(crate) mod tokens;

@@ -1,0 +1,105 @@
+//! Tokens: one's own, what uses them, and the way to end one without a successor.
+
+use std::str::FromStr;
+
+use askama::Template;
+use axum::extract::Path;
+use http::StatusCode;
+use symbolon_app::Actor;
+use symbolon_app::sessions::LiveSession;
+use symbolon_app::tokens::{self, TokenState, TokenView};
+use symbolon_core::id::{Id, Token};
+
+use crate::pages::own::token_card::TokenCard;
+use crate::pages::view::done::Done;
+use crate::pages::view::faults::Faults;
+use crate::pages::view::form::{FormView, Tone};
+use crate::pages::view::form_page::form_page;
+use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::view::moment::{counted, moment};
+use crate::pages::web::access::LoggedIn;
+use crate::pages::web::answer::{Answer, Page, see_other};
+use crate::pages::web::failure::Failure;
+use crate::pages::web::posted::Posted;
+use crate::pages::web::visit::Visit;
+
+const PATH: &str = "/setup/tokens";
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct TokensPage {
+    frame: Frame,
+    live: Vec<TokenCard>,
+    ended: Vec<TokenCard>,
+}
+
+impl Page for TokensPage {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// `GET /setup/tokens`
+pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
+    let frame = Frame::for_session(&visit, &session, "Tokens").await?;
+    let all = tokens::of_user(&visit.ctx, session.user).await?;
+    let now = visit.ctx.clock.now();
+    let cards = all.into_iter().map(|token| TokenCard::new(token, now));
+    let (live, ended) = cards.partition(TokenCard::is_live);
+    Ok(TokensPage { frame, live, ended }.answer(StatusCode::OK))
+}
+
+/// `GET /setup/tokens/{token}/revoke`
+pub(crate) async fn show_revoke(
+    visit: Visit,
+    LoggedIn(session): LoggedIn,
+    Path(token): Path<String>,
+) -> Answer {
+    let token = own_token(&visit, &session, &token).await?;
+    let frame = Frame::for_session(&visit, &session, "Revoke Security Token").await?;
+    let rule = (token.state != TokenState::Live)
+        .then_some("It has ended already: there is nothing left to revoke.");
+    let action = format!("{PATH}/{}/revoke", token.token);
+    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Revoke")
+        .tone(Tone::Grave)
+        .obstacle(rule)
+        .cancel(PATH);
+    let what = format!(
+        "The token of device type {} ({}) ends at once and for good. No new one is made: for that, reset it instead.",
+        token.device_type, token.token
+    );
+    let breaks = match token.uses.len() {
+        0 => "No client has used it.".to_owned(),
+        clients => format!(
+            "{} used it and will be refused: {}.",
+            counted(clients as u64, "client"),
+            token
+                .uses
+                .iter()
+                .map(|each| format!("{} at {}", each.client, each.source))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    };
+    Ok(form_page(frame, &[&what, &breaks], form, Faults::none()))
+}
+
+/// `POST /setup/tokens/{token}/revoke`
+pub(crate) async fn revoke(
+    visit: Visit,
+    LoggedIn(session): LoggedIn,
+    Path(token): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let token = own_token(&visit, &session, &token).await?;
+    tokens::revoke(&visit.ctx, Actor::User(session.user), token.token).await?;
+    Ok(see_other(&Done::TokenRevoked.at(PATH)))
+}
+
+/// The token of this id, if it is the session holder's own: others' are as if they were not.
+async fn own_token(visit: &Visit, session: &LiveSession, id: &str) -> Result<TokenView, Failure> {
+    let id = Id::<Token>::from_str(id).map_err(|_| Failure::NoSuchPage)?;
+    let all = tokens::of_user(&visit.ctx, session.user).await?;
+    all.into_iter().find(|token| token.token == id).ok_or(Failure::NoSuchPage)
+}

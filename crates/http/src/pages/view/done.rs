@@ -1,0 +1,107 @@
+//! What was just done, told on the page that a write leads to.
+//!
+//! The address carries a word of this list and never a text, so nobody can put words into our mouth.
+
+/// Something that was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    Activated,
+    AddressAsked,
+    ClientRemoved,
+    MailRetried,
+    NameChanged,
+    NetworkAdded,
+    NetworkRemoved,
+    PasswordChanged,
+    ProfileSaved,
+    Recovered,
+    TokenReset,
+    TokenRevoked,
+    TokensUnfrozen,
+    UserAdded,
+    UserFrozen,
+    UserRemoved,
+    UserUnfrozen,
+    UserUnlocked,
+}
+
+const ALL: [(Done, &str, &str); 18] = [
+    (
+        Done::Activated,
+        "activated",
+        "Your account is ready. Log in with the password that you chose.",
+    ),
+    (
+        Done::AddressAsked,
+        "address-asked",
+        "We have written to both addresses. The change takes effect when both have confirmed it.",
+    ),
+    (
+        Done::ClientRemoved,
+        "client-removed",
+        "The API client was removed. Its secret is worth nothing now.",
+    ),
+    (Done::MailRetried, "mail-retried", "Waiting mail is being tried again now."),
+    (Done::NameChanged, "name-changed", "Your name was changed."),
+    (Done::NetworkAdded, "network-added", "The trusted network was added."),
+    (Done::NetworkRemoved, "network-removed", "The network is no longer trusted."),
+    (
+        Done::PasswordChanged,
+        "password-changed",
+        "Your password was changed. Every other session of yours was ended.",
+    ),
+    (Done::ProfileSaved, "profile-saved", "The profile was saved. It holds from now on."),
+    (
+        Done::Recovered,
+        "recovered",
+        "Your password was changed. Every security token of yours was retired and every session ended: \
+         log in and reset your security token.",
+    ),
+    (
+        Done::TokenReset,
+        "token-reset",
+        "The security token was reset. The new one is on its way to its owner by mail; nobody else sees it.",
+    ),
+    (
+        Done::TokenRevoked,
+        "token-revoked",
+        "The security token was revoked. Nothing accepts it any more.",
+    ),
+    (Done::TokensUnfrozen, "tokens-unfrozen", "Your security tokens are accepted again."),
+    (Done::UserAdded, "user-added", "The user was added. The invitation is on its way by mail."),
+    (Done::UserFrozen, "user-frozen", "The user was frozen and every session of theirs ended."),
+    (
+        Done::UserRemoved,
+        "user-removed",
+        "The user was removed, with every token, session and link.",
+    ),
+    (Done::UserUnfrozen, "user-unfrozen", "The user may log in again."),
+    (Done::UserUnlocked, "user-unlocked", "The lockout was lifted."),
+];
+
+impl Done {
+    /// The address of `path` with this told on it.
+    pub(crate) fn at(self, path: &str) -> String {
+        let word = ALL.iter().find(|(done, ..)| *done == self).map_or("", |(_, word, _)| word);
+        format!("{path}?done={word}")
+    }
+
+    /// The text of a word in an address; `None` for words that are none of ours.
+    pub(crate) fn text_of_word(word: &str) -> Option<&'static str> {
+        ALL.iter().find(|(_, known, _)| *known == word).map(|(.., text)| *text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_leads_to_its_own_text_and_foreign_words_to_none() {
+        for (done, word, text) in ALL {
+            assert_eq!(done.at("/x"), format!("/x?done={word}"));
+            assert_eq!(Done::text_of_word(word), Some(text));
+        }
+        assert_eq!(Done::text_of_word("call-this-number"), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! Forms: fields with real labels, faults told at the field, one button.
+//!
+//! A form that a rule forbids keeps its button, disabled, with the rule beside it.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use crate::pages::view::faults::Faults;
+use crate::pages::web::posted::NONCE_FIELD;
+
+/// What a field is filled in with.
+#[derive(Debug, Clone)]
+pub(crate) enum Control {
+    /// A line of text.
+    Text,
+    /// An e-mail address.
+    Email,
+    /// A password: never filled in by us.
+    Password,
+    /// A whole number within these bounds.
+    Number {
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
+    /// One of several, all shown.
+    Radio(Vec<Choice>),
+    /// One of several, in a list.
+    Select(Vec<Choice>),
+    /// Yes or no.
+    Check,
+}
+
+/// One of several.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    /// What is sent.
+    pub(crate) value: String,
+    /// What is shown.
+    pub(crate) label: String,
+    /// What it means, if that needs saying.
+    pub(crate) note: String,
+}
+
+impl Choice {
+    /// A choice that its label says enough about.
+    pub(crate) fn new(value: &str, label: &str) -> Self {
+        Self { value: value.to_owned(), label: label.to_owned(), note: String::new() }
+    }
+
+    /// Adds what it means.
+    pub(crate) fn note(self, note: &str) -> Self {
+        Self { note: note.to_owned(), ..self }
+    }
+}
+
+/// One field.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    name: &'static str,
+    label: &'static str,
+    control: Control,
+    hint: String,
+    fault: String,
+    value: String,
+    autocomplete: &'static str,
+    presence: Presence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Required,
+    Optional,
+}
+
+impl Field {
+    /// A field that must be filled in.
+    pub(crate) fn new(name: &'static str, label: &'static str, control: Control) -> Self {
+        Self {
+            name,
+            label,
+            control,
+            hint: String::new(),
+            fault: String::new(),
+            value: String::new(),
+            autocomplete: "off",
+            presence: Presence::Required,
+        }
+    }
+
+    /// A password field; `autocomplete` tells password managers which.
+    pub(crate) fn password(
+        name: &'static str,
+        label: &'static str,
+        autocomplete: &'static str,
+    ) -> Self {
+        Self { autocomplete, ..Self::new(name, label, Control::Password) }
+    }
+
+    /// Fills the field in.
+    pub(crate) fn value(self, value: impl Into<String>) -> Self {
+        Self { value: value.into(), ..self }
+    }
+
+    /// Says below the label what belongs in it.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), ..self }
+    }
+
+    /// What browsers may fill in by themselves.
+    pub(crate) fn autocomplete(self, autocomplete: &'static str) -> Self {
+        Self { autocomplete, ..self }
+    }
+
+    /// May be left empty.
+    pub(crate) fn optional(self) -> Self {
+        Self { presence: Presence::Optional, ..self }
+    }
+
+    fn is_required(&self) -> bool {
+        self.presence == Presence::Required
+    }
+
+    /// The ids of what describes the field.
+    fn described_by(&self) -> String {
+        let hint = if self.hint.is_empty() { String::new() } else { format!("{}-hint", self.name) };
+        let fault =
+            if self.fault.is_empty() { String::new() } else { format!("{}-fault", self.name) };
+        format!("{hint} {fault}").trim().to_owned()
+    }
+}
+
+/// How weighty a form's button looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// What the page is for.
+    Main,
+    /// One of several.
+    Quiet,
+    /// Ends something for good.
+    Grave,
+}
+
+/// A form.
+#[derive(Debug, Clone, Template)]
+#[template(path = "parts/form.html")]
+pub(crate) struct FormView {
+    method: &'static str,
+    action: String,
+    hidden: Vec<(&'static str, String)>,
+    fields: Vec<Field>,
+    button: &'static str,
+    about: String,
+    tone: Tone,
+    obstacle: Option<String>,
+    cancel: Option<String>,
+    owner: Option<String>,
+}
+
+impl HtmlSafe for FormView {}
+
+impl FormView {
+    /// A form that posts to `action`, carrying the nonce `csrf`.
+    pub(crate) fn new(action: impl Into<String>, csrf: &str, button: &'static str) -> Self {
+        Self {
+            hidden: vec![(NONCE_FIELD, csrf.to_owned())],
+            method: "post",
+            ..Self::leading_to(action, button)
+        }
+    }
+
+    /// A button that changes nothing by itself but leads to the page at `action`.
+    pub(crate) fn leading_to(action: impl Into<String>, button: &'static str) -> Self {
+        Self {
+            method: "get",
+            action: action.into(),
+            hidden: Vec::new(),
+            fields: Vec::new(),
+            button,
+            about: String::new(),
+            tone: Tone::Main,
+            obstacle: None,
+            cancel: None,
+            owner: None,
+        }
+    }
+
+    /// Adds a field.
+    pub(crate) fn field(mut self, field: Field) -> Self {
+        self.fields.push(field);
+        self
+    }
+
+    /// Adds a value that is sent unseen.
+    pub(crate) fn hidden(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.hidden.push((name, value.into()));
+        self
+    }
+
+    /// Says to screen readers what the button is about, where several say the same.
+    pub(crate) fn about(self, about: impl Into<String>) -> Self {
+        Self { about: about.into(), ..self }
+    }
+
+    /// How weighty the button looks.
+    pub(crate) fn tone(self, tone: Tone) -> Self {
+        Self { tone, ..self }
+    }
+
+    /// Disables the button, with the rule that forbids it and who can lift it.
+    pub(crate) fn obstacle(self, rule: Option<impl Into<String>>) -> Self {
+        Self { obstacle: rule.map(Into::into), ..self }
+    }
+
+    /// Tells password managers whose password is typed; it is shown to nobody and not read back.
+    pub(crate) fn owner(self, username: Option<String>) -> Self {
+        Self { owner: username, ..self }
+    }
+
+    /// Adds a way back.
+    pub(crate) fn cancel(self, to: impl Into<String>) -> Self {
+        Self { cancel: Some(to.into()), ..self }
+    }
+
+    /// Shows each fault at its field.
+    pub(crate) fn with(mut self, faults: &Faults) -> Self {
+        for field in &mut self.fields {
+            faults.at(field.name).unwrap_or_default().clone_into(&mut field.fault);
+        }
+        self
+    }
+
+    fn button_class(&self) -> &'static str {
+        match self.tone {
+            Tone::Main => "button main",
+            Tone::Quiet => "button",
+            Tone::Grave => "button grave",
+        }
+    }
+}

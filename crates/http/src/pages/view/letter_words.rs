@@ -1,0 +1,42 @@
+//! Letters and their states in words for pages.
+
+use symbolon_core::letter::{LetterKind, LetterState};
+
+/// What a letter is about.
+pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
+    match kind {
+        LetterKind::NewToken => "a new security token",
+        LetterKind::TokenChanged => "notice of a reset",
+        LetterKind::Invitation => "an invitation",
+        LetterKind::PasswordRecovery => "a link for a forgotten password",
+        LetterKind::PasswordChanged => "notice of a changed password",
+        LetterKind::AddressChangeOld => "a question about a new address, to the old one",
+        LetterKind::AddressChangeNew => "a question about a new address, to the new one",
+        LetterKind::AddressChanged => "notice of a changed address",
+        LetterKind::RetiredTokenUsed => "warning that a retired token is still used",
+        LetterKind::LockedOut => "notice of a lockout",
+        LetterKind::TokensFrozen => "notice of frozen tokens",
+    }
+}
+
+/// Where a letter stands.
+pub(crate) fn state_words(state: LetterState) -> &'static str {
+    match state {
+        LetterState::Waiting => "waiting",
+        LetterState::Leased => "being sent",
+        LetterState::HandedOver => "handed over",
+        LetterState::Refused => "refused",
+        LetterState::Superseded => "superseded",
+        LetterState::TooOld => "too old",
+    }
+}
+
+/// Which of the style sheet's badges shows the state.
+pub(crate) fn state_badge(state: LetterState) -> &'static str {
+    match state {
+        LetterState::Waiting | LetterState::Leased => "badge going",
+        LetterState::HandedOver => "badge good",
+        LetterState::Refused | LetterState::TooOld => "badge bad",
+        LetterState::Superseded => "badge",
+    }
+}

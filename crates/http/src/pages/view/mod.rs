@@ -1,0 +1,12 @@
+//! What pages are put together from.
+
+pub(crate) mod done;
+pub(crate) mod faults;
+pub(crate) mod form;
+pub(crate) mod form_page;
+pub(crate) mod frame;
+pub(crate) mod letter_words;
+pub(crate) mod message;
+pub(crate) mod moment;
+pub(crate) mod notices;
+pub(crate) mod tree;

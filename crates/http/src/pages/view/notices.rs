@@ -1,0 +1,75 @@
+//! What somebody must know whatever page they open: mail that waits or was refused.
+
+use symbolon_app::sessions::LiveSession;
+use symbolon_app::{AppError, Ctx, mail_status};
+use symbolon_core::letter::LetterState;
+
+use crate::pages::view::letter_words::kind_words;
+use crate::pages::view::moment::{counted, plain};
+
+/// One notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// What is the matter, in whole sentences.
+    pub(crate) text: String,
+    /// Where something can be done about it.
+    pub(crate) path: &'static str,
+    /// What the link there says.
+    pub(crate) link: &'static str,
+}
+
+/// The notices for the holder of `session`.
+pub(crate) async fn for_session(ctx: &Ctx, session: &LiveSession) -> Result<Vec<Notice>, AppError> {
+    let mut notices = Vec::new();
+    if session.administrator {
+        notices.extend(of_outbox(ctx).await?);
+    }
+    for letter in mail_status::troubles_of(ctx, session.user).await? {
+        let what = kind_words(letter.kind);
+        let when = letter.ended_at.map(plain).unwrap_or_default();
+        let words = letter.last_reply.as_deref().unwrap_or("nothing");
+        let text = match letter.state {
+            LetterState::Refused => format!(
+                "A mail to you did not arrive ({what}): on {when} your mail server refused it and said “{words}”."
+            ),
+            LetterState::TooOld => format!(
+                "A mail to you did not arrive ({what}): until {when} no mail server took it. The last one said “{words}”."
+            ),
+            LetterState::Waiting
+            | LetterState::Leased
+            | LetterState::HandedOver
+            | LetterState::Superseded => continue,
+        };
+        notices.push(Notice {
+            text,
+            path: "/setup/personal-information",
+            link: "Check your e-mail address",
+        });
+    }
+    Ok(notices)
+}
+
+async fn of_outbox(ctx: &Ctx) -> Result<Vec<Notice>, AppError> {
+    let outbox = mail_status::summary(ctx).await?;
+    let count = |letters: i64| counted(u64::try_from(letters).unwrap_or(0), "letter");
+    let mut notices = Vec::new();
+    if !ctx.settings.mail_configured.is_on() {
+        notices.push(Notice {
+            text: format!(
+                "No mail server is configured: mail waits in the outbox ({} now), and no new security \
+                 token reaches its owner. Start the server with --mail.",
+                count(outbox.waiting)
+            ),
+            path: "/setup/mail",
+            link: "Open the outbox",
+        });
+    }
+    if outbox.refused > 0 {
+        notices.push(Notice {
+            text: format!("In the last 30 days mail servers refused {}.", count(outbox.refused)),
+            path: "/setup/mail",
+            link: "See which and why",
+        });
+    }
+    Ok(notices)
+}
