@@ -155,14 +155,7 @@ fn check_order(migrations: &[Migration]) -> Result<(), MigrateError> {
 
 /// CRC-32 (IEEE 802.3) in hexadecimal: it guards against an accident, not against an attacker.
 fn checksum(script: &str) -> String {
-    let mut crc = u32::MAX;
-    for byte in script.bytes() {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-        }
-    }
-    format!("{:08x}", !crc)
+    format!("{:08x}", crc32fast::hash(script.as_bytes()))
 }
 
 #[cfg(test)]
