@@ -1,0 +1,135 @@
+//! What did not work, as an RFC 9457 problem: the table from a use case's errors to `type` and status.
+
+use std::error::Error;
+
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use symbolon_app::reset::ResetError;
+use symbolon_app::{AppError, Ctx};
+use symbolon_core::names::NameError;
+use symbolon_wire::problem::{CONTENT_TYPE, Problem};
+
+/// The `type` of each problem that the control socket tells, for whoever has to act on it.
+pub mod kind {
+    /// There is no such thing.
+    pub const NOT_FOUND: &str = "urn:symbolon:problem:not-found";
+    /// It exists already.
+    pub const TAKEN: &str = "urn:symbolon:problem:taken";
+    /// A value that cannot be one.
+    pub const INVALID: &str = "urn:symbolon:problem:invalid";
+    /// A password that the rules refuse.
+    pub const WEAK_PASSWORD: &str = "urn:symbolon:problem:weak-password";
+    /// A rule forbids it.
+    pub const FORBIDDEN: &str = "urn:symbolon:problem:forbidden";
+    /// The database or the hashing pool does not keep up: try later.
+    pub const UNAVAILABLE: &str = "urn:symbolon:problem:unavailable";
+    /// Something that somebody must look at.
+    pub const INTERNAL: &str = "urn:symbolon:problem:internal";
+}
+
+/// A request that was not done.
+#[derive(Debug)]
+pub(super) struct Failed {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    correlation_id: String,
+}
+
+impl Failed {
+    fn new(ctx: &Ctx, kind: &'static str, detail: String) -> Self {
+        let (status, title) = match kind {
+            kind::NOT_FOUND => (StatusCode::NOT_FOUND, "Not found"),
+            kind::TAKEN => (StatusCode::CONFLICT, "Taken"),
+            kind::INVALID | kind::WEAK_PASSWORD => (StatusCode::UNPROCESSABLE_ENTITY, "Not valid"),
+            kind::FORBIDDEN => (StatusCode::FORBIDDEN, "Not permitted"),
+            kind::UNAVAILABLE => (StatusCode::SERVICE_UNAVAILABLE, "Try later"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "Failed"),
+        };
+        Self { status, kind, title, detail, correlation_id: ctx.chance.text(12) }
+    }
+
+    pub(super) fn unreadable(ctx: &Ctx, detail: &str) -> Self {
+        Self::new(ctx, kind::INVALID, detail.to_owned())
+    }
+
+    pub(super) fn not_found(ctx: &Ctx, what: &str) -> Self {
+        Self::new(ctx, kind::NOT_FOUND, format!("no such {what}"))
+    }
+
+    pub(super) fn name(ctx: &Ctx, field: &str, fault: NameError) -> Self {
+        Self::new(ctx, kind::INVALID, format!("{field} {fault}"))
+    }
+
+    pub(super) fn not_the_operator(ctx: &Ctx) -> Self {
+        Self::new(ctx, kind::FORBIDDEN, "this is for the control socket alone".to_owned())
+    }
+
+    pub(super) fn app(ctx: &Ctx, error: &AppError) -> Self {
+        let kind = match error {
+            AppError::NotFound(_) => kind::NOT_FOUND,
+            AppError::Taken(_) => kind::TAKEN,
+            AppError::Name { .. } => kind::INVALID,
+            AppError::Password(_) => kind::WEAK_PASSWORD,
+            AppError::Forbidden(_) => kind::FORBIDDEN,
+            AppError::Database(_) | AppError::Busy => kind::UNAVAILABLE,
+            AppError::Corrupt(_) | AppError::KeyMissing => kind::INTERNAL,
+        };
+        let failed = Self::new(ctx, kind, error.to_string());
+        if matches!(kind, kind::UNAVAILABLE | kind::INTERNAL) {
+            tracing::error!(
+                correlation.id = failed.correlation_id,
+                "the control socket could not serve a request: {}",
+                chain(error)
+            );
+        }
+        failed
+    }
+
+    pub(super) fn reset(ctx: &Ctx, error: &ResetError) -> Self {
+        match error {
+            ResetError::App(error) => Self::app(ctx, error),
+            ResetError::Forbidden(why) => Self::new(ctx, kind::FORBIDDEN, (*why).to_owned()),
+            ResetError::WrongPassword(_) => {
+                Self::new(ctx, kind::FORBIDDEN, "the password was wrong".to_owned())
+            }
+        }
+    }
+}
+
+/// An error and everything beneath it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut beneath = error.source();
+    while let Some(cause) = beneath {
+        told = format!("{told}: {cause}");
+        beneath = cause.source();
+    }
+    told
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: self.kind,
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: Some(&self.detail),
+            correlation_id: &self.correlation_id,
+        };
+        (self.status, [(header::CONTENT_TYPE, CONTENT_TYPE)], problem.to_json()).into_response()
+    }
+}
+
+pub(super) async fn no_such_route() -> Response {
+    let problem = Problem {
+        kind: kind::INTERNAL,
+        title: "No such command",
+        status: 404,
+        detail: Some("this server does not know the command: is it of another version?"),
+        correlation_id: "",
+    };
+    let told = [(header::CONTENT_TYPE, CONTENT_TYPE)];
+    (StatusCode::NOT_FOUND, told, problem.to_json()).into_response()
+}

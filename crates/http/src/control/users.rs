@@ -1,0 +1,170 @@
+//! Users, over the control socket.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::MethodFilter;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use symbolon_app::users::{self, NewUser, UserView};
+use symbolon_app::{Actor, AppError};
+use symbolon_core::Timestamp;
+use symbolon_core::names::{DisplayName, EmailAddress, Username};
+use symbolon_core::secret::Password;
+
+use super::ask::{Body, Fields, Named, Operator, PageFields, route};
+use super::problem::Failed;
+use crate::routes::Route;
+use crate::state::HttpState;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        route(MethodFilter::GET, "/users", list),
+        route(MethodFilter::POST, "/users", add),
+        route(MethodFilter::GET, "/users/{username}", show),
+        route(MethodFilter::DELETE, "/users/{username}", remove),
+        route(MethodFilter::POST, "/users/{username}/freeze", freeze),
+        route(MethodFilter::POST, "/users/{username}/unfreeze", unfreeze),
+        route(MethodFilter::POST, "/users/{username}/unlock", unlock),
+        route(MethodFilter::PUT, "/users/{username}/password", set_password),
+    ]
+}
+
+#[derive(Serialize)]
+struct UserShape {
+    id: String,
+    username: String,
+    email: String,
+    name: String,
+    profile: String,
+    administrator: bool,
+    activated: bool,
+    frozen_at: Option<String>,
+    tokens_frozen_at: Option<String>,
+    locked_until: Option<String>,
+    last_login_at: Option<String>,
+    created_at: String,
+}
+
+impl From<UserView> for UserShape {
+    fn from(user: UserView) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.to_string(),
+            email: user.email.to_string(),
+            name: user.name.to_string(),
+            profile: user.profile,
+            administrator: user.administrator,
+            activated: user.activated,
+            frozen_at: user.frozen_at.map(Timestamp::rfc3339),
+            tokens_frozen_at: user.tokens_frozen_at.map(Timestamp::rfc3339),
+            locked_until: user.locked_until.map(Timestamp::rfc3339),
+            last_login_at: user.last_login_at.map(Timestamp::rfc3339),
+            created_at: user.created_at.rfc3339(),
+        }
+    }
+}
+
+async fn list(
+    _: Operator,
+    State(state): State<HttpState>,
+    Fields(page): Fields<PageFields>,
+) -> Result<Json<Vec<UserShape>>, Failed> {
+    let users = users::list(&state.ctx, page.limit(), page.after.as_deref()).await;
+    let users = users.map_err(|error| Failed::app(&state.ctx, &error))?;
+    Ok(Json(users.into_iter().map(UserShape::from).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    username: String,
+    email: String,
+    name: Option<String>,
+    profile: Option<String>,
+    #[serde(default)]
+    administrator: bool,
+    password: Option<String>,
+}
+
+async fn add(
+    _: Operator,
+    State(state): State<HttpState>,
+    Body(asked): Body<Add>,
+) -> Result<(StatusCode, Json<UserShape>), Failed> {
+    let ctx = &state.ctx;
+    let name = asked.name.as_deref().map(DisplayName::parse).transpose();
+    let new = NewUser {
+        username: Username::parse(&asked.username)
+            .map_err(|fault| Failed::name(ctx, "the username", fault))?,
+        email: EmailAddress::parse(&asked.email)
+            .map_err(|fault| Failed::name(ctx, "the e-mail address", fault))?,
+        name: name.map_err(|fault| Failed::name(ctx, "the name", fault))?,
+        profile: asked.profile,
+        administrator: asked.administrator,
+        password: asked.password.map(Password::new),
+    };
+    let user = users::add(ctx, Actor::Operator, new).await;
+    let user = user.map_err(|error| Failed::app(ctx, &error))?;
+    Ok((StatusCode::CREATED, Json(user.into())))
+}
+
+async fn show(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<Json<UserShape>, Failed> {
+    let user = users::show(&state.ctx, &username).await;
+    user.map(|user| Json(user.into())).map_err(|error| Failed::app(&state.ctx, &error))
+}
+
+async fn remove(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, users::remove(&state.ctx, Actor::Operator, &username).await)
+}
+
+async fn freeze(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, users::freeze(&state.ctx, Actor::Operator, &username).await)
+}
+
+async fn unfreeze(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, users::unfreeze(&state.ctx, Actor::Operator, &username).await)
+}
+
+async fn unlock(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, users::unlock(&state.ctx, Actor::Operator, &username).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    password: String,
+}
+
+async fn set_password(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+    Body(asked): Body<NewPassword>,
+) -> Result<StatusCode, Failed> {
+    let password = Password::new(asked.password);
+    done(&state, users::set_password(&state.ctx, Actor::Operator, &username, password).await)
+}
+
+fn done(state: &HttpState, outcome: Result<(), AppError>) -> Result<StatusCode, Failed> {
+    outcome.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::app(&state.ctx, &error))
+}

@@ -1,0 +1,257 @@
+//! The commands that administer: each asks the running server one thing and tells its answer.
+
+use std::io::{self, BufRead as _};
+
+use serde_json::{Value, json};
+use symbolon_core::names::{DeviceType, DisplayName};
+use zeroize::Zeroizing;
+
+use super::args::{
+    ClientCommand, LoginCommand, MailCommand, NetworkCommand, OneUser, PolicyArgs, ProfileCommand,
+    ScopeArg, TokenCommand, UserCommand,
+};
+use super::link::{Link, segment};
+use crate::exit::{Exit, Failure};
+use crate::out::{Column, Out};
+
+/// Rows of one answer; a shorter one is the last.
+const PAGE: usize = 1000;
+
+const USERS: &[Column] = &[
+    ("USERNAME", "username"),
+    ("NAME", "name"),
+    ("PROFILE", "profile"),
+    ("ADMIN", "administrator"),
+    ("ACTIVATED", "activated"),
+    ("FROZEN", "frozen_at"),
+    ("LOCKED UNTIL", "locked_until"),
+    ("LAST LOGIN", "last_login_at"),
+];
+const TOKENS: &[Column] = &[
+    ("ID", "id"),
+    ("USER", "user"),
+    ("DEVICE TYPE", "device_type"),
+    ("STATE", "state"),
+    ("ISSUED", "issued_at"),
+    ("EXPIRES", "expires_at"),
+    ("LAST USED", "last_used_at"),
+];
+const NETWORKS: &[Column] = &[("RANGE", "range"), ("LABEL", "label"), ("SINCE", "created_at")];
+const CLIENTS: &[Column] = &[
+    ("CLIENT ID", "client_id"),
+    ("NAME", "name"),
+    ("PASSWORD GRANT", "password_grant"),
+    ("SINCE", "created_at"),
+];
+const PROFILES: &[Column] = &[
+    ("NAME", "name"),
+    ("TOKEN MAX AGE", "token_max_age"),
+    ("LOCKOUT", "lockout_failures"),
+    ("FOR", "lockout_period"),
+    ("SESSION IDLE", "session_idle"),
+    ("SESSIONS ON RESET", "sessions_on_reset"),
+    ("TOKENS ON PASSWORD CHANGE", "tokens_on_password_change"),
+];
+/// What `login history` shows.
+pub(crate) const LOGINS: &[Column] = &[
+    ("TIME", "time"),
+    ("USER", "user"),
+    ("HEAD", "head"),
+    ("CLIENT", "client"),
+    ("SOURCE", "source"),
+    ("OUTCOME", "outcome"),
+    ("REASON", "reason"),
+    ("CORRELATION ID", "correlation_id"),
+];
+const LETTERS: &[Column] = &[
+    ("ID", "id"),
+    ("TO", "to"),
+    ("KIND", "kind"),
+    ("STATE", "state"),
+    ("ATTEMPTS", "attempts"),
+    ("NEXT TRY", "next_try"),
+    ("LAST REPLY", "last_reply"),
+];
+
+pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(), Failure> {
+    match command {
+        UserCommand::Add { username, email, name, profile, admin, password_stdin } => {
+            let password = if password_stdin { Some(read_password()?) } else { None };
+            let asked = json!({
+                "username": username.as_str(),
+                "email": email.as_str(),
+                "name": name.as_ref().map(DisplayName::as_str),
+                "profile": profile,
+                "administrator": admin,
+                "password": password.as_deref(),
+            });
+            out.card(&link.post("/users", asked).await?)?;
+            if password.is_none() {
+                out.note(&format!("\nAn invitation is on its way to {email}."))?;
+            }
+            Ok(())
+        }
+        UserCommand::List => out.rows(&all_pages(&link, "/users?", "username").await?, USERS),
+        UserCommand::Show(OneUser { username }) => {
+            out.card(&link.get(&format!("/users/{}", segment(&username))).await?)
+        }
+        UserCommand::Freeze(OneUser { username }) => {
+            link.post(&format!("/users/{}/freeze", segment(&username)), Value::Null).await?;
+            out.note(&format!("{username} is frozen: sessions have ended, logins are refused."))
+        }
+        UserCommand::Unfreeze(OneUser { username }) => {
+            link.post(&format!("/users/{}/unfreeze", segment(&username)), Value::Null).await?;
+            out.note(&format!("{username} may log in again."))
+        }
+        UserCommand::Unlock(OneUser { username }) => {
+            link.post(&format!("/users/{}/unlock", segment(&username)), Value::Null).await?;
+            out.note(&format!("{username} is not locked out."))
+        }
+        UserCommand::Remove(OneUser { username }) => {
+            link.delete(&format!("/users/{}", segment(&username))).await?;
+            out.note(&format!("{username} is removed."))
+        }
+        UserCommand::SetPassword(OneUser { username }) => {
+            let asked = json!({ "password": read_password()?.as_str() });
+            let path = format!("/users/{}/password", segment(&username));
+            link.put(&path, asked).await?;
+            out.note(&format!("{username} has a new password; sessions have ended."))
+        }
+    }
+}
+
+pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Reset { username, device_type, scope, reason } => {
+            let usual =
+                if device_type.is_some() { ScopeArg::DeviceType } else { ScopeArg::Account };
+            let scope = match scope.unwrap_or(usual) {
+                ScopeArg::Account => "account",
+                ScopeArg::DeviceType => "device-type",
+            };
+            let device_type = device_type.as_ref().map(DeviceType::as_str);
+            let asked = json!({ "device_type": device_type, "scope": scope, "reason": reason });
+            let path = format!("/users/{}/reset", segment(&username));
+            let receipt = link.post(&path, asked).await?;
+            out.data(&receipt, |receipt| {
+                format!(
+                    "Done: {} earlier tokens are retired. The new token is mailed to its owner.",
+                    receipt["retired"]
+                )
+            })
+        }
+        TokenCommand::List { user } => {
+            let of = user.map(|user| format!("user={}&", segment(&user))).unwrap_or_default();
+            out.rows(&all_pages(&link, &format!("/tokens?{of}"), "id").await?, TOKENS)
+        }
+        TokenCommand::Revoke { id } => {
+            link.delete(&format!("/tokens/{}", segment(&id))).await?;
+            out.note(&format!("Token {id} is retired."))
+        }
+        // Needs no server; `super::dispatch` has done it.
+        TokenCommand::Check { .. } => Ok(()),
+    }
+}
+
+pub(super) async fn network(link: Link, out: Out, command: NetworkCommand) -> Result<(), Failure> {
+    match command {
+        NetworkCommand::Add { range, label } => {
+            let label = label.as_ref().map(DisplayName::as_str);
+            let asked = json!({ "range": range.to_string(), "label": label });
+            out.card(&link.post("/networks", asked).await?)
+        }
+        NetworkCommand::List => out.rows(&link.get("/networks").await?, NETWORKS),
+        NetworkCommand::Remove { range } => {
+            link.delete(&format!("/networks?range={}", segment(&range.to_string()))).await?;
+            out.note(&format!("{range} is no longer trusted."))
+        }
+    }
+}
+
+pub(super) async fn client(link: Link, out: Out, command: ClientCommand) -> Result<(), Failure> {
+    match command {
+        ClientCommand::Add { name, no_password_grant } => {
+            let asked = json!({ "name": name.as_str(), "password_grant": !no_password_grant });
+            out.card(&link.post("/clients", asked).await?)?;
+            out.note("\nThe secret is not shown again.")
+        }
+        ClientCommand::List => out.rows(&link.get("/clients").await?, CLIENTS),
+        ClientCommand::Remove { id } => {
+            link.delete(&format!("/clients/{}", segment(&id))).await?;
+            out.note(&format!("Client {id} is removed."))
+        }
+    }
+}
+
+pub(super) async fn profile(link: Link, out: Out, command: ProfileCommand) -> Result<(), Failure> {
+    match command {
+        ProfileCommand::List => out.rows(&link.get("/profiles").await?, PROFILES),
+        ProfileCommand::Add { name, policy } => {
+            let asked = json!({ "name": name.as_str(), "policy": policy_of(&policy) });
+            out.card(&link.post("/profiles", asked).await?)
+        }
+        ProfileCommand::Set { name, policy } => out
+            .card(&link.patch(&format!("/profiles/{}", segment(&name)), policy_of(&policy)).await?),
+    }
+}
+
+pub(super) async fn login(link: Link, out: Out, command: LoginCommand) -> Result<(), Failure> {
+    let LoginCommand::History { user, limit } = command;
+    let of = user.map(|user| format!("&user={}", segment(&user))).unwrap_or_default();
+    out.rows(&link.get(&format!("/logins?limit={limit}{of}")).await?, LOGINS)
+}
+
+pub(super) async fn mail(link: Link, out: Out, command: MailCommand) -> Result<(), Failure> {
+    match command {
+        MailCommand::Status { limit } => {
+            out.rows(&link.get(&format!("/letters?limit={limit}")).await?, LETTERS)
+        }
+        MailCommand::Retry { id } => {
+            let retried = link.post("/letters/retry", json!({ "letter": id })).await?;
+            out.data(&retried, |retried| format!("{} letters are due now.", retried["due"]))
+        }
+    }
+}
+
+fn policy_of(policy: &PolicyArgs) -> Value {
+    json!({
+        "token_max_age": policy.token_max_age,
+        "lockout_failures": policy.lockout_failures,
+        "lockout_period": policy.lockout_period,
+        "session_idle": policy.session_idle,
+        "sessions_on_reset": policy.sessions_on_reset,
+        "tokens_on_password_change": policy.tokens_on_password_change,
+    })
+}
+
+/// Asks page by page; each begins after the last row of the one before, named by `key`.
+async fn all_pages(link: &Link, path: &str, key: &str) -> Result<Value, Failure> {
+    let mut all = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = link.get(&format!("{path}limit={PAGE}{after}")).await?;
+        let rows = page.as_array().cloned().unwrap_or_default();
+        let full = rows.len() == PAGE;
+        let last = rows.last().and_then(|row| row[key].as_str()).map(segment);
+        all.extend(rows);
+        match last {
+            Some(last) if full => after = format!("&after={last}"),
+            Some(_) | None => return Ok(Value::Array(all)),
+        }
+    }
+}
+
+/// One line of stdin, without its end.
+fn read_password() -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(String::new());
+    let read = io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| {
+        Failure::because(Exit::Failed, "cannot read the password from stdin", &error)
+    })?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(Failure::new(Exit::Usage, "there is no password on stdin"));
+    }
+    Ok(Zeroizing::new(password.to_owned()))
+}

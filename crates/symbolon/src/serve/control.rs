@@ -1,0 +1,47 @@
+//! The accept loop of the control socket.
+
+use axum::Router;
+use http::Extensions;
+use hyper_util::server::graceful::GracefulShutdown;
+use symbolon_http::control::ControlSocket;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::DRAIN;
+use super::accept::{AFTER_FAILURE, serve, until};
+use super::control_socket::ControlListener;
+
+/// Serves operators until `stopped`, and then their last requests.
+pub(super) async fn keep(
+    listener: ControlListener,
+    router: Router,
+    stopped: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    let mut stop = Box::pin(until(stopped));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.0.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream, router.clone(), graceful.watcher(), mark));
+            }
+            Err(error) => {
+                warn!("could not accept a connection on the control socket: {error}");
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        debug!("requests on the control socket did not end in time");
+    }
+}
+
+fn mark(extensions: &mut Extensions) {
+    extensions.insert(ControlSocket);
+}

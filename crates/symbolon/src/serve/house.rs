@@ -1,0 +1,133 @@
+//! The authority itself: database, keys and settings put together.
+
+use std::time::Duration;
+
+use symbolon_app::chance::Chance;
+use symbolon_app::clock::{Clock as _, SystemClock};
+use symbolon_app::context::Switch;
+use symbolon_app::hashing::Hasher;
+use symbolon_app::turnstile::Turnstile;
+use symbolon_app::{Ctx, House, Settings, setup};
+use symbolon_mail::MailTarget;
+use symbolon_store::error::StoreError;
+use symbolon_store::{DatabaseTarget, Store, migrate_all};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{info, warn};
+
+use super::data_dir::DataDir;
+use super::{app_failure, key_file, listeners};
+use crate::config::Config;
+use crate::exit::{Exit, Failure, of_store};
+
+/// How long a PostgreSQL that does not answer is waited for, at the start.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Passwords that may wait for each that is being hashed: at some 30 ms each, two seconds' worth.
+/// Whoever comes then is told to try later.
+const QUEUE_PER_THREAD: usize = 64;
+
+/// An authority without listeners, and the data dir that it holds.
+pub(crate) struct OpenHouse {
+    pub(crate) ctx: Ctx,
+    _data_dir: DataDir,
+}
+
+/// Opens the authority for a command that runs while no server does.
+///
+/// # Errors
+/// [`Exit::Conflict`] where a server holds the data dir.
+pub(crate) async fn open_without_listening(config: &Config) -> Result<OpenHouse, Failure> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let public_url = listeners::expected_public_url(&config.listeners);
+    let mail = !matches!(config.mail, MailTarget::None);
+    let ctx = open(config, &data_dir, &public_url, mail).await?;
+    Ok(OpenHouse { ctx, _data_dir: data_dir })
+}
+
+/// Opens the authority: keys, database, migrations, organization.
+///
+/// # Errors
+/// [`Exit::Unreachable`] where the database does not answer.
+pub(super) async fn open(
+    config: &Config,
+    data_dir: &DataDir,
+    public_url: &str,
+    mail: bool,
+) -> Result<Ctx, Failure> {
+    let chance = Chance::system();
+    let keys = key_file::read_or_make(data_dir.path(), &chance)?;
+    let store = open_database(&config.database).await?;
+    let ctx = Ctx::new(House {
+        store,
+        keys,
+        clock: Box::new(SystemClock),
+        chance,
+        hasher: Hasher::new(config.hash_threads, config.hash_threads * QUEUE_PER_THREAD),
+        turnstile: Turnstile::default(),
+        settings: Settings {
+            organization: config.organization.clone(),
+            public_url: public_url.to_owned(),
+            source_policy: config.logins.source,
+            password_grant: switch(config.logins.password_grant),
+            tell_missing_token: switch(config.logins.tell_missing_token),
+            mail_configured: switch(mail),
+        },
+        letters_waiting: Notify::new(),
+    });
+    setup::prepare(&ctx)
+        .await
+        .map_err(|error| app_failure("cannot prepare the database", &error))?;
+    Ok(ctx)
+}
+
+/// Connects and migrates. A PostgreSQL may come up after us and is waited for; a file is there or not.
+async fn open_database(target: &DatabaseTarget) -> Result<Store, Failure> {
+    let unreachable = |error: &StoreError| {
+        Failure::because(of_store(error), "the database cannot be opened", error)
+    };
+    let store = match target {
+        DatabaseTarget::SqliteFile(_) | DatabaseTarget::SqliteMemory => {
+            Store::open(target).await.map_err(|error| unreachable(&error))?
+        }
+        DatabaseTarget::Postgres(_) => wait_for(target).await.map_err(|error| match error {
+            Some(error) => unreachable(&error),
+            None => Failure::new(Exit::Unreachable, "the database does not answer"),
+        })?,
+    };
+    let migrated = migrate_all(&store, SystemClock.now()).await;
+    let applied = migrated.map_err(|error| {
+        Failure::because(Exit::Failed, "the database cannot be migrated", &error)
+    })?;
+    if !applied.is_empty() {
+        info!("applied {} migrations", applied.len());
+    }
+    Ok(store)
+}
+
+/// The store once it answers, or what kept it from answering last.
+async fn wait_for(target: &DatabaseTarget) -> Result<Store, Option<StoreError>> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = None;
+    while let Ok(opened) = timeout_at(deadline, Store::open(target)).await {
+        match opened {
+            Ok(store) => return Ok(store),
+            Err(error) => {
+                if last.is_none() {
+                    warn!("the database does not answer yet: {error}");
+                }
+                last = Some(error);
+            }
+        }
+        if Instant::now() + PAUSE >= deadline {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    Err(last)
+}
+
+fn switch(on: bool) -> Switch {
+    if on { Switch::On } else { Switch::Off }
+}

@@ -1,0 +1,240 @@
+//! The server: what `symbolon serve` runs and `symbolon demo` shows.
+//!
+//! Starting goes from what others could hold to what takes time: data dir and lock, addresses, then
+//! the database. Stopping goes backwards: no new connection, requests in flight and the letter in
+//! hand come to an end, then the database is closed.
+
+mod accept;
+mod authority;
+mod control;
+pub(crate) mod control_socket;
+pub(crate) mod data_dir;
+mod house;
+pub(crate) mod key_file;
+mod listeners;
+mod post;
+mod tls;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use symbolon_app::links::LinkKind;
+use symbolon_app::{AppError, Ctx, courier, janitor, setup};
+use symbolon_http::control as operators;
+use symbolon_http::{Front, HttpState, Metrics, ops_router, router};
+use symbolon_mail::Mailbox;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tracing::{error, info};
+
+pub(crate) use house::open_without_listening;
+
+use crate::config::Config;
+use crate::exit::{Exit, Failure, chain, of_store};
+use crate::out::{Out, say};
+use accept::Door;
+use control_socket::ControlListener;
+use data_dir::DataDir;
+use listeners::Bound;
+use post::Office;
+
+/// How long requests in flight and the letter in hand may take to come to an end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A running server.
+pub(crate) struct Server {
+    /// The authority.
+    pub(crate) ctx: Ctx,
+    /// Where it listens.
+    pub(crate) bound: Bound,
+    stop: watch::Sender<bool>,
+    doors: JoinSet<()>,
+    courier: Option<JoinHandle<()>>,
+    janitor: JoinHandle<()>,
+    data_dir: DataDir,
+}
+
+/// Runs a server until SIGTERM or SIGINT.
+pub(crate) async fn run(config: &Config, out: Out) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let server = tokio::select! {
+        started = Server::start(config, None) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    greet(&server.ctx, out).await?;
+    tell_supervisor(&[sd_notify::NotifyState::Ready]);
+    signals.next().await;
+    out.note("Stopping. Requests in flight come to an end; a second signal ends at once.")?;
+    server.stop_or_break_off(&mut signals).await
+}
+
+/// The signals that end a server.
+pub(crate) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// From here on a signal does not end the process by itself.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            let listening = signal(kind);
+            listening
+                .map_err(|error| Failure::because(Exit::Failed, "cannot wait for signals", &error))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves at the next of them.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server; with a mailbox, all mail goes there.
+    ///
+    /// # Errors
+    /// What is missing, and the code to end with.
+    pub(crate) async fn start(
+        config: &Config,
+        mailbox: Option<Arc<Mailbox>>,
+    ) -> Result<Self, Failure> {
+        let data_dir = DataDir::open_or_make(&config.data_dir)?;
+        let sockets = listeners::bind(&config.listeners).await?;
+        let control = ControlListener::bind(data_dir.path())?;
+        let bound = sockets.bound(config.listeners.public_url.as_deref())?;
+        let tls = tls::acceptor(config, &data_dir, &bound)?;
+        let office = post::open(config, &bound, mailbox.as_ref())?;
+        let ctx = house::open(config, &data_dir, &bound.public_url, office.is_some()).await?;
+
+        let (stop, stopped) = watch::channel(false);
+        let state = HttpState {
+            ctx: ctx.clone(),
+            front: Arc::new(Front {
+                trusted_proxies: config.listeners.trusted_proxies.clone(),
+                allowed_hosts: config.listeners.allowed_hosts.clone(),
+                mailbox,
+                metrics: Metrics::new(),
+            }),
+        };
+        let mut doors = JoinSet::new();
+        let mut open = |listener, tls, router: Router| {
+            doors.spawn(accept::keep(Door { listener, tls, router }, stopped.clone()));
+        };
+        let public = router(state.clone());
+        if let Some(listener) = sockets.http {
+            open(listener, None, public.clone());
+        }
+        if let Some(listener) = sockets.tls {
+            open(listener, tls, public);
+        }
+        if let Some(listener) = sockets.ops {
+            open(listener, None, ops_router(state.clone()));
+        }
+        doors.spawn(control::keep(control, operators::router(state.clone()), stopped.clone()));
+        let courier = office.map(|Office { letterhead, transport }| {
+            let transport = post::counted(transport, Arc::clone(&state.front));
+            let stop = accept::until(stopped.clone());
+            tokio::spawn(courier::run(ctx.clone(), letterhead, transport, stop))
+        });
+        let janitor = tokio::spawn(janitor::run(ctx.clone()));
+        info!(public.url = bound.public_url, "serving {}", bound.public_url);
+        Ok(Self { ctx, bound, stop, doors, courier, janitor, data_dir })
+    }
+
+    /// Where keys, database and control socket are.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    /// Stops; at a second signal at once.
+    ///
+    /// # Errors
+    /// [`Exit::Failed`] if it was broken off.
+    pub(crate) async fn stop_or_break_off(self, signals: &mut Signals) -> Result<(), Failure> {
+        tokio::select! {
+            () = self.stop() => Ok(()),
+            () = signals.next() => Err(Failure::new(Exit::Failed, "ended at once, by a second signal")),
+        }
+    }
+
+    /// Lets what was begun come to an end, and closes the database.
+    pub(crate) async fn stop(mut self) {
+        tell_supervisor(&[sd_notify::NotifyState::Stopping]);
+        info!("stopping");
+        self.stop.send_replace(true);
+        self.janitor.abort();
+        let work = async {
+            while self.doors.join_next().await.is_some() {}
+            if let Some(courier) = &mut self.courier
+                && courier.await.is_err()
+            {
+                error!("the courier ended in the middle of its work");
+            }
+        };
+        if timeout(DRAIN, work).await.is_err() {
+            info!("some work did not end in {} s and is broken off", DRAIN.as_secs());
+            self.doors.abort_all();
+            if let Some(courier) = &self.courier {
+                courier.abort();
+            }
+        }
+        self.ctx.store.close().await;
+        control_socket::remove(self.data_dir.path());
+        info!("stopped");
+    }
+}
+
+/// Tells a person where the server is, and how to make the first administrator.
+async fn greet(ctx: &Ctx, out: Out) -> Result<(), Failure> {
+    let url = &ctx.settings.public_url;
+    out.note(&format!("Symbolon {} is ready at {url}", env!("CARGO_PKG_VERSION")))?;
+    if !ctx.settings.mail_configured.is_on() {
+        out.note("No mail server is configured (--mail): mail waits in the outbox.")?;
+    }
+    let known = setup::has_administrator(ctx).await;
+    if known.map_err(|error| app_failure("cannot look for an administrator", &error))? {
+        return Ok(());
+    }
+    let link = setup::issue_setup_link(ctx).await;
+    let (secret, until) = link.map_err(|error| app_failure("cannot issue a setup link", &error))?;
+    let path = LinkKind::Setup.path(&secret);
+    say(&format!(
+        "\nThere is no administrator yet. Open this link to become the first; it works once,\n\
+         within 30 minutes (until {until}):\n\n  {url}{path}\n"
+    ))
+}
+
+/// Tells systemd, if it is there.
+fn tell_supervisor(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        error!("could not tell systemd: {error}");
+    }
+}
+
+/// The failure that a use case's error is to a command.
+pub(crate) fn app_failure(what: &str, error: &AppError) -> Failure {
+    let exit = match error {
+        AppError::Database(store) => of_store(store),
+        AppError::Busy => Exit::Unreachable,
+        AppError::NotFound(_) => Exit::NotFound,
+        AppError::Taken(_) => Exit::Conflict,
+        AppError::Name { .. }
+        | AppError::Password(_)
+        | AppError::Corrupt(_)
+        | AppError::KeyMissing
+        | AppError::Forbidden(_) => Exit::Failed,
+    };
+    Failure::new(exit, format!("{what}: {}", chain(error)))
+}
