@@ -1,0 +1,105 @@
+//! Every route refuses whom it does not admit.
+//!
+//! The walk is over the very tables that the router is made of: a route that is added is walked
+//! without anybody thinking of it. Beside the refusals stands the proof that the right credential
+//! passes, so that no refusal is one for the wrong reason.
+
+use http::Method;
+use symbolon_http::all_routes;
+use symbolon_http::routes::{Admits, Route};
+
+use crate::calls::Answer;
+use crate::cast::{Cast, Credential};
+
+fn is_refusal(answer: &Answer) -> bool {
+    let to_login = answer.status == 303 && answer.header("location").starts_with("/login");
+    to_login || answer.status.is_client_error()
+}
+
+#[tokio::test]
+async fn every_route_refuses_whom_it_does_not_admit() {
+    let cast = Cast::gather().await;
+    let routes = all_routes();
+    let before = cast.house.mark().await;
+
+    let mut refused = 0;
+    for route in &routes {
+        for credential in cast.not_admitted(route.admits) {
+            let answer = cast.send(route, &credential).await;
+
+            let at = format!("{} {} with {credential:?}", route.method, route.path);
+            assert!(is_refusal(&answer), "{at}: {}", answer.status);
+            assert_eq!(cast.house.mark().await, before, "{at}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "the walk met {refused} refusals only");
+}
+
+#[tokio::test]
+async fn every_route_that_is_read_lets_in_whom_it_admits() {
+    let cast = Cast::gather().await;
+
+    for route in all_routes().iter().filter(|route| route.method == Method::GET) {
+        let Some(credential) = cast.admitted(route.admits) else {
+            continue;
+        };
+        let answer = cast.send(route, &credential).await;
+
+        let at = format!("{} {}", route.method, route.path);
+        assert!(!answer.header("location").starts_with("/login"), "{at}");
+        assert!(!matches!(answer.status.as_u16(), 401 | 403 | 500), "{at}: {}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn the_things_of_others_are_refused_to_whoever_is_let_in() {
+    let cast = Cast::gather().await;
+    let before = cast.house.mark().await;
+    let is_owners =
+        |route: &Route| route.admits == Admits::LoggedIn && route.path.contains("{token}");
+
+    let mut refused = 0;
+    for route in all_routes().iter().filter(|route| is_owners(route)) {
+        let credential = cast.admitted(route.admits).unwrap();
+        let answer = cast.send(route, &credential).await;
+
+        assert_eq!(answer.status, 404, "{} {}", route.method, route.path);
+        assert_eq!(cast.house.mark().await, before);
+        refused += 1;
+    }
+    assert!(refused >= 3);
+}
+
+#[tokio::test]
+async fn an_expired_password_keeps_a_session_out_of_everything_but_its_change() {
+    let cast = Cast::gather().await;
+    let house = &cast.house;
+    let operator = symbolon_app::Actor::Operator;
+    let temporary = symbolon_app::users::reset_password(&house.ctx, operator, cast.ada).await;
+    let token = house.token("ada").await;
+    let credential = format!("{}{token}", temporary.unwrap().reveal());
+    let opened = house.soap(crate::calls::login("ada@example.com", &credential)).await;
+    let session = opened.element("sessionId");
+    let password = format!("/services/data/v59.0/sobjects/User/{}/password", cast.ada);
+
+    assert_eq!(house.get_as(session, &password).await.body, r#"{"isExpired":true}"#);
+    for route in all_routes() {
+        let is_read = route.method == Method::GET && route.admits == Admits::ApiSession;
+        if is_read && !route.path.ends_with("/password") {
+            let credential = Credential::Bearer(session.to_owned());
+            assert!(is_refusal(&cast.send(&route, &credential).await), "{}", route.path);
+        }
+    }
+}
+
+#[test]
+fn no_route_stands_in_the_table_twice() {
+    let routes = all_routes();
+    let mut names: Vec<_> = routes.iter().map(|r| (r.path, r.method.to_string())).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+
+    assert_eq!(names.len(), count);
+}
