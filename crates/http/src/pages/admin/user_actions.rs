@@ -143,7 +143,10 @@ pub(crate) async fn reset_token(
         let reason = Some(reason).filter(|reason| !reason.is_empty());
         let actor = Actor::User(session.user);
         match reset::reset_for(&visit.ctx, actor, &username, device_type, scope, reason).await {
-            Ok(_) => return Ok(see_other(&Done::TokenReset.at(&path_of(&username)))),
+            Ok(_) => {
+                visit.front.metrics.count_reset();
+                return Ok(see_other(&Done::TokenReset.at(&path_of(&username))));
+            }
             Err(error) => faults = faults_of(error)?,
         }
     }

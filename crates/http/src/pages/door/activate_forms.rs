@@ -97,7 +97,6 @@ pub(crate) fn fields(kind: LinkKind) -> &'static [&'static str] {
 /// The form of the page; `typed` yields what was typed before, never a password.
 pub(crate) fn form(
     kind: LinkKind,
-    link: &LinkView,
     action: &str,
     nonce: &str,
     typed: impl Fn(&str) -> String,
@@ -114,14 +113,12 @@ pub(crate) fn form(
                 .field(new_password("password", "Password"))
                 .field(again("Confirm Password"))
         }
-        LinkKind::Invitation => for_password_manager(FormView::new(action, nonce, "Save"), link)
+        LinkKind::Invitation => FormView::new(action, nonce, "Save")
             .field(new_password("password", "Password"))
             .field(again("Confirm Password")),
-        LinkKind::PasswordRecovery => {
-            for_password_manager(FormView::new(action, nonce, "Save"), link)
-                .field(new_password("new_password", "New Password"))
-                .field(again("Confirm New Password"))
-        }
+        LinkKind::PasswordRecovery => FormView::new(action, nonce, "Save")
+            .field(new_password("new_password", "New Password"))
+            .field(again("Confirm New Password")),
         LinkKind::AddressChangeOld | LinkKind::AddressChangeNew => {
             FormView::new(action, nonce, "Confirm")
         }
@@ -129,11 +126,6 @@ pub(crate) fn form(
             FormView::new(action, nonce, "Freeze my tokens").tone(Tone::Grave)
         }
     }
-}
-
-/// Tells password managers whose password is chosen.
-fn for_password_manager(form: FormView, link: &LinkView) -> FormView {
-    form.owner(link.username.as_ref().map(|name| name.as_str().to_owned()))
 }
 
 /// The field of a new password, with the rules.

@@ -5,7 +5,7 @@
 use askama::Template;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
-use symbolon_app::login::{LoginError, WebLogin, log_in_to_web};
+use symbolon_app::login::{Head, LoginError, WebLogin, log_in_to_web};
 use symbolon_app::sessions;
 
 use crate::pages::door::Tie;
@@ -55,7 +55,9 @@ pub(crate) async fn log_in(visit: Visit, posted: Posted) -> Answer {
     let next = form.text("next").and_then(LocalPath::parse);
     let password = take_password(&mut form, "password");
     let login = WebLogin { username: username.clone(), password, origin: visit.origin.clone() };
-    match log_in_to_web(&visit.ctx, login).await {
+    let outcome = log_in_to_web(&visit.ctx, login).await;
+    visit.front.metrics.count_login(Head::Web, &outcome);
+    match outcome {
         Ok(opened) => {
             // The browser holds one session; what it held before must not live on unseen.
             if let Some(before) = session_of(&visit).await? {
@@ -68,7 +70,7 @@ pub(crate) async fn log_in(visit: Visit, posted: Posted) -> Answer {
         Err(LoginError::Refused(refused)) => {
             let text = format!(
                 "That did not work. Check username and password; if you keep failing, you may be \
-                 locked out for a while. Reference: {}",
+                 locked out for a while. Reference: ({})",
                 refused.correlation_id
             );
             let faults = Faults::one("", text);

@@ -149,7 +149,6 @@ async fn name_page(visit: &Visit, session: &LiveSession, name: &str, faults: Fau
 async fn password_page(visit: &Visit, session: &LiveSession, faults: Faults) -> Answer {
     let frame = Frame::for_session(visit, session, "Change Password").await?;
     let form = FormView::new(PASSWORD_PAGE, &nonce_of(&visit.ctx.keys, session), "Save")
-        .owner(Some(session.username.as_str().to_owned()))
         .field(current_password())
         .field(new_password("new_password", "New Password"))
         .field(again("Confirm New Password"));

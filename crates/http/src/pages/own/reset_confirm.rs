@@ -84,7 +84,10 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
         origin: visit.origin.clone(),
     };
     match reset::reset_own(&visit.ctx, request).await {
-        Ok(receipt) => Ok(see_other(&format!("{PATH}/receipt/{}", receipt.token))),
+        Ok(receipt) => {
+            visit.front.metrics.count_reset();
+            Ok(see_other(&format!("{PATH}/receipt/{}", receipt.token)))
+        }
         Err(error) => refused(&visit, &session, &chosen, error).await,
     }
 }
@@ -111,7 +114,6 @@ async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Fau
     let form =
         FormView::new(format!("{PATH}/confirm"), &nonce_of(&visit.ctx.keys, session), "Save")
             .hidden("request_key", &*chosen.request_key)
-            .owner(Some(session.username.as_str().to_owned()))
             .field(current_password());
     let form = with_scope(form, &chosen.scope, &chosen.device_type)
         .obstacle(obstacle.map(sentence))

@@ -155,7 +155,6 @@ pub(crate) struct FormView {
     tone: Tone,
     obstacle: Option<String>,
     cancel: Option<String>,
-    owner: Option<String>,
 }
 
 impl HtmlSafe for FormView {}
@@ -182,7 +181,6 @@ impl FormView {
             tone: Tone::Main,
             obstacle: None,
             cancel: None,
-            owner: None,
         }
     }
 
@@ -211,11 +209,6 @@ impl FormView {
     /// Disables the button, with the rule that forbids it and who can lift it.
     pub(crate) fn obstacle(self, rule: Option<impl Into<String>>) -> Self {
         Self { obstacle: rule.map(Into::into), ..self }
-    }
-
-    /// Tells password managers whose password is typed; it is shown to nobody and not read back.
-    pub(crate) fn owner(self, username: Option<String>) -> Self {
-        Self { owner: username, ..self }
     }
 
     /// Adds a way back.

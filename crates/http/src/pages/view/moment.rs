@@ -25,10 +25,10 @@ pub(crate) fn moment(at: &Timestamp) -> Moment {
     Moment(*at)
 }
 
-/// The instant without markup, for sentences.
+/// The instant without markup, for sentences. It breaks between day and time and nowhere else.
 pub(crate) fn plain(at: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(at.unix_ms()) {
-        Ok(at) => at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string(),
+        Ok(at) => at.strftime("%-d\u{a0}%b\u{a0}%Y, %H:%M:%S\u{a0}UTC").to_string(),
         Err(_) => at.to_string(),
     }
 }
@@ -61,7 +61,7 @@ mod tests {
 
         assert_eq!(
             moment.to_string(),
-            "<time datetime=\"2026-11-23T07:00:00Z\">23 Nov 2026, 07:00:00 UTC</time>"
+            "<time datetime=\"2026-11-23T07:00:00Z\">23\u{a0}Nov\u{a0}2026, 07:00:00\u{a0}UTC</time>"
         );
     }
 

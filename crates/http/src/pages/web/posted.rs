@@ -1,19 +1,19 @@
 //! A form as it was posted: of the right type and size, readable, and not to be had before its
 //! nonce has been proved.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body_util::LengthLimitError;
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::secret::Password;
 use symbolon_wire::Presented;
 use symbolon_wire::form::Form;
 
+use crate::body::{self, BodyFault};
 use crate::pages::web::csrf::{self, ShownTo};
-use crate::pages::web::failure::Failure;
+use crate::pages::web::failure::{Failure, capitalised};
 use crate::pages::web::visit::Visit;
 use crate::state::HttpState;
 
@@ -80,17 +80,15 @@ async fn read(request: Request, state: &HttpState) -> Result<Form, Failure> {
 }
 
 async fn read_form(body: Body) -> Result<Form, Failure> {
-    let bytes = to_bytes(body, MAX_BYTES).await.map_err(|error| {
-        if error.into_inner().downcast_ref::<LengthLimitError>().is_some() {
-            Failure::TooLarge
-        } else {
+    let bytes = body::read(body, MAX_BYTES).await.map_err(|fault| match fault {
+        BodyFault::TooLarge => Failure::TooLarge,
+        BodyFault::WrongType | BodyFault::WrongEncoding => Failure::NotAForm,
+        BodyFault::NotGzip | BodyFault::Broken => {
             Failure::Unreadable("It was cut off on its way.".to_owned())
         }
     })?;
-    Form::parse(&bytes).map_err(|fault| {
-        let text = fault.to_string();
-        Failure::Unreadable(format!("{}.", crate::pages::web::failure::capitalised(&text)))
-    })
+    Form::parse(bytes.reveal())
+        .map_err(|fault| Failure::Unreadable(format!("{}.", capitalised(&fault.to_string()))))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
