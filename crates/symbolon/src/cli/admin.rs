@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use symbolon_core::names::{DeviceType, DisplayName};
 use zeroize::Zeroizing;
 
-use super::args::{
+use super::commands::{
     ClientCommand, LoginCommand, MailCommand, NetworkCommand, OneUser, PolicyArgs, ProfileCommand,
     ScopeArg, TokenCommand, UserCommand,
 };
@@ -134,10 +134,8 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
             let path = format!("/users/{}/reset", segment(&username));
             let receipt = link.post(&path, asked).await?;
             out.data(&receipt, |receipt| {
-                format!(
-                    "Done: {} earlier tokens are retired. The new token is mailed to its owner.",
-                    receipt["retired"]
-                )
+                let retired = counted(&receipt["retired"], "earlier token");
+                format!("Done: {retired} retired. The new token is mailed to its owner.")
             })
         }
         TokenCommand::List { user } => {
@@ -208,7 +206,7 @@ pub(super) async fn mail(link: Link, out: Out, command: MailCommand) -> Result<(
         }
         MailCommand::Retry { id } => {
             let retried = link.post("/letters/retry", json!({ "letter": id })).await?;
-            out.data(&retried, |retried| format!("{} letters are due now.", retried["due"]))
+            out.data(&retried, |retried| format!("{} due now.", counted(&retried["due"], "letter")))
         }
     }
 }
@@ -239,6 +237,12 @@ async fn all_pages(link: &Link, path: &str, key: &str) -> Result<Value, Failure>
             Some(_) | None => return Ok(Value::Array(all)),
         }
     }
+}
+
+/// `1 letter`, `2 letters`.
+fn counted(count: &Value, what: &str) -> String {
+    let ending = if count.as_u64() == Some(1) { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 /// One line of stdin, without its end.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
-use symbolon_core::network::Network;
-use symbolon_http::control::spans;
+
+use super::commands::{
+    AuditCommand, ClientCommand, LoginCommand, MailCommand, NetworkCommand, ProfileCommand,
+    TokenCommand, UserCommand,
+};
 
 /// A self-hosted security-token authority.
 #[derive(Debug, Parser)]
@@ -166,215 +168,6 @@ impl ServeArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum UserCommand {
-    /// Add a user; without --password-stdin an invitation is mailed
-    Add {
-        /// What the user logs in with
-        #[arg(value_parser = Username::parse)]
-        username: Username,
-        /// Where mail goes
-        #[arg(long, value_name = "ADDRESS", value_parser = EmailAddress::parse)]
-        email: EmailAddress,
-        /// The user's name as shown
-        #[arg(long, value_parser = DisplayName::parse)]
-        name: Option<DisplayName>,
-        /// The profile that the user is under
-        #[arg(long)]
-        profile: Option<String>,
-        /// Make the user an administrator
-        #[arg(long)]
-        admin: bool,
-        /// Read the password, one line, from stdin
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// List all users
-    List,
-    /// Show one user
-    Show(OneUser),
-    /// End a user's sessions and refuse logins until unfrozen
-    Freeze(OneUser),
-    /// Let a frozen user log in again
-    Unfreeze(OneUser),
-    /// Lift a lockout
-    Unlock(OneUser),
-    /// Remove a user with tokens, sessions, links and letters
-    Remove(OneUser),
-    /// Set a password, read as one line from stdin
-    SetPassword(OneUser),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OneUser {
-    /// The user
-    pub(crate) username: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Reset a user's security token; the new one is mailed, never printed
-    Reset {
-        /// The user
-        username: String,
-        /// Reset the token of this device type alone
-        #[arg(long, value_name = "TYPE", value_parser = DeviceType::parse)]
-        device_type: Option<DeviceType>,
-        /// Which earlier tokens end [default: account; with --device-type: device-type]
-        #[arg(long)]
-        scope: Option<ScopeArg>,
-        /// Why; for the audit trail
-        #[arg(long)]
-        reason: Option<String>,
-    },
-    /// List tokens (never the secrets themselves)
-    List {
-        /// Of this user alone
-        #[arg(long)]
-        user: Option<String>,
-    },
-    /// End a live token without a successor
-    Revoke {
-        /// The token's id, from `token list`
-        id: String,
-    },
-    /// Check format and checksum of a token, read from stdin or a file; asks no server
-    Check {
-        /// The file to read
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-}
-
-/// Which earlier tokens a reset ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ScopeArg {
-    /// All of the account
-    Account,
-    /// That of the device type
-    DeviceType,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NetworkCommand {
-    /// Trust a network
-    Add {
-        /// An address or a range such as 10.1.0.0/16
-        #[arg(value_parser = Network::parse)]
-        range: Network,
-        /// What it is
-        #[arg(long, value_parser = DisplayName::parse)]
-        label: Option<DisplayName>,
-    },
-    /// List trusted networks
-    List,
-    /// Trust a network no longer
-    Remove {
-        /// The range as listed
-        #[arg(value_parser = Network::parse)]
-        range: Network,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClientCommand {
-    /// Register an API client; prints its id and secret once
-    Add {
-        /// What it is called
-        #[arg(value_parser = DisplayName::parse)]
-        name: DisplayName,
-        /// It may not use the OAuth password grant
-        #[arg(long)]
-        no_password_grant: bool,
-    },
-    /// List API clients
-    List,
-    /// Remove an API client
-    Remove {
-        /// Its id
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProfileCommand {
-    /// List profiles and their policies
-    List,
-    /// Add a profile
-    Add {
-        /// What it is called
-        #[arg(value_parser = DisplayName::parse)]
-        name: DisplayName,
-        #[command(flatten)]
-        policy: PolicyArgs,
-    },
-    /// Change the policy of a profile
-    Set {
-        /// Which
-        name: String,
-        #[command(flatten)]
-        policy: PolicyArgs,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PolicyArgs {
-    /// Age at which a token dies, such as 365d
-    #[arg(long, value_name = "SPAN", value_parser = span)]
-    pub(crate) token_max_age: Option<String>,
-    /// Failures in a row that lock a user out
-    #[arg(long, value_name = "COUNT")]
-    pub(crate) lockout_failures: Option<u32>,
-    /// How long a lockout lasts, such as 15m
-    #[arg(long, value_name = "SPAN", value_parser = span)]
-    pub(crate) lockout_period: Option<String>,
-    /// Inactivity that ends a session, such as 2h
-    #[arg(long, value_name = "SPAN", value_parser = span)]
-    pub(crate) session_idle: Option<String>,
-    /// API sessions of a token that is reset
-    #[arg(long, value_name = "end|keep", value_parser = ["end", "keep"])]
-    pub(crate) sessions_on_reset: Option<String>,
-    /// Tokens when their owner changes the password
-    #[arg(long, value_name = "keep|reset", value_parser = ["keep", "reset"])]
-    pub(crate) tokens_on_password_change: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LoginCommand {
-    /// Show the login history, newest first, with the true reasons
-    History {
-        /// Of this user alone
-        #[arg(long)]
-        user: Option<String>,
-        /// How many
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum MailCommand {
-    /// Show the letters of the outbox and what became of them, newest first
-    Status {
-        /// How many
-        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-    },
-    /// Try waiting letters now
-    Retry {
-        /// This letter alone
-        id: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Verify the chain of the audit trail
-    Verify,
-    /// Print the audit trail, one JSON object a line (with --json: one array)
-    Export,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Show every key, its value and where that came from; secrets are masked
     Show(ServeArgs),
@@ -382,10 +175,6 @@ pub(crate) enum ConfigCommand {
     Check(ServeArgs),
     /// Print a JSON Schema of symbolon.toml
     Schema,
-}
-
-fn span(text: &str) -> Result<String, spans::SpanError> {
-    spans::parse(text).map(spans::written)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(super) async fn verify(link: Link, out: Out) -> Result<(), Failure> {
     let whole = verdict["whole"].as_bool() == Some(true);
     out.data(&verdict, |verdict| {
         if whole {
-            format!("The audit trail is whole: {} rows.", verdict["rows"])
+            format!("The audit trail is whole. Rows: {}.", verdict["rows"])
         } else {
             String::new()
         }

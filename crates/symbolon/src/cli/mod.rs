@@ -3,6 +3,7 @@
 mod admin;
 mod args;
 mod audit;
+mod commands;
 mod config_commands;
 mod doctor;
 pub(crate) mod link;
@@ -22,7 +23,8 @@ use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::out::{self, Form, Notes, Out};
 use crate::{demo, logs, serve};
-use args::{AuditCommand, Cli, Command, Common, ConfigCommand, ServeArgs, TokenCommand};
+use args::{Cli, Command, Common, ConfigCommand, ServeArgs};
+use commands::{AuditCommand, TokenCommand};
 use link::Link;
 
 /// Runs the command that the arguments name.

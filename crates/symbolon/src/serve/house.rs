@@ -101,7 +101,7 @@ async fn open_database(target: &DatabaseTarget) -> Result<Store, Failure> {
         Failure::because(Exit::Failed, "the database cannot be migrated", &error)
     })?;
     if !applied.is_empty() {
-        info!("applied {} migrations", applied.len());
+        info!("applied migrations {applied:?}");
     }
     Ok(store)
 }

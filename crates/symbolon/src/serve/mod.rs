@@ -29,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub(crate) use house::open_without_listening;
 
@@ -42,8 +42,12 @@ use data_dir::DataDir;
 use listeners::Bound;
 use post::Office;
 
-/// How long requests in flight and the letter in hand may take to come to an end.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long requests in flight may take to come to an end. With the rest of stopping it stays under
+/// 30 s, after which Kubernetes kills by default.
+const DRAIN: Duration = Duration::from_secs(25);
+/// How long the letter in hand may take. If it is broken off its lease runs out, and it is carried
+/// again with the same Message-ID.
+const LETTER_IN_HAND: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub(crate) struct Server {
@@ -175,24 +179,32 @@ impl Server {
         info!("stopping");
         self.stop.send_replace(true);
         self.janitor.abort();
-        let work = async {
-            while self.doors.join_next().await.is_some() {}
-            if let Some(courier) = &mut self.courier
-                && courier.await.is_err()
-            {
-                error!("the courier ended in the middle of its work");
-            }
-        };
-        if timeout(DRAIN, work).await.is_err() {
-            info!("some work did not end in {} s and is broken off", DRAIN.as_secs());
-            self.doors.abort_all();
-            if let Some(courier) = &self.courier {
-                courier.abort();
-            }
-        }
+        tokio::join!(close_doors(&mut self.doors), dismiss(self.courier.as_mut()));
         self.ctx.store.close().await;
         control_socket::remove(self.data_dir.path());
         info!("stopped");
+    }
+}
+
+/// Waits for the last requests; each listener sees to it that they end.
+async fn close_doors(doors: &mut JoinSet<()>) {
+    while let Some(closed) = doors.join_next().await {
+        if let Err(error) = closed {
+            error!("a listener ended in the middle of its work: {error}");
+        }
+    }
+}
+
+/// Waits until the courier has finished the letter in hand.
+async fn dismiss(courier: Option<&mut JoinHandle<()>>) {
+    let Some(courier) = courier else { return };
+    match timeout(LETTER_IN_HAND, &mut *courier).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => error!("the courier ended in the middle of its work: {error}"),
+        Err(_) => {
+            warn!("the mail server does not answer: the letter in hand is put off");
+            courier.abort();
+        }
     }
 }
 
