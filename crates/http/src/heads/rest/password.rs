@@ -1,4 +1,7 @@
 //! The password resource of a user: read whether it is expired, set it, reset it.
+//!
+//! Salesforce's clients set their own password here without knowing the one until now, so a session is
+//! enough, unlike at the SOAP head. The owner is told of every change by mail.
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
