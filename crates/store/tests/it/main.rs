@@ -3,6 +3,7 @@
 //! `SYMBOLON_TEST_POSTGRES` names a server and a role that may create databases; every test has
 //! databases of its own. Without it the tests fail: an engine that is left out is not tested.
 
+mod conformance;
 mod seam;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};

@@ -1,0 +1,136 @@
+//! The login history: paged by position, told by user, and what it says of a token's use.
+
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Login, Token, User};
+use symbolon_store::Store;
+use symbolon_store::history::{self, LoginRow};
+
+use super::{DAY, MS, T0, add_user, for_each_house, issue, write};
+
+#[tokio::test]
+async fn an_entry_comes_back_as_it_was_written_also_without_a_user() {
+    for_each_house(async |store| {
+        let written = LoginRow {
+            id: Id::from_raw(5),
+            at: T0,
+            user: None,
+            username: "nobody\u{e9}".to_owned(),
+            head: "soap".to_owned(),
+            client: "jsforce 3".to_owned(),
+            source: "2001:db8::1".to_owned(),
+            outcome: "refused".to_owned(),
+            reason: "there is no such user".to_owned(),
+            correlation_id: "c0ffee".to_owned(),
+        };
+        write(&store, async |tx| history::insert(tx, &written, None).await).await;
+
+        let mut reader = store.read().await.unwrap();
+        let found = history::list(&mut reader, None, end(), 10).await.unwrap();
+
+        assert_eq!(format!("{found:?}"), format!("{:?}", [written]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_without_a_gap_or_a_repetition() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        // Many share an instant, and identifiers are not in the order of time.
+        for raw in 0..20 {
+            let at = T0 + Duration::from_millis(u64::try_from(raw * 7 % 4).unwrap());
+            let user = (raw % 2 == 0).then_some(jane);
+            note(&store, raw, at, user, None, "admitted").await;
+        }
+
+        let all = pages(&store, None, 3).await;
+        let of_jane = pages(&store, Some(jane), 3).await;
+
+        let mut expected: Vec<(i64, i64)> = (0..20).map(|raw| (raw * 7 % 4, raw)).collect();
+        expected.sort_unstable_by(|left, right| right.cmp(left));
+        let expected: Vec<i64> = expected.into_iter().map(|(_, raw)| raw).collect();
+        assert_eq!(all, expected);
+        let expected: Vec<i64> = expected.into_iter().filter(|raw| raw % 2 == 0).collect();
+        assert_eq!(of_jane, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_uses_of_a_token_are_told_by_client_latest_first() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        let other = issue(&store, jane, 2, "cli").await;
+        let later = T0 + DAY;
+        note(&store, 1, T0, Some(jane), Some((token, "etl")), "admitted").await;
+        note(&store, 2, later, Some(jane), Some((token, "etl")), "admitted").await;
+        note(&store, 3, later + MS, Some(jane), Some((token, "app")), "admitted").await;
+        note(&store, 4, later, Some(jane), Some((token, "bad")), "refused").await;
+        note(&store, 5, later, Some(jane), Some((other, "cli")), "admitted").await;
+
+        let mut reader = store.read().await.unwrap();
+        let uses = history::uses_of_token(&mut reader, jane, token, 10).await.unwrap();
+
+        let uses: Vec<_> =
+            uses.iter().map(|use_| (use_.client.as_str(), use_.last_at, use_.times)).collect();
+        assert_eq!(uses, [("app", later + MS, 1), ("etl", later, 2)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn entries_are_forgotten_from_before_the_limit() {
+    for_each_house(async |store| {
+        note(&store, 1, T0, None, None, "refused").await;
+        note(&store, 2, T0 + MS, None, None, "refused").await;
+
+        let forgotten = write(&store, async |tx| history::forget(tx, T0 + MS).await).await;
+
+        assert_eq!(forgotten, 1);
+        assert_eq!(pages(&store, None, 10).await, [2]);
+    })
+    .await;
+}
+
+fn end() -> (Timestamp, Id<Login>) {
+    (T0 + 365 * DAY, Id::from_raw(i64::MAX))
+}
+
+async fn note(
+    store: &Store,
+    raw: i64,
+    at: Timestamp,
+    user: Option<Id<User>>,
+    token: Option<(Id<Token>, &str)>,
+    outcome: &str,
+) {
+    let login = LoginRow {
+        id: Id::from_raw(raw),
+        at,
+        user,
+        username: "jane".to_owned(),
+        head: "soap".to_owned(),
+        client: token.map_or("", |(_, client)| client).to_owned(),
+        source: "192.0.2.1".to_owned(),
+        outcome: outcome.to_owned(),
+        reason: String::new(),
+        correlation_id: String::new(),
+    };
+    let token = token.map(|(token, _)| token);
+    write(store, async |tx| history::insert(tx, &login, token).await).await;
+}
+
+/// Reads the history page by page to its end.
+async fn pages(store: &Store, user: Option<Id<User>>, limit: i64) -> Vec<i64> {
+    let mut reader = store.read().await.expect("a reader is free");
+    let (mut before, mut found) = (end(), Vec::new());
+    loop {
+        let page = history::list(&mut reader, user, before, limit).await.expect("a page is read");
+        let Some(last) = page.last() else { return found };
+        before = (last.at, last.id);
+        found.extend(page.iter().map(|row| row.id.raw()));
+    }
+}

@@ -1,0 +1,333 @@
+//! Tokens: one that lives, any number that are remembered.
+
+use std::fmt;
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::names::DeviceType;
+use symbolon_store::Store;
+use symbolon_store::error::StoreError;
+use symbolon_store::sql::Value;
+use symbolon_store::tokens::{self, NewToken, TokenRow};
+
+use super::{
+    DAY, MS, T0, add_user, at_once, digest, for_each_house, insert_token, issue, number, username,
+    write,
+};
+
+const LIVE: &str = "SELECT COUNT(*) FROM token WHERE user_id = $1 AND retired_at IS NULL";
+
+#[tokio::test]
+async fn a_second_live_token_of_one_user_and_device_type_is_refused() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        issue(&store, jane, 1, "any").await;
+
+        let mut tx = store.begin().await.unwrap();
+        let refused = insert_token(&mut tx, jane, 2, "any").await;
+
+        assert_one_live(&refused);
+        drop(tx);
+        assert_eq!(number(&store, LIVE, &[jane.into()]).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_live_token_is_refused_however_it_comes_to_be() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        issue(&store, jane, 1, "any").await;
+        issue(&store, jane, 2, "server").await;
+        let retired = issue(&store, jane, 3, "cli").await;
+        retire(&store, retired).await;
+        let by_hand: [(&'static str, Vec<Value>); 3] = [
+            (
+                "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
+                 VALUES (9, $1, 'any', $2, 0, 0)",
+                vec![jane.into(), [9_u8; 32].into()],
+            ),
+            ("UPDATE token SET device_type = 'any' WHERE id = 2", vec![]),
+            (
+                "UPDATE token SET device_type = 'any', retired_at = NULL WHERE id = $1",
+                vec![retired.into()],
+            ),
+        ];
+
+        for (sql, args) in by_hand {
+            let mut tx = store.begin().await.unwrap();
+            assert_one_live(&tx.execute(sql, &args).await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_sixteen_tokens_issued_at_once_without_taking_the_user_one_lives() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+
+        let issued = at_once(&store, |store, task| async move {
+            let mut tx = store.begin().await.expect("a transaction begins");
+            insert_token(&mut tx, jane, task, "any").await?;
+            tx.commit().await
+        })
+        .await;
+
+        assert_eq!(issued.iter().filter(|issued| issued.is_ok()).count(), 1, "{issued:?}");
+        issued.iter().filter(|issued| issued.is_err()).for_each(assert_one_live);
+        assert_eq!(number(&store, LIVE, &[jane.into()]).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_device_type_and_each_user_may_have_a_token_and_a_retired_one_makes_room() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let joe = add_user(&store, 2, "joe").await;
+        let old = issue(&store, jane, 1, "any").await;
+        issue(&store, jane, 2, "server").await;
+        issue(&store, joe, 3, "any").await;
+        retire(&store, old).await;
+
+        issue(&store, jane, 4, "any").await;
+
+        let mut reader = store.read().await.unwrap();
+        let live = tokens::live_of_user(&mut reader, jane).await.unwrap();
+        let live: Vec<_> =
+            live.iter().map(|live| (live.token.raw(), live.device_type.as_str())).collect();
+        assert_eq!(live, [(4, "any"), (2, "server")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_digest_is_never_given_twice_not_even_after_retirement() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let old = issue(&store, jane, 1, "any").await;
+        retire(&store, old).await;
+        let again = NewToken {
+            id: Id::from_raw(2),
+            user: jane,
+            device_type: &DeviceType::any(),
+            digest: &digest(1),
+            expires_at: T0,
+        };
+
+        let mut tx = store.begin().await.unwrap();
+        let refused = tokens::insert(&mut tx, &again, T0).await.unwrap_err();
+
+        assert!(
+            matches!(&refused, StoreError::Conflict { constraint: Some(name) } if name == "token_digest"),
+            "{refused:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_can_have_a_token_who_is_no_user() {
+    for_each_house(async |store| {
+        let mut tx = store.begin().await.unwrap();
+        let refused = insert_token(&mut tx, Id::from_raw(404), 1, "any").await.unwrap_err();
+
+        assert!(matches!(refused, StoreError::Integrity { .. }), "{refused:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_is_retired_once_and_keeps_the_first_cause() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        let retire = async |cause, at| {
+            write(&store, async |tx| tokens::retire(tx, token, cause, "user:005", at).await).await
+        };
+
+        let first = retire(RetirementCause::Reset, T0 + MS).await;
+        let second = retire(RetirementCause::UserRemoved, T0 + DAY).await;
+
+        assert!(first && !second);
+        let mut reader = store.read().await.unwrap();
+        let found = tokens::find(&mut reader, token).await.unwrap().unwrap();
+        assert_eq!(found.record.retired, Some((T0 + MS, RetirementCause::Reset)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_sixteen_who_retire_a_token_at_once_one_has_done_it() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+
+        let retired = at_once(&store, |store, _| async move { retire(&store, token).await }).await;
+
+        assert_eq!(retired.iter().filter(|retired| **retired).count(), 1, "{retired:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_is_found_by_its_digest_under_any_key_while_it_lives_and_afterwards() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        let find = async |digests: &[i64]| {
+            let digests: Vec<_> = digests.iter().map(|raw| digest(*raw)).collect();
+            let mut reader = store.read().await.unwrap();
+            tokens::find_by_digest(&mut reader, &digests).await.unwrap()
+        };
+
+        let alive = find(&[77, 1]).await.expect("the token is known");
+        write(&store, async |tx| {
+            tokens::retire(tx, token, RetirementCause::Revoked, "operator", T0 + MS).await
+        })
+        .await;
+        let retired = find(&[1]).await.expect("the token is remembered");
+        let unknown = find(&[77, 78]).await;
+
+        assert_eq!((alive.token, alive.user, alive.retired), (token, jane, None));
+        assert_eq!(alive.expires_at, T0 + 365 * DAY);
+        assert_eq!(retired.retired, Some((T0 + MS, RetirementCause::Revoked)));
+        assert_eq!(unknown, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_cause_of_retirement_comes_back_as_it_was_written() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+
+        for (raw, (cause, _)) in (1_i64..).zip(RetirementCause::ALL) {
+            let token = issue(&store, jane, raw, "any").await;
+            write(&store, async |tx| tokens::retire(tx, token, cause, "operator", T0).await).await;
+            let mut reader = store.read().await.unwrap();
+            let found = tokens::find(&mut reader, token).await.unwrap().unwrap();
+            assert_eq!(found.record.retired, Some((T0, cause)));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_use_is_noted_only_while_the_token_lives() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        let note = async |at| write(&store, async |tx| tokens::note_use(tx, token, at).await).await;
+
+        let alive = note(T0 + MS).await;
+        retire(&store, token).await;
+        let retired = note(T0 + DAY).await;
+
+        assert!(alive && !retired);
+        let mut reader = store.read().await.unwrap();
+        let found = tokens::find(&mut reader, token).await.unwrap().unwrap();
+        assert_eq!(found.last_used_at, Some(T0 + MS));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_key_leads_its_user_to_the_token_until_it_is_forgotten() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let joe = add_user(&store, 2, "joe").await;
+        let token = issue(&store, jane, 1, "any").await;
+        write(&store, async |tx| tokens::remember_request(tx, jane, "key", token, T0).await).await;
+        let find = async |user, key: &str| {
+            let mut reader = store.read().await.unwrap();
+            tokens::find_request(&mut reader, user, key).await.unwrap()
+        };
+        let forget =
+            async |limit| write(&store, async |tx| tokens::forget_requests(tx, limit).await).await;
+
+        assert_eq!(find(jane, "key").await, Some(token));
+        assert_eq!(find(jane, "Key").await, None);
+        assert_eq!(find(joe, "key").await, None);
+        assert_eq!(forget(T0).await, 0);
+        assert_eq!(find(jane, "key").await, Some(token));
+        assert_eq!(forget(T0 + MS).await, 1);
+        assert_eq!(find(jane, "key").await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_key_cannot_lead_to_two_tokens() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let (first, second) =
+            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
+        write(&store, async |tx| tokens::remember_request(tx, jane, "key", first, T0).await).await;
+
+        let mut tx = store.begin().await.unwrap();
+        let refused = tokens::remember_request(&mut tx, jane, "key", second, T0).await.unwrap_err();
+
+        assert!(matches!(refused, StoreError::Conflict { .. }), "{refused:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_are_listed_newest_first_page_by_page() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "Jane").await;
+        let joe = add_user(&store, 2, "joe").await;
+        // Three of one instant: a page may end among them.
+        let issued = [(1, jane, 0), (2, joe, 5), (3, jane, 5), (4, joe, 5), (5, jane, 9)];
+        for (raw, user, ms) in issued {
+            let device_type = DeviceType::parse(&format!("d{raw}")).unwrap();
+            let token = NewToken {
+                id: Id::from_raw(raw),
+                user,
+                device_type: &device_type,
+                digest: &digest(raw),
+                expires_at: T0 + DAY,
+            };
+            let at = T0 + Duration::from_millis(ms);
+            write(&store, async |tx| tokens::insert(tx, &token, at).await).await;
+        }
+
+        let mut reader = store.read().await.unwrap();
+        let mut before: (Timestamp, Id<Token>) = (T0 + DAY, Id::from_raw(i64::MAX));
+        let mut pages = Vec::new();
+        loop {
+            let page = tokens::list(&mut reader, before, 2).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = (last.issued_at, last.record.token);
+            pages.push(raws(&page));
+        }
+        let of_jane = tokens::of_user(&mut reader, jane, 2).await.unwrap();
+
+        assert_eq!(pages, [vec![5, 4], vec![3, 2], vec![1]]);
+        assert_eq!(raws(&of_jane), [5, 3]);
+        assert_eq!(of_jane[0].username, username("Jane"));
+        assert_eq!(of_jane[0].device_type.as_str(), "d5");
+        assert_eq!(of_jane[0].issued_at, T0 + Duration::from_millis(9));
+    })
+    .await;
+}
+
+fn raws(rows: &[TokenRow]) -> Vec<i64> {
+    rows.iter().map(|row| row.record.token.raw()).collect()
+}
+
+async fn retire(store: &Store, token: Id<Token>) -> bool {
+    write(store, async |tx| tokens::retire(tx, token, RetirementCause::Reset, "operator", T0).await)
+        .await
+}
+
+fn assert_one_live<T: fmt::Debug>(result: &Result<T, StoreError>) {
+    assert!(
+        matches!(result, Err(StoreError::Conflict { constraint: Some(name) }) if name == "token_one_live"),
+        "{result:?}"
+    );
+}
