@@ -57,12 +57,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error and everything beneath it, in one line.
+/// An error and everything beneath it, in one line. What an error has told of its cause itself is not
+/// told again.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut beneath = error.source();
     while let Some(cause) = beneath {
-        told = format!("{told}: {cause}");
+        let words = cause.to_string();
+        if !told.ends_with(&words) {
+            told = format!("{told}: {words}");
+        }
         beneath = cause.source();
     }
     told

@@ -24,10 +24,10 @@ pub(crate) struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Directory of keys, embedded database and control socket [default: symbolon-data]
+    /// Directory of keys, embedded database and control socket (default symbolon-data)
     #[arg(long, global = true, value_name = "DIR", help_heading = "Common options")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Configuration file [default: symbolon.toml, here or in the data dir]
+    /// Configuration file (default symbolon.toml, here or in the data dir)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Common options")]
     pub(crate) config: Option<PathBuf>,
     /// Print data as JSON
@@ -91,13 +91,13 @@ pub(crate) enum Command {
 /// The flags that are keys of the configuration; their texts are read by `config`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ServeArgs {
-    /// Address for plain HTTP, or off [default: 127.0.0.1:8080]
+    /// Address for plain HTTP, or off (default 127.0.0.1:8080)
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Address for HTTPS
     #[arg(long, value_name = "ADDRESS")]
     listen_tls: Option<String>,
-    /// Address for metrics and health, or off [default: 127.0.0.1:8081]
+    /// Address for metrics and health, or off (default 127.0.0.1:8081)
     #[arg(long, value_name = "ADDRESS")]
     listen_ops: Option<String>,
     /// Certificate and chain, PEM
@@ -109,10 +109,10 @@ pub(crate) struct ServeArgs {
     /// Make a private authority in the data dir (ca.pem) and use a certificate of it
     #[arg(long)]
     tls_self_signed: bool,
-    /// What every link begins with [default: from the listening address]
+    /// What every link begins with (default from the listening address)
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// sqlite:PATH or postgres://… without a password [default: SQLite in the data dir]
+    /// sqlite:PATH or postgres://… without a password (default SQLite in the data dir)
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// File that holds the database's URL
@@ -124,13 +124,13 @@ pub(crate) struct ServeArgs {
     /// File that holds the mail server's URL
     #[arg(long, value_name = "FILE")]
     mail_file: Option<String>,
-    /// Sender of all mail [default: symbolon@ and the host of the public URL]
+    /// Sender of all mail (default symbolon@ and the host of the public URL)
     #[arg(long, value_name = "ADDRESS")]
     mail_from: Option<String>,
     /// Proxies whose X-Forwarded-For and Forwarded are believed
     #[arg(long, value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
     trusted_proxy: Vec<String>,
-    /// Shown in mails and pages [default: Symbolon]
+    /// Shown in mails and pages (default Symbolon)
     #[arg(long, value_name = "NAME")]
     organization: Option<String>,
     /// Form of the log: text or json

@@ -61,7 +61,7 @@ pub(crate) enum TokenCommand {
         /// Reset the token of this device type alone
         #[arg(long, value_name = "TYPE", value_parser = DeviceType::parse)]
         device_type: Option<DeviceType>,
-        /// Which earlier tokens end [default: account; with --device-type: device-type]
+        /// Which earlier tokens end (default account; with --device-type: device-type)
         #[arg(long)]
         scope: Option<ScopeArg>,
         /// Why; for the audit trail

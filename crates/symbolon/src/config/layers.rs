@@ -2,7 +2,7 @@
 //!
 //! Every value is kept as text beside where it came from, so that a fault names flag, variable or
 //! file and key, and `config show` tells the origin of each. What a text means is read later
-//! ([`super::read`]); here only its outer kind in the file is checked.
+//! by the sections; here only its outer kind in the file is checked.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::data_dir::DataDir;
 use super::{app_failure, key_file, listeners};
 use crate::config::Config;
-use crate::exit::{Exit, Failure, of_store};
+use crate::exit::{Exit, Failure, chain, of_store};
 
 /// How long a PostgreSQL that does not answer is waited for, at the start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,7 +115,7 @@ async fn wait_for(target: &DatabaseTarget) -> Result<Store, Option<StoreError>> 
             Ok(store) => return Ok(store),
             Err(error) => {
                 if last.is_none() {
-                    warn!("the database does not answer yet: {error}");
+                    warn!("the database does not answer yet: {}", chain(&error));
                 }
                 last = Some(error);
             }
