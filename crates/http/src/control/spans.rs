@@ -42,7 +42,7 @@ mod tests {
         for text in ["365d", "15m", "2h", "90s", "1500ms", "0s"] {
             assert_eq!(parse(text).map(written).as_deref(), Ok(text));
         }
-        assert_eq!(written(Duration::from_mins(120)), "2h");
+        assert_eq!(written(Duration::from_hours(2)), "2h");
     }
 
     #[test]
