@@ -5,13 +5,13 @@ use std::future::{Ready, ready};
 use std::sync::LazyLock;
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 
 use crate::pages::web::answer::Answer;
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../../assets/style.css"))
@@ -44,7 +44,7 @@ pub(crate) fn icon_path() -> &'static str {
 }
 
 /// `GET /assets/{file}`
-pub(crate) fn serve(Path(file): Path<String>) -> Ready<Answer> {
+pub(crate) fn serve(InPath(file): InPath<String>) -> Ready<Answer> {
     ready(asset_named(&file))
 }
 

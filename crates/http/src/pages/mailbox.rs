@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::response::Response;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -17,6 +16,7 @@ use crate::pages::view::frame::Frame;
 use crate::pages::view::moment::moment;
 use crate::pages::web::answer::{Answer, Page, dress};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
 
 #[derive(Template)]
@@ -53,21 +53,21 @@ pub(crate) fn list(visit: &Visit) -> Answer {
 }
 
 /// `GET /dev/mailbox/{number}`
-pub(crate) fn show(visit: &Visit, Path(number): Path<String>) -> Answer {
+pub(crate) fn show(visit: &Visit, InPath(number): InPath<String>) -> Answer {
     let mail = mail_of(visit, &number)?;
     let frame = Frame::for_visitor(visit, &*mail.subject);
     Ok(MailPage { frame, mail }.answer(StatusCode::OK))
 }
 
 /// `GET /dev/mailbox/{number}/html`
-pub(crate) fn show_html(visit: &Visit, Path(number): Path<String>) -> Answer {
+pub(crate) fn show_html(visit: &Visit, InPath(number): InPath<String>) -> Answer {
     let mail = mail_of(visit, &number)?;
     let policy = "sandbox allow-top-navigation-by-user-activation; default-src 'none'; style-src 'unsafe-inline'";
     Ok(part(visit, mail.html.as_bytes(), "text/html; charset=utf-8", policy))
 }
 
 /// `GET /dev/mailbox/{number}/raw`
-pub(crate) fn show_raw(visit: &Visit, Path(number): Path<String>) -> Answer {
+pub(crate) fn show_raw(visit: &Visit, InPath(number): InPath<String>) -> Answer {
     let mail = mail_of(visit, &number)?;
     Ok(part(visit, &mail.raw, "text/plain; charset=utf-8", "sandbox; default-src 'none'"))
 }

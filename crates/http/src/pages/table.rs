@@ -1,10 +1,10 @@
 //! Every page, with whom it admits.
 
-use axum::extract::Path;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use http::Method;
 
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
 use crate::pages::{admin, assets, door, mailbox, own};
 use crate::routes::{Admits, Route};
@@ -27,17 +27,19 @@ fn visitors() -> Vec<Route> {
         post("/activate/{kind}/{secret}", LinkBearer, door::activate::act),
         get("/assets/{file}", Anyone, assets::serve),
         get("/dev/mailbox", Anyone, |visit: Visit| async move { mailbox::list(&visit) }),
-        get("/dev/mailbox/{number}", Anyone, |visit: Visit, number: Path<String>| async move {
+        get("/dev/mailbox/{number}", Anyone, |visit: Visit, number: InPath<String>| async move {
             mailbox::show(&visit, number)
         }),
         get(
             "/dev/mailbox/{number}/html",
             Anyone,
-            |visit: Visit, number: Path<String>| async move { mailbox::show_html(&visit, number) },
+            |visit: Visit, number: InPath<String>| async move { mailbox::show_html(&visit, number) },
         ),
-        get("/dev/mailbox/{number}/raw", Anyone, |visit: Visit, number: Path<String>| async move {
-            mailbox::show_raw(&visit, number)
-        }),
+        get(
+            "/dev/mailbox/{number}/raw",
+            Anyone,
+            |visit: Visit, number: InPath<String>| async move { mailbox::show_raw(&visit, number) },
+        ),
     ]
 }
 

@@ -4,7 +4,6 @@
 use std::str::FromStr;
 
 use askama::Template;
-use axum::extract::Path;
 use http::StatusCode;
 use symbolon_app::Actor;
 use symbolon_app::clients::{self, ClientView};
@@ -24,6 +23,7 @@ use crate::pages::view::moment::moment;
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -96,7 +96,7 @@ pub(crate) async fn add(
 pub(crate) async fn show_remove(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(client): Path<String>,
+    InPath(client): InPath<String>,
 ) -> Answer {
     let client = client_of(&visit, &client).await?;
     let frame = Frame::for_session(&visit, &session, "Remove API Client").await?;
@@ -115,7 +115,7 @@ pub(crate) async fn show_remove(
 pub(crate) async fn remove(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(client): Path<String>,
+    InPath(client): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use askama::Template;
-use axum::extract::Path;
 use http::StatusCode;
 use symbolon_app::Actor;
 use symbolon_app::networks::{self, NetworkView};
@@ -22,6 +21,7 @@ use crate::pages::view::moment::moment;
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -75,7 +75,7 @@ pub(crate) async fn add(
 pub(crate) async fn show_remove(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(network): Path<String>,
+    InPath(network): InPath<String>,
 ) -> Answer {
     let network = network_of(&visit, &network).await?;
     let frame = Frame::for_session(&visit, &session, "Remove Trusted Network").await?;
@@ -94,7 +94,7 @@ pub(crate) async fn show_remove(
 pub(crate) async fn remove(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(network): Path<String>,
+    InPath(network): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;

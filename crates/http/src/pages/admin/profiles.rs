@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use askama::Template;
-use axum::extract::Path;
 use http::StatusCode;
 use symbolon_app::Actor;
 use symbolon_app::profiles::{self, ProfileView};
@@ -22,6 +21,7 @@ use crate::pages::view::moment::{counted, span};
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -57,7 +57,7 @@ pub(crate) async fn show(visit: Visit, Administrator(session): Administrator) ->
 pub(crate) async fn show_one(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(profile): Path<String>,
+    InPath(profile): InPath<String>,
 ) -> Answer {
     let profile = profile_of(&visit, &profile).await?;
     let figures = Figures::of(&profile.policy);
@@ -68,7 +68,7 @@ pub(crate) async fn show_one(
 pub(crate) async fn save(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(profile): Path<String>,
+    InPath(profile): InPath<String>,
     posted: Posted,
 ) -> Answer {
     let form = posted.by_session(&visit, &session, &Figures::FIELDS)?;

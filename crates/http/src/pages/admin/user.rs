@@ -2,7 +2,6 @@
 //! the rule.
 
 use askama::Template;
-use axum::extract::Path;
 use http::StatusCode;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, TokenState, TokenView};
@@ -14,6 +13,7 @@ use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::moment;
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, Page};
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
 
 /// Tokens shown on a user's page.
@@ -47,7 +47,7 @@ impl Page for UserPage {
 pub(crate) async fn show(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
     let page = UserPage {

@@ -1,6 +1,5 @@
 //! What administrators do to one user.
 
-use axum::extract::Path;
 use axum::response::Response;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::users::{self, UserView};
@@ -18,6 +17,7 @@ use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -28,7 +28,7 @@ const REASON_LENGTH: usize = 200;
 pub(crate) async fn freeze(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;
@@ -44,7 +44,7 @@ pub(crate) async fn freeze(
 pub(crate) async fn unfreeze(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;
@@ -56,7 +56,7 @@ pub(crate) async fn unfreeze(
 pub(crate) async fn unlock(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;
@@ -68,7 +68,7 @@ pub(crate) async fn unlock(
 pub(crate) async fn show_remove(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
     let frame = Frame::for_session(&visit, &session, "Remove User").await?;
@@ -92,7 +92,7 @@ pub(crate) async fn show_remove(
 pub(crate) async fn remove(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;
@@ -108,7 +108,7 @@ pub(crate) async fn remove(
 pub(crate) async fn show_reset(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
     let frame = Frame::for_session(&visit, &session, "Reset a User’s Security Token").await?;
@@ -120,7 +120,7 @@ pub(crate) async fn show_reset(
 pub(crate) async fn reset_token(
     visit: Visit,
     Administrator(session): Administrator,
-    Path(username): Path<String>,
+    InPath(username): InPath<String>,
     posted: Posted,
 ) -> Answer {
     let form = posted.by_session(&visit, &session, &["scope", "device_type", "reason"])?;

@@ -3,7 +3,6 @@
 //! Opening one changes nothing, for mail scanners open links before people do (ASVS 3.5.3); the
 //! button on its page does. Whatever is wrong with a link, the page that says so says what to do.
 
-use axum::extract::Path;
 use axum::response::Response;
 use symbolon_app::account::{AddressConfirmation, confirm_address};
 use symbolon_app::links::{self, LinkKind, LinkView};
@@ -21,6 +20,7 @@ use crate::pages::view::frame::Frame;
 use crate::pages::view::message::message;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::{Posted, take_password};
 use crate::pages::web::visit::Visit;
 
@@ -35,7 +35,7 @@ struct LiveLink {
 }
 
 /// `GET /activate/{kind}/{secret}`
-pub(crate) async fn show(visit: Visit, Path((kind, secret)): Path<(String, String)>) -> Answer {
+pub(crate) async fn show(visit: Visit, InPath((kind, secret)): InPath<(String, String)>) -> Answer {
     let link = live_link(&visit, &kind, secret).await?;
     Ok(page(&visit, &link, |_| String::new(), Faults::none()))
 }
@@ -43,7 +43,7 @@ pub(crate) async fn show(visit: Visit, Path((kind, secret)): Path<(String, Strin
 /// `POST /activate/{kind}/{secret}`
 pub(crate) async fn act(
     visit: Visit,
-    Path((kind, secret)): Path<(String, String)>,
+    InPath((kind, secret)): InPath<(String, String)>,
     posted: Posted,
 ) -> Answer {
     let link = live_link(&visit, &kind, secret).await?;

@@ -34,8 +34,7 @@ pub(crate) fn intro(kind: LinkKind, link: &LinkView) -> String {
     let whose = link.username.as_ref().map_or("your account", |name| name.as_str());
     match kind {
         LinkKind::Setup => {
-            "There is no administrator yet. You become the first: choose a username and a password."
-                .to_owned()
+            "This link makes one new administrator: choose a username and a password.".to_owned()
         }
         LinkKind::Invitation => {
             format!("You were invited as {whose}. Choose a password to log in with.")

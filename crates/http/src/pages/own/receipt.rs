@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use askama::Template;
-use axum::extract::Path;
 use http::StatusCode;
 use symbolon_app::context::Switch;
 use symbolon_app::reset::{self, ReceiptView};
@@ -16,6 +15,7 @@ use crate::pages::view::moment::{moment, plain};
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, Page};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
 
 #[derive(Template)]
@@ -40,7 +40,7 @@ impl Page for ReceiptPage {
 pub(crate) async fn show(
     visit: Visit,
     LoggedIn(session): LoggedIn,
-    Path(token): Path<String>,
+    InPath(token): InPath<String>,
 ) -> Answer {
     let token = Id::<Token>::from_str(&token).map_err(|_| Failure::NoSuchPage)?;
     let receipt = reset::receipt(&visit.ctx, session.user, token).await?;

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use askama::Template;
-use axum::extract::Path;
 use http::StatusCode;
 use symbolon_app::Actor;
 use symbolon_app::sessions::LiveSession;
@@ -20,6 +19,7 @@ use crate::pages::view::moment::{counted, moment};
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -53,7 +53,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
 pub(crate) async fn show_revoke(
     visit: Visit,
     LoggedIn(session): LoggedIn,
-    Path(token): Path<String>,
+    InPath(token): InPath<String>,
 ) -> Answer {
     let token = own_token(&visit, &session, &token).await?;
     let frame = Frame::for_session(&visit, &session, "Revoke Security Token").await?;
@@ -88,7 +88,7 @@ pub(crate) async fn show_revoke(
 pub(crate) async fn revoke(
     visit: Visit,
     LoggedIn(session): LoggedIn,
-    Path(token): Path<String>,
+    InPath(token): InPath<String>,
     posted: Posted,
 ) -> Answer {
     posted.by_session(&visit, &session, &[])?;

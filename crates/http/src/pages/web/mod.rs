@@ -6,6 +6,7 @@ pub(crate) mod cookies;
 pub(crate) mod csrf;
 pub(crate) mod csv;
 pub(crate) mod failure;
+pub(crate) mod in_path;
 pub(crate) mod local_path;
 pub(crate) mod posted;
 pub(crate) mod visit;
