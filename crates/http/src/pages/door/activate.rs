@@ -174,8 +174,8 @@ fn address_page(visit: &Visit, outcome: AddressConfirmation) -> Response {
 fn frozen_page(visit: &Visit) -> Response {
     let text = [
         "No security token of yours is accepted any more and every session was ended.",
-        "Now log in and change your password. Then reset your security token, which also ends the freeze; or lift \
-         the freeze in My Personal Information, if all was well.",
+        "Now log in and change your password. Then reset every token of the account, which also ends the \
+         freeze; or lift the freeze in My Personal Information, if all was well.",
     ];
     let frame = Frame::for_visitor(visit, "Your security tokens are frozen");
     message(frame, &text, Some(("/login", "Log In")))

@@ -85,7 +85,9 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
     };
     match reset::reset_own(&visit.ctx, request).await {
         Ok(receipt) => {
-            visit.front.metrics.count_reset();
+            if receipt.fresh {
+                visit.front.metrics.count_reset();
+            }
             Ok(see_other(&format!("{PATH}/receipt/{}", receipt.token)))
         }
         Err(error) => refused(&visit, &session, &chosen, error).await,
