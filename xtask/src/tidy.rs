@@ -10,10 +10,9 @@ struct Source {
 }
 
 impl Source {
-    /// Lines with their numbers, without comments and without what stands below `#[cfg(test)]`.
+    /// Lines with their numbers, without comments and without the tests at their end.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let code =
-            self.text.lines().enumerate().take_while(|(_, line)| !line.contains("#[cfg(test)]"));
+        let code = self.text.lines().enumerate().take_while(|(_, line)| *line != "mod tests {");
         code.filter(|(_, line)| !line.trim_start().starts_with("//"))
             .map(|(at, line)| (at + 1, line))
     }
@@ -116,7 +115,7 @@ fn core_knows_no_io_async_serde_clock_or_randomness_of_its_own() {
 
 #[test]
 fn only_store_speaks_sql() {
-    let words = ["SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE user_account", "sqlx::"];
+    let words = ["SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE ", "sqlx::"];
     none(&places(&words, |source| source.is_below("crates/store/")));
 }
 

@@ -266,23 +266,22 @@ pub async fn confirm_address(
     ctx: &Ctx,
     link: &LinkSecret,
 ) -> Result<AddressConfirmation, AppError> {
-    let now = ctx.clock.now();
-    let mut tx = ctx.store.begin().await?;
-    let (side, used) = match links::use_up(ctx, &mut tx, LinkKind::AddressChangeOld, link, now)
-        .await
-    {
-        Ok(used) => (Side::Old, used),
+    let old = links::bearer_of(ctx, LinkKind::AddressChangeOld, link).await;
+    let (side, kind, user) = match old {
+        Ok(user) => (Side::Old, LinkKind::AddressChangeOld, user),
         Err(AppError::NotFound(_)) => {
-            (Side::New, links::use_up(ctx, &mut tx, LinkKind::AddressChangeNew, link, now).await?)
+            let kind = LinkKind::AddressChangeNew;
+            (Side::New, kind, links::bearer_of(ctx, kind, link).await?)
         }
         Err(error) => return Err(error),
     };
-    let (Some(user), Some(change)) = (used.user, used.subject) else {
-        return Err(AppError::Corrupt("link.subject"));
-    };
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
     if !users::take(&mut tx, user).await? {
         return Err(AppError::NotFound("link"));
     }
+    let used = links::use_up(ctx, &mut tx, kind, link, now).await?;
+    let change = used.subject.ok_or(AppError::Corrupt("link.subject"))?;
     let change = address_changes::confirm(&mut tx, change, side, now).await?;
     let change = change.ok_or(AppError::NotFound("link"))?;
     let both = change.old_confirmed_at.is_some() && change.new_confirmed_at.is_some();

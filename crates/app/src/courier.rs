@@ -10,6 +10,7 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::letter::{LEASE, LetterState, MAX_AGE, pause_after};
+use symbolon_core::names::Username;
 use symbolon_mail::{Delivery, Envelope, Letterhead, Message, Transport, compose};
 use symbolon_store::letters::{self, LeasedLetter};
 use symbolon_store::{tokens, users};
@@ -28,6 +29,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// A letter in hand.
 struct InHand {
     letter: LeasedLetter,
+    username: Username,
     lease: i64,
 }
 
@@ -56,6 +58,20 @@ pub async fn run(
             () = tokio::time::sleep(sleep) => {}
         }
     }
+}
+
+/// Takes letters back from a courier that died, without waiting for its leases to run out.
+///
+/// Only at the start of a process that has the database for itself: elsewhere another node's courier may
+/// have them in hand.
+///
+/// # Errors
+/// The database's.
+pub async fn take_back_leases(ctx: &Ctx) -> Result<u64, AppError> {
+    let mut tx = ctx.store.begin().await?;
+    let taken_back = letters::take_back_all(&mut tx).await?;
+    tx.commit().await?;
+    Ok(taken_back)
 }
 
 async fn sleep_until_due(ctx: &Ctx) -> Result<Duration, AppError> {
@@ -88,7 +104,8 @@ pub async fn deliver_due(
     Ok(taken)
 }
 
-/// Leases a letter, unless another courier was faster or the token that it carries has been retired.
+/// Leases a letter, unless another courier was faster. If the token that it carries has been retired, or
+/// its user removed, it has been overtaken and is ended instead.
 async fn take_up(ctx: &Ctx, letter: Id<Letter>) -> Result<Option<InHand>, AppError> {
     let now = ctx.clock.now();
     let lease = i64::from_be_bytes(ctx.chance.bytes());
@@ -97,18 +114,20 @@ async fn take_up(ctx: &Ctx, letter: Id<Letter>) -> Result<Option<InHand>, AppErr
     let Some(leased) = leased else {
         return Ok(None);
     };
-    let superseded = match leased.token {
+    let outdated = match leased.token {
         Some(token) => {
-            tokens::find(&mut tx, token).await?.is_none_or(|row| row.record.retired.is_some())
+            let row = tokens::find(&mut tx, token).await?;
+            row.is_none_or(|row| row.record.retired.is_some())
         }
         None => false,
     };
-    if superseded {
+    let user = users::find(&mut tx, leased.user).await?.filter(|_| !outdated);
+    if user.is_none() {
         let state = LetterState::Superseded;
         letters::end_leased(&mut tx, letter, lease, state, None, now).await?;
     }
     tx.commit().await?;
-    Ok((!superseded).then_some(InHand { letter: leased, lease }))
+    Ok(user.map(|user| InHand { letter: leased, username: user.username, lease }))
 }
 
 async fn carry(
@@ -117,7 +136,7 @@ async fn carry(
     transport: &dyn Transport,
     in_hand: InHand,
 ) -> Result<(), AppError> {
-    let message = match write_out(ctx, letterhead, &in_hand.letter).await {
+    let message = match write_out(ctx, letterhead, &in_hand) {
         Ok(message) => message,
         Err(error) => {
             let letter = in_hand.letter.id;
@@ -140,15 +159,9 @@ async fn carry(
     }
 }
 
-async fn write_out(
-    ctx: &Ctx,
-    letterhead: &Letterhead,
-    letter: &LeasedLetter,
-) -> Result<Message, AppError> {
-    let mut reader = ctx.store.read().await?;
-    let user = users::find(&mut reader, letter.user).await?.ok_or(AppError::NotFound("user"))?;
-    drop(reader);
-    let contents = contents_of(ctx, letter, user.username)?;
+fn write_out(ctx: &Ctx, letterhead: &Letterhead, in_hand: &InHand) -> Result<Message, AppError> {
+    let letter = &in_hand.letter;
+    let contents = contents_of(ctx, letter, in_hand.username.clone())?;
     let envelope = Envelope {
         to: &letter.to,
         name: Some(&letter.to_name),

@@ -60,7 +60,7 @@ impl Hasher {
             drop(permit);
             result
         });
-        done.await.map_err(|_| AppError::Busy)
+        done.await.map_err(|_| AppError::Corrupt("password hash"))
     }
 }
 

@@ -1,10 +1,9 @@
 //! An invited user chooses a password.
 
 use symbolon_core::id::{Id, User};
-use symbolon_core::keys::Purpose;
 use symbolon_core::secret::{LinkSecret, Password};
 use symbolon_store::changes::{self, Change};
-use symbolon_store::{links as stored_links, users};
+use symbolon_store::users;
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -21,7 +20,7 @@ pub async fn accept(
     link: &LinkSecret,
     password: Password,
 ) -> Result<Id<User>, AppError> {
-    let invited = bearer_of(ctx, LinkKind::Invitation, link).await?;
+    let invited = links::bearer_of(ctx, LinkKind::Invitation, link).await?;
     let user = passwords::find(ctx, invited).await?;
     let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
     passwords::judge_new(ctx, &password, username, email, name)?;
@@ -29,26 +28,14 @@ pub async fn accept(
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    links::use_up(ctx, &mut tx, LinkKind::Invitation, link, now).await?;
     if !users::take(&mut tx, invited).await? {
         return Err(AppError::NotFound("link"));
     }
+    links::use_up(ctx, &mut tx, LinkKind::Invitation, link, now).await?;
     users::set_password(&mut tx, invited, &hashed, None, now).await?;
     let (actor, subject) = (Actor::LinkOf(invited), format!("user:{invited}"));
     trail::append(&mut tx, actor, "invitation.accepted", subject, String::new(), now).await?;
     changes::record(&mut tx, Change::UserChanged, invited, None, now).await?;
     tx.commit().await?;
     Ok(invited)
-}
-
-/// Whose live link this is, without using it up: a password that is refused must not cost the link.
-pub(crate) async fn bearer_of(
-    ctx: &Ctx,
-    kind: LinkKind,
-    link: &LinkSecret,
-) -> Result<Id<User>, AppError> {
-    let digests = ctx.keys.digests(Purpose::Link, link.reveal().as_bytes());
-    let mut reader = ctx.store.read().await?;
-    let found = stored_links::find(&mut reader, kind.word(), &digests, ctx.clock.now()).await?;
-    found.and_then(|link| link.user).ok_or(AppError::NotFound("link"))
 }

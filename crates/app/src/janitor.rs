@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
-use symbolon_store::{history, letters, links, sessions, source_failures, tokens};
+use symbolon_store::{changes, history, letters, links, sessions, source_failures, tokens};
 use tracing::error;
 
 use crate::context::Ctx;
@@ -18,16 +18,37 @@ const KEEP_HISTORY: Duration = Duration::from_hours(400 * 24);
 
 /// One round: letters that nobody took become too old; what nobody needs any more is forgotten.
 ///
+/// Each table is tidied in a transaction of its own: locks on rows of several would be taken in another
+/// order than by those who work on one user.
+///
 /// # Errors
 /// The database's.
 pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     let now = ctx.clock.now();
+    let ended = now - KEEP_ENDED;
+    let failures = now - DAY.max(ctx.settings.source_policy.period);
     let mut tx = ctx.store.begin().await?;
     letters::give_up(&mut tx, now - letter::MAX_AGE, now).await?;
-    source_failures::forget(&mut tx, now - DAY).await?;
-    sessions::forget(&mut tx, now - KEEP_ENDED).await?;
-    links::forget(&mut tx, now - KEEP_ENDED).await?;
-    tokens::forget_requests(&mut tx, now - KEEP_ENDED).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
+    letters::forget(&mut tx, ended).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
+    source_failures::forget(&mut tx, failures).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
+    sessions::forget(&mut tx, ended).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
+    links::forget(&mut tx, ended).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
+    tokens::forget_requests(&mut tx, ended).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
+    changes::forget(&mut tx, ended).await?;
+    tx.commit().await?;
+    let mut tx = ctx.store.begin().await?;
     history::forget(&mut tx, now - KEEP_HISTORY).await?;
     Ok(tx.commit().await?)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, User};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::Username;
 use symbolon_core::secret::LinkSecret;
@@ -91,7 +92,23 @@ pub async fn look(
     Ok(Some(LinkView { username }))
 }
 
-/// Uses a link up within a transaction.
+/// Whose live link this is, without using it up: a password that is refused must not cost the link.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is unknown, used or expired.
+pub(crate) async fn bearer_of(
+    ctx: &Ctx,
+    kind: LinkKind,
+    link: &LinkSecret,
+) -> Result<Id<User>, AppError> {
+    let digests = ctx.keys.digests(Purpose::Link, link.reveal().as_bytes());
+    let mut reader = ctx.store.read().await?;
+    let found = links::find(&mut reader, kind.word(), &digests, ctx.clock.now()).await?;
+    found.and_then(|link| link.user).ok_or(AppError::NotFound("link"))
+}
+
+/// Uses a link up within a transaction that has taken its user's row: rows are locked in one order
+/// everywhere, the user's first.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where it is unknown, used or expired.

@@ -22,13 +22,13 @@ use crate::{outbox, trail};
 /// # Errors
 /// [`AppError::NotFound`] where the link is unknown, used or expired.
 pub async fn freeze(ctx: &Ctx, link: &LinkSecret, origin: &Origin) -> Result<(), AppError> {
+    let id = links::bearer_of(ctx, LinkKind::FreezeTokens, link).await?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let used = links::use_up(ctx, &mut tx, LinkKind::FreezeTokens, link, now).await?;
-    let id = used.user.ok_or(AppError::Corrupt("link.user_id"))?;
     if !users::take(&mut tx, id).await? {
         return Err(AppError::NotFound("link"));
     }
+    links::use_up(ctx, &mut tx, LinkKind::FreezeTokens, link, now).await?;
     let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("link"))?;
     stored_links::end_of_user(&mut tx, id, LinkKind::FreezeTokens.word(), now).await?;
     users::set_tokens_frozen(&mut tx, id, Some(now)).await?;

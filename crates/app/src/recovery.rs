@@ -8,36 +8,45 @@ use symbolon_core::names::Username;
 use symbolon_core::secret::{LinkSecret, Password};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, letters, links as stored_links, users};
+use symbolon_store::{Tx, letters, links as stored_links, source_failures, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::invitation::bearer_of;
 use crate::links::{self, LinkKind, RECOVERY_VALID};
 use crate::outbox::{self, Carried, Text};
 use crate::{hashing, passwords, retirement, trail};
 
+/// A user is mailed no more links than this within the time that one is valid.
+const MOST_LETTERS: i64 = 5;
+
 /// Mails a link if there is such a user. Whether there is, nobody is told: the answer is the same, and
-/// a transaction is written either way.
+/// a transaction is written either way. One address cannot ask for many names, and nobody can fill a
+/// mailbox.
 ///
 /// # Errors
 /// The database's.
 pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppError> {
     let now = ctx.clock.now();
+    let policy = ctx.settings.source_policy;
+    let (source, since) = (origin.source.to_string(), now - policy.period);
     let mut tx = ctx.store.begin().await?;
-    let user = match Username::parse(username) {
-        Ok(username) => users::find_by_name(&mut tx, &username).await?,
-        Err(_) => None,
+    let asked = source_failures::since(&mut tx, &source, since).await?;
+    let username = Username::parse(username).ok();
+    let user = match &username {
+        Some(username) => users::find_by_name(&mut tx, username).await?,
+        None => None,
     };
+    let key = username.map(|username| username.key()).unwrap_or_default();
+    source_failures::note(&mut tx, &source, &key, since, now).await?;
     let entitled = |user: &UserRecord| user.standing.activated && user.standing.frozen_at.is_none();
-    match user.filter(entitled) {
-        Some(user) => write_letter(ctx, &mut tx, &user, origin, now).await?,
-        None => {
-            let details = format!("source={}", origin.source);
-            trail::append(&mut tx, Actor::Rule, "recovery.ignored", String::new(), details, now)
-                .await?;
+    if let Some(user) = user.filter(entitled)
+        && !asked.locked(&policy)
+    {
+        let (id, kind) = (user.standing.user, LetterKind::PasswordRecovery);
+        if letters::count_since(&mut tx, id, kind, now - RECOVERY_VALID).await? < MOST_LETTERS {
+            write_letter(ctx, &mut tx, &user, origin, now).await?;
         }
     }
     tx.commit().await?;
@@ -77,7 +86,7 @@ pub async fn recover(
     password: Password,
     origin: &Origin,
 ) -> Result<Id<User>, AppError> {
-    let id = bearer_of(ctx, LinkKind::PasswordRecovery, link).await?;
+    let id = links::bearer_of(ctx, LinkKind::PasswordRecovery, link).await?;
     let user = passwords::find(ctx, id).await?;
     let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
     passwords::judge_new(ctx, &password, username, email, name)?;
@@ -86,10 +95,10 @@ pub async fn recover(
     let now = ctx.clock.now();
     let actor = Actor::LinkOf(id);
     let mut tx = ctx.store.begin().await?;
-    links::use_up(ctx, &mut tx, LinkKind::PasswordRecovery, link, now).await?;
     if !users::take(&mut tx, id).await? {
         return Err(AppError::NotFound("link"));
     }
+    links::use_up(ctx, &mut tx, LinkKind::PasswordRecovery, link, now).await?;
     let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("link"))?;
     if user.standing.frozen_at.is_some() {
         return Err(AppError::NotFound("link"));

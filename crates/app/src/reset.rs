@@ -28,6 +28,8 @@ use crate::{retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
+const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
+                             account, or let the owner lift the freeze under My Personal Information.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
                              security token can be reset.";
 
@@ -53,7 +55,9 @@ pub struct OwnReset {
 pub struct Receipt {
     /// The new token.
     pub token: Id<Token>,
-    /// The revision from which on the earlier tokens are dead; 0 where the request was a repetition.
+    /// Whether this request did it; not so where the same request came before.
+    pub fresh: bool,
+    /// The revision from which on the earlier tokens are dead; 0 where the request came before.
     pub revision: i64,
     /// How many earlier tokens have ended.
     pub retired: usize,
@@ -192,7 +196,7 @@ pub(crate) async fn write_reset(
     );
     trail::append(tx, order.actor, "token.reset", format!("user:{id}"), details, now).await?;
     let revision = changes::record(tx, Change::TokenReset, id, Some(token.raw()), now).await?;
-    Ok(Receipt { token, revision, retired: plan.retire.len() })
+    Ok(Receipt { token, fresh: true, revision, retired: plan.retire.len() })
 }
 
 /// Issues the new token: its digest, the letter that carries it, the notice that does not.
@@ -257,12 +261,13 @@ async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppE
 }
 
 const fn repetition_of(token: Id<Token>) -> Receipt {
-    Receipt { token, revision: 0, retired: 0 }
+    Receipt { token, fresh: false, revision: 0, retired: 0 }
 }
 
 const fn rule_of(refusal: ResetRefusal) -> &'static str {
     match refusal {
         ResetRefusal::Frozen(_) => FROZEN,
+        ResetRefusal::TokensFrozen(_) => TOKENS_FROZEN,
         ResetRefusal::NotActivated => NOT_ACTIVATED,
     }
 }

@@ -88,7 +88,7 @@ pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenView>, AppErr
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let mut views = Vec::new();
-    for row in tokens::of_user(&mut reader, user, MOST_TOKENS).await? {
+    for row in tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await? {
         let uses = uses_of(&mut reader, &row).await?;
         views.push(view(row, uses, now));
     }
@@ -108,24 +108,22 @@ pub async fn list(
 ) -> Result<Vec<TokenView>, AppError> {
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
-    let rows = match username {
+    let user = match username {
         Some(username) => {
             let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
             let user = users::find_by_name(&mut reader, &username).await?;
-            let user = user.ok_or(AppError::NotFound("user"))?;
-            tokens::of_user(&mut reader, user.standing.user, limit).await?
+            Some(user.ok_or(AppError::NotFound("user"))?.standing.user)
         }
-        None => {
-            let position = match after {
-                Some(token) => {
-                    let row = tokens::find(&mut reader, token).await?;
-                    (row.ok_or(AppError::NotFound("token"))?.issued_at, token)
-                }
-                None => (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX)),
-            };
-            tokens::list(&mut reader, position, limit).await?
-        }
+        None => None,
     };
+    let before = match after {
+        Some(token) => {
+            let row = tokens::find(&mut reader, token).await?;
+            (row.ok_or(AppError::NotFound("token"))?.issued_at, token)
+        }
+        None => newest(),
+    };
+    let rows = tokens::list(&mut reader, user, before, limit).await?;
     Ok(rows.into_iter().map(|row| view(row, Vec::new(), now)).collect())
 }
 
@@ -163,6 +161,11 @@ pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), App
     tx.commit().await?;
     ctx.letters_waiting.notify_one();
     Ok(())
+}
+
+/// The position before every token there is.
+const fn newest() -> (Timestamp, Id<Token>) {
+    (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX))
 }
 
 async fn uses_of(reader: &mut Conn, row: &TokenRow) -> Result<Vec<TokenUse>, AppError> {

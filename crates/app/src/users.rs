@@ -104,6 +104,10 @@ pub async fn add(ctx: &Ctx, actor: Actor, new: NewUser) -> Result<UserView, AppE
         return Err(AppError::Taken("username"));
     }
     let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("user"))?;
+    if new.administrator && password.is_some() {
+        // The first start's link has served its purpose, and it stands in somebody's terminal.
+        stored_links::end_of_kind(&mut tx, LinkKind::Setup.word(), now).await?;
+    }
     if password.is_none() {
         invite(ctx, &mut tx, &user, actor, now).await?;
     }
@@ -284,8 +288,9 @@ async fn replace_password(
     let user = take(&mut tx, username).await?;
     let id = user.standing.user;
     users::set_password(&mut tx, id, &hashed, expired_at, now).await?;
-    sessions::end_of_user(&mut tx, id, None, "password set by an administrator", now).await?;
-    let facts = Facts::default().with("by", "administrator").at("at", now);
+    sessions::end_of_user(&mut tx, id, None, "password set", now).await?;
+    let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
+    let facts = Facts::default().with("by", by).at("at", now);
     outbox::write_notice(ctx, &mut tx, &user, LetterKind::PasswordChanged, facts, now).await?;
     finish(tx, actor, "password.set", id, now).await?;
     ctx.letters_waiting.notify_one();

@@ -78,7 +78,12 @@ impl Username {
     /// See the type.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
-        checked(text, 80, allowed).map(Self)
+        let text = checked(text, 80, allowed)?;
+        // `.` and `..` would be folders in a path.
+        match text.chars().find(char::is_ascii_alphanumeric) {
+            Some(_) => Ok(Self(text)),
+            None => Err(NameError::Character('.')),
+        }
     }
 
     /// What makes two usernames the same: the lower-case form.
@@ -234,6 +239,12 @@ mod tests {
         let typed = Username::parse("Jane@Example.com").unwrap();
 
         assert_eq!(typed.key(), "jane@example.com");
+    }
+
+    #[test]
+    fn a_username_can_stand_in_a_path() {
+        assert!(Username::parse("..").is_err());
+        assert!(Username::parse("j.").is_ok());
     }
 
     proptest! {

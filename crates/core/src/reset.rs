@@ -43,6 +43,9 @@ pub struct ResetPlan {
 pub enum ResetRefusal {
     /// The user is frozen: an administrator lifts that.
     Frozen(Timestamp),
+    /// The owner's link has frozen the account's tokens: a token of one device type would be frozen
+    /// from its first moment. A reset of the whole account lifts the freeze.
+    TokensFrozen(Timestamp),
     /// The invitation has not been accepted yet: there is no password that a token could complement.
     NotActivated,
 }
@@ -65,6 +68,9 @@ pub fn plan_reset(
     }
     if !standing.activated {
         return Err(ResetRefusal::NotActivated);
+    }
+    if let (Some(at), Scope::DeviceType) = (standing.tokens_frozen_at, scope) {
+        return Err(ResetRefusal::TokensFrozen(at));
     }
     let in_scope = |token: &&LiveToken| match scope {
         Scope::Account => true,
@@ -117,6 +123,14 @@ mod tests {
         let plan = plan(&standing(), Scope::DeviceType).unwrap();
 
         assert_eq!(plan.retire, [Id::from_raw(1)]);
+    }
+
+    #[test]
+    fn frozen_tokens_are_replaced_all_together_or_not_at_all() {
+        let standing = Standing { tokens_frozen_at: Some(T0), ..standing() };
+
+        assert!(plan(&standing, Scope::Account).is_ok());
+        assert_eq!(plan(&standing, Scope::DeviceType), Err(ResetRefusal::TokensFrozen(T0)));
     }
 
     #[test]

@@ -81,7 +81,11 @@ impl Metrics {
         };
         registry.register("logins", "Logins by head and outcome", metrics.logins.clone());
         registry.register("token_resets", "Resets of security tokens", metrics.resets.clone());
-        registry.register("letters", "Letters that ended, by result", metrics.letters.clone());
+        registry.register(
+            "letters",
+            "Attempts to hand a letter over, by the state that it is in afterwards",
+            metrics.letters.clone(),
+        );
         registry.register(
             "http_requests",
             "Requests by route, method and status",
@@ -125,7 +129,7 @@ impl Metrics {
         self.resets.inc();
     }
 
-    /// Counts a letter that reached `state`.
+    /// Counts an attempt to hand a letter over that left it in `state`.
     pub fn count_letter(&self, state: LetterState) {
         self.letters.get_or_create(&LetterLabels { result: state.word() }).inc();
     }

@@ -13,6 +13,7 @@ const TAKE_REVISION: &str = "
     UPDATE revision SET revision = revision + 1 WHERE singleton = 1 RETURNING revision";
 const INSERT: &str = "
     INSERT INTO change (revision, at, kind, user_id, subject) VALUES ($1, $2, $3, $4, $5)";
+const FORGET: &str = "DELETE FROM change WHERE at < $1";
 const CURRENT: &str = "SELECT revision FROM revision WHERE singleton = 1";
 
 /// What has changed.
@@ -54,6 +55,11 @@ pub async fn record(
     let revision = tx.fetch_one(TAKE_REVISION, args![]).await?.int(0)?;
     tx.execute_one(INSERT, args![revision, now, change.word(), user, subject]).await?;
     Ok(revision)
+}
+
+/// Forgets changes from before `limit`; the revision goes on from where it is.
+pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET, args![limit]).await
 }
 
 /// The last revision.

@@ -31,6 +31,9 @@ const LEASE: &str = "
     WHERE id = $1 AND ended_at IS NULL AND next_try_at <= $4
       AND (state = 'waiting' OR leased_until <= $4)
     RETURNING user_id, kind, to_address, to_name, facts, token_id, key_id, nonce, attempts, created_at";
+const TAKE_BACK_ALL: &str = "
+    UPDATE letter SET state = 'waiting', lease = NULL, leased_until = NULL
+    WHERE state = 'leased' AND ended_at IS NULL";
 const GIVE_BACK: &str = "
     UPDATE letter
     SET state = 'waiting', lease = NULL, leased_until = NULL, next_try_at = $3, last_reply = $4
@@ -60,11 +63,12 @@ const MAKE_DUE: &str = "
     UPDATE letter SET next_try_at = $2 WHERE id = $1 AND state = 'waiting' AND ended_at IS NULL";
 const MAKE_ALL_DUE: &str = "
     UPDATE letter SET next_try_at = $1 WHERE state = 'waiting' AND ended_at IS NULL";
-const COUNTS: &str = "
-    SELECT COUNT(CASE WHEN ended_at IS NULL THEN 1 END),
-           COUNT(CASE WHEN state IN ('refused', 'too-old') AND ended_at >= $1 THEN 1 END),
-           MIN(CASE WHEN ended_at IS NULL THEN created_at END)
-    FROM letter";
+const WAITING: &str = "SELECT COUNT(*), MIN(created_at) FROM letter WHERE ended_at IS NULL";
+const NOT_ARRIVED: &str = "
+    SELECT COUNT(*) FROM letter WHERE ended_at >= $1 AND state IN ('refused', 'too-old')";
+const OF_KIND_SINCE: &str = "
+    SELECT COUNT(*) FROM letter WHERE user_id = $1 AND kind = $2 AND created_at > $3";
+const FORGET: &str = "DELETE FROM letter WHERE ended_at < $1";
 
 macro_rules! select_letter {
     ($rest:literal) => {
@@ -224,6 +228,11 @@ pub async fn lease(
     }))
 }
 
+/// Takes every letter back from whoever had it in hand: only where nobody can have one any more.
+pub async fn take_back_all(tx: &mut Tx) -> Result<u64, StoreError> {
+    tx.execute(TAKE_BACK_ALL, args![]).await
+}
+
 /// Puts a letter back that was refused for now; `false` if the lease is no longer ours.
 pub async fn give_back(
     tx: &mut Tx,
@@ -288,12 +297,28 @@ pub async fn make_all_due(tx: &mut Tx, now: Timestamp) -> Result<u64, StoreError
 
 /// How the outbox stands; refusals are counted from `since` on.
 pub async fn counts(conn: &mut Conn, since: Timestamp) -> Result<Counts, StoreError> {
-    let row = conn.fetch_one(COUNTS, args![since]).await?;
+    let waiting = conn.fetch_one(WAITING, args![]).await?;
+    let refused = conn.fetch_one(NOT_ARRIVED, args![since]).await?;
     Ok(Counts {
-        waiting: row.int(0)?,
-        refused: row.int(1)?,
-        oldest_waiting_at: row.optional_at(2)?,
+        waiting: waiting.int(0)?,
+        refused: refused.int(0)?,
+        oldest_waiting_at: waiting.optional_at(1)?,
     })
+}
+
+/// How many letters of one kind were written to a user after `since`.
+pub async fn count_since(
+    conn: &mut Conn,
+    user: Id<User>,
+    kind: LetterKind,
+    since: Timestamp,
+) -> Result<i64, StoreError> {
+    conn.fetch_one(OF_KIND_SINCE, args![user, kind.word(), since]).await?.int(0)
+}
+
+/// Forgets letters that reached their end before `limit`.
+pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET, args![limit]).await
 }
 
 /// Letters, newest first.

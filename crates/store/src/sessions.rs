@@ -23,7 +23,9 @@ const FIND: &str = "
     JOIN profile ON profile.id = user_account.profile_id
     WHERE session.digest = $1 AND session.kind = $2";
 const TOUCH: &str = "
-    UPDATE session SET last_used_at = $2 WHERE id = $1 AND ended_at IS NULL AND last_used_at < $2";
+    UPDATE session
+    SET last_used_at = CASE WHEN last_used_at < $2 THEN $2 ELSE last_used_at END
+    WHERE id = $1 AND ended_at IS NULL";
 const END: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3 WHERE id = $1 AND ended_at IS NULL
     RETURNING user_id";
@@ -126,7 +128,7 @@ pub async fn find(
     Ok(None)
 }
 
-/// Notes a use; nothing if the session has ended meanwhile.
+/// Notes a use; `false` if the session has ended meanwhile.
 pub async fn touch(tx: &mut Tx, session: Id<Session>, now: Timestamp) -> Result<bool, StoreError> {
     tx.execute_at_most_one(TOUCH, args![session, now]).await
 }

@@ -43,8 +43,11 @@ macro_rules! select_token {
 }
 
 const FIND: &str = select_token!("WHERE token.id = $1");
-const OF_USER: &str =
-    select_token!("WHERE token.user_id = $1 ORDER BY token.issued_at DESC, token.id DESC LIMIT $2");
+const OF_USER: &str = select_token!(
+    "WHERE token.user_id = $4
+       AND (token.issued_at < $1 OR (token.issued_at = $1 AND token.id < $2))
+     ORDER BY token.issued_at DESC, token.id DESC LIMIT $3"
+);
 const LIST: &str = select_token!(
     "WHERE token.issued_at < $1 OR (token.issued_at = $1 AND token.id < $2)
      ORDER BY token.issued_at DESC, token.id DESC LIMIT $3"
@@ -160,22 +163,18 @@ pub async fn find(conn: &mut Conn, token: Id<Token>) -> Result<Option<TokenRow>,
     conn.fetch_optional(FIND, args![token]).await?.as_ref().map(read).transpose()
 }
 
-/// The tokens of one user, newest first.
-pub async fn of_user(
-    conn: &mut Conn,
-    user: Id<User>,
-    limit: i64,
-) -> Result<Vec<TokenRow>, StoreError> {
-    conn.fetch_all(OF_USER, args![user, limit]).await?.iter().map(read).collect()
-}
-
-/// Everybody's tokens, newest first, older than the position `before`.
+/// Tokens older than the position `before`, newest first; of one user or of everybody.
 pub async fn list(
     conn: &mut Conn,
+    user: Option<Id<User>>,
     before: (Timestamp, Id<Token>),
     limit: i64,
 ) -> Result<Vec<TokenRow>, StoreError> {
-    conn.fetch_all(LIST, args![before.0, before.1, limit]).await?.iter().map(read).collect()
+    let rows = match user {
+        Some(user) => conn.fetch_all(OF_USER, args![before.0, before.1, limit, user]).await?,
+        None => conn.fetch_all(LIST, args![before.0, before.1, limit]).await?,
+    };
+    rows.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<TokenRow, StoreError> {

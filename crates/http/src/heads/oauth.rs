@@ -49,7 +49,9 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn metadata(State(state): State<HttpState>) -> Response {
-    answer(StatusCode::OK, JSON, oauth::metadata_json(&state.ctx.settings.public_url))
+    let settings = &state.ctx.settings;
+    let grant_types: &[&str] = if settings.password_grant.is_on() { &["password"] } else { &[] };
+    answer(StatusCode::OK, JSON, oauth::metadata_json(&settings.public_url, grant_types))
 }
 
 /// The answer where a use case was not done.

@@ -54,7 +54,7 @@ CREATE TABLE token (
     retired_at    BIGINT,
     retired_cause TEXT,
     retired_by    TEXT,
-    last_used_at  BIGINT 
+    last_used_at  BIGINT
 );
 CREATE UNIQUE INDEX token_digest ON token (digest);
 -- At most one live token per user and device type: the database itself refuses a second.
@@ -96,7 +96,7 @@ CREATE TABLE session (
     ended_cause  TEXT
 );
 CREATE UNIQUE INDEX session_digest ON session (digest);
-CREATE INDEX session_user ON session (user_id, ended_at);
+CREATE INDEX session_of_user ON session (user_id, ended_at);
 CREATE INDEX session_idle ON session (last_used_at);
 
 CREATE TABLE address_change (
@@ -106,7 +106,7 @@ CREATE TABLE address_change (
     old_confirmed_at BIGINT,
     new_confirmed_at BIGINT,
     created_at       BIGINT NOT NULL,
-    ended_at         BIGINT 
+    ended_at         BIGINT
 );
 CREATE INDEX address_change_user ON address_change (user_id);
 
@@ -118,7 +118,7 @@ CREATE TABLE link (
     subject    BIGINT,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    used_at    BIGINT 
+    used_at    BIGINT
 );
 CREATE UNIQUE INDEX link_digest ON link (digest);
 CREATE INDEX link_user ON link (user_id, kind);
@@ -140,9 +140,10 @@ CREATE TABLE letter (
     leased_until BIGINT,
     last_reply   TEXT,
     created_at   BIGINT NOT NULL,
-    ended_at     BIGINT 
+    ended_at     BIGINT
 );
 CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
 CREATE INDEX letter_user ON letter (user_id, created_at);
 
@@ -157,7 +158,7 @@ CREATE TABLE login (
     outcome        TEXT    NOT NULL,
     reason         TEXT    NOT NULL,
     correlation_id TEXT    NOT NULL,
-    token_id       BIGINT 
+    token_id       BIGINT
 );
 CREATE INDEX login_user ON login (user_id, at);
 CREATE INDEX login_at ON login (at);
@@ -184,7 +185,7 @@ CREATE TABLE client (
     secret_digest        BYTEA    NOT NULL,
     password_grant_since BIGINT,
     created_at           BIGINT NOT NULL,
-    removed_at           BIGINT 
+    removed_at           BIGINT
 );
 
 CREATE TABLE audit (
@@ -217,5 +218,6 @@ CREATE TABLE change (
     at       BIGINT NOT NULL,
     kind     TEXT    NOT NULL,
     user_id  BIGINT NOT NULL,
-    subject  BIGINT 
+    subject  BIGINT
 );
+CREATE INDEX change_at ON change (at);

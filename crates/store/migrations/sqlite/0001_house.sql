@@ -96,7 +96,7 @@ CREATE TABLE session (
     ended_cause  TEXT
 ) STRICT;
 CREATE UNIQUE INDEX session_digest ON session (digest);
-CREATE INDEX session_user ON session (user_id, ended_at);
+CREATE INDEX session_of_user ON session (user_id, ended_at);
 CREATE INDEX session_idle ON session (last_used_at);
 
 CREATE TABLE address_change (
@@ -143,6 +143,7 @@ CREATE TABLE letter (
     ended_at     INTEGER
 ) STRICT;
 CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
 CREATE INDEX letter_user ON letter (user_id, created_at);
 
@@ -219,3 +220,4 @@ CREATE TABLE change (
     user_id  INTEGER NOT NULL,
     subject  INTEGER
 ) STRICT;
+CREATE INDEX change_at ON change (at);

@@ -7,7 +7,7 @@ use symbolon_app::clock::{Clock as _, SystemClock};
 use symbolon_app::context::Switch;
 use symbolon_app::hashing::Hasher;
 use symbolon_app::turnstile::Turnstile;
-use symbolon_app::{Ctx, House, Settings, setup};
+use symbolon_app::{Ctx, House, Settings, courier, setup};
 use symbolon_mail::MailTarget;
 use symbolon_store::error::StoreError;
 use symbolon_store::{DatabaseTarget, Store, migrate_all};
@@ -79,6 +79,12 @@ pub(super) async fn open(
     setup::prepare(&ctx)
         .await
         .map_err(|error| app_failure("cannot prepare the database", &error))?;
+    if let DatabaseTarget::SqliteFile(_) | DatabaseTarget::SqliteMemory = config.database {
+        // The lock on the data dir proves that no other courier is at work on an embedded database.
+        courier::take_back_leases(&ctx)
+            .await
+            .map_err(|error| app_failure("cannot look after the outbox", &error))?;
+    }
     Ok(ctx)
 }
 

@@ -6,22 +6,20 @@ use crate::json;
 
 /// Renders the body of `/.well-known/oauth-authorization-server` for the configured public URL.
 ///
-/// There is no authorization endpoint: nobody logs in to another site through us.
+/// `grant_types` are those that the token endpoint answers; there is no authorization endpoint: nobody logs in to another site through us.
 #[must_use]
-pub fn metadata_json(public_url: &str) -> String {
+pub fn metadata_json(public_url: &str, grant_types: &[&str]) -> String {
     #[derive(Serialize)]
     struct Metadata<'a> {
         issuer: &'a str,
         token_endpoint: String,
         revocation_endpoint: String,
-        introspection_endpoint: String,
         userinfo_endpoint: String,
         // RFC 8414 §2 requires it, even empty.
         response_types_supported: [&'a str; 0],
-        grant_types_supported: [&'a str; 3],
+        grant_types_supported: &'a [&'a str],
         token_endpoint_auth_methods_supported: [&'a str; 2],
         revocation_endpoint_auth_methods_supported: [&'a str; 1],
-        introspection_endpoint_auth_methods_supported: [&'a str; 1],
     }
     let issuer = public_url.trim_end_matches('/');
     let endpoint = |name: &str| format!("{issuer}/services/oauth2/{name}");
@@ -29,13 +27,11 @@ pub fn metadata_json(public_url: &str) -> String {
         issuer,
         token_endpoint: endpoint("token"),
         revocation_endpoint: endpoint("revoke"),
-        introspection_endpoint: endpoint("introspect"),
         userinfo_endpoint: endpoint("userinfo"),
         response_types_supported: [],
-        grant_types_supported: ["password", "refresh_token", "client_credentials"],
+        grant_types_supported: grant_types,
         token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         revocation_endpoint_auth_methods_supported: ["none"],
-        introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
     };
     json::render(&metadata)
 }
@@ -46,7 +42,7 @@ mod tests {
 
     #[test]
     fn endpoints_hang_under_the_public_url() {
-        let json = metadata_json("https://auth.example/");
+        let json = metadata_json("https://auth.example/", &["password"]);
 
         assert!(json.starts_with(
             r#"{"issuer":"https://auth.example","token_endpoint":"https://auth.example/services/oauth2/token","#

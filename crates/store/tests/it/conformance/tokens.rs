@@ -300,12 +300,14 @@ async fn tokens_are_listed_newest_first_page_by_page() {
         let mut before: (Timestamp, Id<Token>) = (T0 + DAY, Id::from_raw(i64::MAX));
         let mut pages = Vec::new();
         loop {
-            let page = tokens::list(&mut reader, before, 2).await.unwrap();
+            let page = tokens::list(&mut reader, None, before, 2).await.unwrap();
             let Some(last) = page.last() else { break };
             before = (last.issued_at, last.record.token);
             pages.push(raws(&page));
         }
-        let of_jane = tokens::of_user(&mut reader, jane, 2).await.unwrap();
+        let of_jane = tokens::list(&mut reader, Some(jane), (T0 + DAY, Id::from_raw(i64::MAX)), 2)
+            .await
+            .unwrap();
 
         assert_eq!(pages, [vec![5, 4], vec![3, 2], vec![1]]);
         assert_eq!(raws(&of_jane), [5, 3]);
