@@ -38,6 +38,9 @@ pub enum AppError {
     /// A password that the rules refuse.
     #[error("{0}")]
     Password(PasswordFault),
+    /// A figure or a choice that is out of bounds; the text says which.
+    #[error("{0}")]
+    Invalid(&'static str),
     /// The state of things forbids it; the text says why and who can lift it.
     #[error("{0}")]
     Forbidden(&'static str),

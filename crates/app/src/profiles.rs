@@ -23,7 +23,7 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<ProfileView>, AppError> {
 /// Adds a profile.
 ///
 /// # Errors
-/// [`AppError::Taken`] where the name is; [`AppError::Forbidden`] for a policy out of bounds.
+/// [`AppError::Taken`] where the name is; [`AppError::Invalid`] for a policy out of bounds.
 pub async fn add(
     ctx: &Ctx,
     actor: Actor,
@@ -47,7 +47,7 @@ pub async fn add(
 /// Replaces the policy of a profile.
 ///
 /// # Errors
-/// [`AppError::NotFound`]; [`AppError::Forbidden`] for a policy out of bounds.
+/// [`AppError::NotFound`]; [`AppError::Invalid`] for a policy out of bounds.
 pub async fn set(
     ctx: &Ctx,
     actor: Actor,
@@ -69,7 +69,7 @@ pub async fn set(
 }
 
 fn check(policy: &Policy) -> Result<(), AppError> {
-    policy.check().map_err(AppError::Forbidden)
+    policy.check().map_err(AppError::Invalid)
 }
 
 fn describe(profile: &ProfileView) -> String {

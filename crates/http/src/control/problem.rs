@@ -70,7 +70,7 @@ impl Failed {
         let kind = match error {
             AppError::NotFound(_) => kind::NOT_FOUND,
             AppError::Taken(_) => kind::TAKEN,
-            AppError::Name { .. } => kind::INVALID,
+            AppError::Name { .. } | AppError::Invalid(_) => kind::INVALID,
             AppError::Password(_) => kind::WEAK_PASSWORD,
             AppError::Forbidden(_) => kind::FORBIDDEN,
             AppError::Database(_) | AppError::Busy => kind::UNAVAILABLE,

@@ -29,6 +29,7 @@ impl Failure {
             AppError::Corrupt(_)
             | AppError::KeyMissing
             | AppError::NotFound(_)
+            | AppError::Invalid(_)
             | AppError::Taken(_)
             | AppError::Name { .. }
             | AppError::Password(_)

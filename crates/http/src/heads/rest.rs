@@ -122,6 +122,7 @@ fn failed(failure: &AppError) -> Response {
         | AppError::Busy
         | AppError::Corrupt(_)
         | AppError::KeyMissing
+        | AppError::Invalid(_)
         | AppError::Taken(_)
         | AppError::Name { .. } => {
             let failure = Failure::noted(failure);

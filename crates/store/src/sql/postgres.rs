@@ -26,8 +26,6 @@ use crate::sql::target::PostgresUrl;
 const WRITERS: u32 = 8;
 const READERS: u32 = 8;
 const ACQUIRE_WAIT: Duration = Duration::from_secs(5);
-/// A connection that was idle for longer is asked whether it lives before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Above `statement_timeout`, so that a server that lives answers first.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// How long a transaction waits to begin once it has a connection.
@@ -218,15 +216,9 @@ fn pool(size: u32, options: PgConnectOptions, session: &'static [&'static str]) 
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(ACQUIRE_WAIT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
+        // Each is asked whether it lives: after a restart of the server a request would fail for every
+        // dead one in the pool.
+        .test_before_acquire(true)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 let durability = check_server(connection).await?;

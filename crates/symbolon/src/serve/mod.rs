@@ -244,6 +244,7 @@ pub(crate) fn app_failure(what: &str, error: &AppError) -> Failure {
         AppError::Taken(_) => Exit::Conflict,
         AppError::Name { .. }
         | AppError::Password(_)
+        | AppError::Invalid(_)
         | AppError::Corrupt(_)
         | AppError::KeyMissing
         | AppError::Forbidden(_) => Exit::Failed,

@@ -36,17 +36,22 @@ const MAX_TEXT: usize = 4096;
 const USUAL_TEXT: usize = 256;
 
 /// Which bound a request went over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Limit {
     /// Elements within elements.
+    #[error("elements nested too deep")]
     Depth,
     /// Elements in all.
+    #[error("too many elements")]
     Elements,
     /// Attributes of one element.
+    #[error("too many attributes on one element")]
     Attributes,
     /// Namespaces declared at a time.
+    #[error("too many namespaces")]
     Namespaces,
     /// Text of one element.
+    #[error("too much text in one element")]
     Text,
 }
 
@@ -73,7 +78,7 @@ pub enum SoapParseError {
     #[error("a processing instruction is not allowed")]
     InstructionForbidden,
     /// One of the bounds was passed.
-    #[error("the request exceeds a limit: {0:?}")]
+    #[error("the request has {0}")]
     LimitExceeded(Limit),
     /// Not well-formed XML. Most often a password with `&` or `<` that the client did not escape.
     #[error("the request is not well-formed XML")]

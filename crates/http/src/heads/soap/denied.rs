@@ -61,7 +61,7 @@ impl Denied {
     pub(super) fn unread(error: SoapParseError) -> Self {
         let is_incomplete = matches!(error, SoapParseError::MissingElement(_));
         let code =
-            if is_incomplete { FaultCode::MissingArgument } else { FaultCode::UnknownException };
+            if is_incomplete { FaultCode::MissingArgument } else { FaultCode::XmlParserError };
         let denied = Self::unexpected(code, error.to_string());
         if error == SoapParseError::TooLarge {
             return denied.with_status(StatusCode::PAYLOAD_TOO_LARGE);
@@ -72,7 +72,7 @@ impl Denied {
     /// A body that was not read.
     pub(super) fn body(fault: BodyFault) -> Self {
         let (status, text) = fault.told();
-        Self::unexpected(FaultCode::UnknownException, text).with_status(status)
+        Self::unexpected(FaultCode::XmlParserError, text).with_status(status)
     }
 
     /// A use case that was not done.
@@ -93,6 +93,7 @@ impl Denied {
             | AppError::Busy
             | AppError::Corrupt(_)
             | AppError::KeyMissing
+            | AppError::Invalid(_)
             | AppError::Taken(_)
             | AppError::Name { .. } => {
                 let failure = Failure::noted(error);

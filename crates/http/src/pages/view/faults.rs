@@ -79,7 +79,7 @@ pub(crate) fn of_app(error: AppError, password: &'static str) -> Result<Faults, 
         AppError::Name { field, fault } => {
             Ok(Faults::one(field_named(field), format!("{} {fault}.", capitalised(field))))
         }
-        AppError::Forbidden(text) => Ok(Faults::one("", sentence(text))),
+        AppError::Forbidden(text) | AppError::Invalid(text) => Ok(Faults::one("", sentence(text))),
         AppError::NotFound(_)
         | AppError::Database(_)
         | AppError::Busy

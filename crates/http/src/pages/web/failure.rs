@@ -103,7 +103,10 @@ fn page_of(error: AppError) -> Response {
         }
         AppError::NotFound(_) => Failure::NoSuchPage.into_response(),
         AppError::Forbidden(text) => Failure::Forbidden(text).into_response(),
-        AppError::Taken(_) | AppError::Name { .. } | AppError::Password(_) => {
+        AppError::Taken(_)
+        | AppError::Invalid(_)
+        | AppError::Name { .. }
+        | AppError::Password(_) => {
             Failure::Unreadable(format!("{}.", capitalised(&error.to_string()))).into_response()
         }
     }
