@@ -150,11 +150,13 @@ export class House {
   async json(words, stdin = '') { return JSON.parse(await this.command([...words, '--json'], stdin)); }
 
   async addUser({ admin = false, name = 'Ada Lovelace' } = {}) {
-    const mark = Math.random().toString(36).slice(2, 8);
+    const draw = () => Math.random().toString(36).slice(2, 8).padEnd(6, '0');
+    const mark = draw();
     const user = {
       username: `ada-${mark}@example.com`,
       email: `mail-${mark}@example.org`,
-      password: `lantern ${mark} orbits-quilt 83!`,
+      // Nothing of the username or the address may be in it.
+      password: `lantern ${draw()} orbits-quilt 83!`,
     };
     await this.command(['user', 'add', user.username, '--email', user.email, '--name', name, '--password-stdin',
       ...(admin ? ['--admin'] : [])], `${user.password}\n`);

@@ -152,7 +152,7 @@ BAD_OAUTH = {
 
 
 @pytest.mark.parametrize("case", BAD_OAUTH)
-@pytest.mark.parametrize("path", ["/services/oauth2/token", "/services/oauth2/introspect"])
+@pytest.mark.parametrize("path", ["/services/oauth2/token", "/services/oauth2/revoke"])
 def test_oauth_answers_bad_input_with_an_oauth_error(shared_house: House, path, case):
     body, content_type = BAD_OAUTH[case]
     headers = {"Content-Type": "application/x-www-form-urlencoded" if content_type is None else content_type}
@@ -176,12 +176,9 @@ def test_an_oauth_body_over_the_limit_is_413(shared_house: House, path):
 
 @pytest.mark.parametrize("authorization", ["Basic", "Basic !!!", "Basic " + "QQ" * 40000, "Bearer", "Bearer \xff", "Negotiate x",
                                            "Basic Og==", "Bearer " + "a" * 9000])
-@pytest.mark.parametrize("path", ["/services/oauth2/userinfo", "/services/oauth2/introspect", "/services/data/v59.0/"])
+@pytest.mark.parametrize("path", ["/services/oauth2/userinfo", "/services/data/v59.0/"])
 def test_strange_authorization_headers_are_refused(shared_house: House, path, authorization):
-    method = "POST" if path.endswith("introspect") else "GET"
-
-    answer = shared_house.request(method, path, body=b"token=x" if method == "POST" else None, headers={
-        "Authorization": authorization, "Content-Type": "application/x-www-form-urlencoded"})
+    answer = shared_house.request("GET", path, headers={"Authorization": authorization})
 
     assert answer.status in (400, 401, 403, 431), answer.status
     still_alive(shared_house)
@@ -259,7 +256,7 @@ def test_a_form_sent_from_another_site_is_refused(shared_house: House):
     assert shared_house.accepts(user)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "127.0.0.1:1", "a\tb", "[::1"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example", "a\tb", "[::1"])
 def test_a_page_for_another_host_is_refused_and_the_host_never_comes_back(shared_house: House, host):
     answer = shared_house.request("GET", "/login", headers={"Host": host})
 

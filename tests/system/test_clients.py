@@ -51,7 +51,7 @@ def test_simple_salesforce_understands_the_fault(house: House, domain):
         log_in(domain, user)
 
     assert refused.value.code == "INVALID_LOGIN"
-    assert "Invalid username, password, security token; or user locked out." in refused.value.message
+    assert "Invalid username, password, security token; or user locked out." in str(refused.value)
 
 
 def test_simple_salesforce_is_refused_with_a_retired_token_and_let_in_with_the_new_one(house: House, domain):
@@ -89,7 +89,7 @@ def test_simple_salesforce_understands_the_oauth_error(house: House, domain):
                         consumer_secret=client_secret, domain=domain)
 
     assert refused.value.code == "invalid_grant"
-    assert "authentication failure" in refused.value.message
+    assert "authentication failure" in str(refused.value)
 
 
 def test_simple_salesforce_logs_in_from_a_trusted_network_without_a_token(house: House, domain):
@@ -105,10 +105,15 @@ def test_simple_salesforce_logs_in_from_a_trusted_network_without_a_token(house:
 def test_simple_salesforce_notices_that_its_session_has_ended(house: House, domain):
     user = house.user_with_token()
     client = log_in(domain, user)
+    with_session_alone = Salesforce(session_id=client.session_id, instance=client.sf_instance)
     house.reset(user)
 
     with pytest.raises(SalesforceExpiredSession):
+        with_session_alone._call_salesforce("GET", with_session_alone.base_url)
+    # A client that knows the password logs in again by itself, with what it has: the old token.
+    with pytest.raises(SalesforceAuthenticationFailed) as refused:
         client._call_salesforce("GET", client.base_url)
+    assert refused.value.code == "INVALID_LOGIN"
 
 
 def test_without_the_private_authority_nobody_connects(house: House, monkeypatch):

@@ -122,6 +122,13 @@ def test_an_address_that_is_none_is_refused(house: House, address):
     assert house.run("user", "show", "ada@example.com").code == 5
 
 
+def tried_letter(house: House, user) -> dict:
+    """A letter to this user once an attempt is over and the letter waits again."""
+    return wait_until(lambda: next((letter for letter in house.letters(user.email)
+                                    if letter["attempts"] >= 1 and letter["state"] == "waiting"), None),
+                      what=lambda: f"a letter that waits after an attempt: {house.letters(user.email)}")
+
+
 @on_both_engines
 def test_a_temporary_refusal_is_retried_and_the_mail_is_handed_over_later(house: House, sink):
     user = house.add_user()
@@ -129,9 +136,7 @@ def test_a_temporary_refusal_is_retried_and_the_mail_is_handed_over_later(house:
 
     browser = reset_by_form(house, user)
     sink.wait_for_attempt(user.email)
-    letter = wait_until(lambda: next((letter for letter in house.letters(user.email)
-                                      if letter["state"] == "waiting" and letter["attempts"] >= 1), None),
-                        what=lambda: house.letters(user.email))
+    letter = tried_letter(house, user)
 
     assert "please come back after tea" in letter["last_reply"]
     assert letter["next_try"]
@@ -156,9 +161,7 @@ def test_each_temporary_reply_leaves_the_letter_waiting(house: House, sink, repl
 
     reset_by_form(house, user)
     sink.wait_for_attempt(user.email)
-    letter = wait_until(lambda: next((letter for letter in house.letters(user.email)
-                                      if letter["state"] == "waiting" and letter["attempts"] >= 1), None),
-                        what=lambda: house.letters(user.email))
+    letter = tried_letter(house, user)
 
     assert reply[10:] in letter["last_reply"]
 
@@ -258,6 +261,10 @@ def test_letters_survive_a_kill(house: House, sink):
     user = house.add_user()
     sink.answer(user.email, "451 4.3.0 later")
     reset_by_form(house, user)
+    if house.database:
+        # What a killed node was handing over stays its own for some minutes, for other nodes may be at work.
+        wait_until(lambda: all(letter["attempts"] and letter["state"] == "waiting" for letter in house.letters(user.email)),
+                   what=lambda: house.letters(user.email))
 
     house.kill()
     house.start()
@@ -356,10 +363,8 @@ def test_a_mail_server_with_an_unknown_certificate_gets_nothing(build_house, tmp
         user = house.add_user()
 
         reset_by_form(house, user)
-        letter = wait_until(lambda: next((letter for letter in house.letters(user.email) if letter["attempts"] >= 1), None),
-                            what=lambda: house.letters(user.email))
+        tried_letter(house, user)
 
-        assert letter["state"] == "waiting"
         assert sink.mails == []
 
 
@@ -383,10 +388,8 @@ def test_a_wrong_relay_password_leaves_the_letter_waiting_with_the_servers_words
         user = house.add_user()
 
         reset_by_form(house, user)
-        letter = wait_until(lambda: next((letter for letter in house.letters(user.email) if letter["attempts"] >= 1), None),
-                            what=lambda: house.letters(user.email))
+        letter = tried_letter(house, user)  # A relay that refuses us is our fault, not the recipient's.
 
-        assert letter["state"] == "waiting", "a relay that refuses us is our fault, not the recipient's"
         assert "535" in str(letter["last_reply"])
         assert "wrong-relay-word" not in house.log() + str(letter)
 

@@ -136,14 +136,16 @@ def test_a_weak_password_is_refused_with_the_reason_and_the_link_stays_good(hous
 
     page = choose_password(browser, link, weak)
 
-    assert page.status < 500
-    assert has_password_form(page)
+    assert page.status in (200, 400, 422)
+    assert not page.has_form("Log In")
+    assert form_with_password(page), "the form is there again"
     assert re.search(r"password", page.text, re.I)
     assert choose_password(house.browser(), link, strong_password()).status == 200
 
 
-@pytest.mark.parametrize("weak", ["short", "aaaaaaaaaaaaaaaa", "password1234",
-                                  "lantern orbits-73 quilt!" + made_up_token()])
+@pytest.mark.parametrize("weak", [pytest.param(weak, id=name) for name, weak in {
+    "short": "short", "one-letter": "aaaaaaaaaaaaaaaa", "common": "password1234",
+    "ends-in-a-token": "lantern orbits-73 quilt!" + made_up_token()}.items()])
 def test_the_command_line_refuses_weak_passwords_too(house: House, weak):
     ran = house.run("user", "add", "new@example.com", "--email", "new@example.org", "--password-stdin", stdin=weak + "\n")
 

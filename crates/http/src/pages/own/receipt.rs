@@ -82,10 +82,10 @@ fn mail_words(receipt: &ReceiptView, mail: Switch) -> String {
             let next = receipt.mail_next_try_at.map(plain).unwrap_or_default();
             format!("The mail server did not take it yet and said “{reply}”. Next try: {next}.")
         }
-        LetterState::Leased => "The mail is being sent right now.".to_owned(),
+        LetterState::Leased => "It is being handed to the mail server right now.".to_owned(),
         LetterState::HandedOver => format!("Handed over to the mail server at {when}."),
         LetterState::Refused => format!(
-            "The mail server refused it at {when} because “{reply}”. The token in it is lost: check your e-mail \
+            "Refused because “{reply}”, at {when}. The token in it is lost: check your e-mail \
              address in My Personal Information, then start a new reset."
         ),
         LetterState::TooOld => format!(

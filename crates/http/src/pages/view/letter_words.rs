@@ -22,8 +22,7 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
 /// Where a letter stands.
 pub(crate) fn state_words(state: LetterState) -> &'static str {
     match state {
-        LetterState::Waiting => "waiting",
-        LetterState::Leased => "being sent",
+        LetterState::Waiting | LetterState::Leased => "waiting",
         LetterState::HandedOver => "handed over",
         LetterState::Refused => "refused",
         LetterState::Superseded => "superseded",
