@@ -301,13 +301,25 @@ class Batch:
                                   began_at=mail.began_at, ended_at=mail.ended_at)
         self.mails_noted = len(mails)
 
-    def come_to_rest(self) -> None:
+    def let_letters_end(self) -> None:
+        """Gives every letter the time to come to its end; whether it did is the checker's business."""
         deadline = time.monotonic() + 90
         while any(letter["state"] in ("waiting", "leased") for letter in self.house.letters()):
             if time.monotonic() > deadline:
                 break
             self.house.run("mail", "retry")
             time.sleep(0.3)
+
+    def wait_until_mail_rests(self) -> None:
+        deadline = time.monotonic() + 90
+        while any(letter["state"] in ("waiting", "leased") for letter in self.house.letters()):
+            if time.monotonic() > deadline:
+                break
+            self.house.run("mail", "retry")
+            time.sleep(0.3)
+
+    def come_to_rest(self) -> None:
+        self.wait_until_mail_rests()
         self.note_mails()
         number, last = self.rests, sum(self.fired.values()) >= self.wanted
         self.rests += 1
@@ -321,6 +333,8 @@ class Batch:
             half.start()
         for half in halves:
             half.join()
+        # A retired token among those just tried has made the server write a warning.
+        self.let_letters_end()
         by_address = {user.email: user.username for user in self.users}
         letters = [{**letter, "user": by_address.get(letter["to"].lower()) if letter["kind"] == self.token_kind else None}
                    for letter in self.house.letters()]
