@@ -145,6 +145,7 @@ pub async fn change_password(
     let fresh = take_unchanged(&mut tx, &proved).await?;
     users::set_password(&mut tx, user, &hashed, None, now).await?;
     sessions::end_of_user(&mut tx, user, keep, "password change", now).await?;
+    links::end_ways_in(&mut tx, user, now).await?;
     let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
     outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
     let (actor, subject) = (Actor::User(user), format!("user:{user}"));
@@ -278,6 +279,10 @@ pub async fn confirm_address(
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     if !users::take(&mut tx, user).await? {
+        return Err(AppError::NotFound("link"));
+    }
+    let found = users::find(&mut tx, user).await?.ok_or(AppError::NotFound("link"))?;
+    if found.standing.frozen_at.is_some() {
         return Err(AppError::NotFound("link"));
     }
     let used = links::use_up(ctx, &mut tx, kind, link, now).await?;

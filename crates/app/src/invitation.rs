@@ -11,6 +11,9 @@ use crate::error::AppError;
 use crate::links::{self, LinkKind};
 use crate::{hashing, passwords, trail};
 
+const FROZEN: &str =
+    "This user is frozen. An administrator can unfreeze it; then the invitation works again.";
+
 /// Accepts an invitation: from now on the user can log in.
 ///
 /// # Errors
@@ -30,6 +33,10 @@ pub async fn accept(
     let mut tx = ctx.store.begin().await?;
     if !users::take(&mut tx, invited).await? {
         return Err(AppError::NotFound("link"));
+    }
+    let user = users::find(&mut tx, invited).await?.ok_or(AppError::NotFound("link"))?;
+    if user.standing.frozen_at.is_some() {
+        return Err(AppError::Forbidden(FROZEN));
     }
     links::use_up(ctx, &mut tx, LinkKind::Invitation, link, now).await?;
     users::set_password(&mut tx, invited, &hashed, None, now).await?;

@@ -8,7 +8,7 @@ use symbolon_core::keys::Purpose;
 use symbolon_core::names::Username;
 use symbolon_core::secret::LinkSecret;
 use symbolon_store::links::{self, LinkRow};
-use symbolon_store::{Tx, users};
+use symbolon_store::{Tx, address_changes, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -105,6 +105,26 @@ pub(crate) async fn bearer_of(
     let mut reader = ctx.store.read().await?;
     let found = links::find(&mut reader, kind.word(), &digests, ctx.clock.now()).await?;
     found.and_then(|link| link.user).ok_or(AppError::NotFound("link"))
+}
+
+/// Ends the links by which somebody could get at an account whose password has just been replaced, and
+/// a change of address that is under way: whoever asked for them may be the reason for the new password.
+pub(crate) async fn end_ways_in(
+    tx: &mut Tx,
+    user: Id<User>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let ways_in = [
+        LinkKind::Invitation,
+        LinkKind::PasswordRecovery,
+        LinkKind::AddressChangeOld,
+        LinkKind::AddressChangeNew,
+    ];
+    for kind in ways_in {
+        links::end_of_user(tx, user, kind.word(), now).await?;
+    }
+    address_changes::end_of_user(tx, user, now).await?;
+    Ok(())
 }
 
 /// Uses a link up within a transaction that has taken its user's row: rows are locked in one order

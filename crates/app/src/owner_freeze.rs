@@ -31,6 +31,7 @@ pub async fn freeze(ctx: &Ctx, link: &LinkSecret, origin: &Origin) -> Result<(),
     links::use_up(ctx, &mut tx, LinkKind::FreezeTokens, link, now).await?;
     let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("link"))?;
     stored_links::end_of_user(&mut tx, id, LinkKind::FreezeTokens.word(), now).await?;
+    links::end_ways_in(&mut tx, id, now).await?;
     users::set_tokens_frozen(&mut tx, id, Some(now)).await?;
     sessions::end_of_user(&mut tx, id, None, "tokens frozen by their owner", now).await?;
     let facts = Facts::default().at("at", now).with("source", origin.source);

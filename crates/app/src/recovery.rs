@@ -104,6 +104,7 @@ pub async fn recover(
         return Err(AppError::NotFound("link"));
     }
     users::set_password(&mut tx, id, &hashed, None, now).await?;
+    links::end_ways_in(&mut tx, id, now).await?;
     let cause = RetirementCause::Recovery;
     let retired = retirement::retire_all(&mut tx, id, cause, actor, now).await?;
     let facts = Facts::default().with("by", "recovery").with("source", origin.source).at("at", now);

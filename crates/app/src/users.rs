@@ -15,7 +15,7 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::links::{INVITATION_VALID, LinkKind};
+use crate::links::{self, INVITATION_VALID, LinkKind};
 use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
 use crate::{hashing, passwords, retirement, trail};
@@ -289,6 +289,7 @@ async fn replace_password(
     let id = user.standing.user;
     users::set_password(&mut tx, id, &hashed, expired_at, now).await?;
     sessions::end_of_user(&mut tx, id, None, "password set", now).await?;
+    links::end_ways_in(&mut tx, id, now).await?;
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
     let facts = Facts::default().with("by", by).at("at", now);
     outbox::write_notice(ctx, &mut tx, &user, LetterKind::PasswordChanged, facts, now).await?;

@@ -19,6 +19,7 @@ pub mod secret;
 pub mod session;
 pub mod time;
 pub mod token;
+pub mod user_agent;
 
 pub use id::Id;
 pub use time::Timestamp;

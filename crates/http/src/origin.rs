@@ -10,7 +10,8 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use symbolon_app::Origin;
-use symbolon_core::names::{ClientName, Source};
+use symbolon_core::names::Source;
+use symbolon_core::user_agent::client_of;
 
 use crate::answer::{Kind, refuse};
 use crate::forwarded::{self, Contradiction};
@@ -76,7 +77,7 @@ fn origin_of(
     };
     let source = Source::new(said.map_or(peer, |said| said.source));
     let user_agent = headers.get(header::USER_AGENT).map_or(b"".as_slice(), |v| v.as_bytes());
-    let client = ClientName::sanitised(&String::from_utf8_lossy(user_agent));
+    let client = client_of(&String::from_utf8_lossy(user_agent));
     // A cookie without Secure is sent in the clear as soon as somebody lures the browser to http://.
     // Where the public URL is https, only a request that visibly came another way may go without.
     let forwarded_https = said.is_some_and(|said| said.https);

@@ -172,3 +172,23 @@ async fn the_link_in_a_token_mail_freezes_the_tokens_once_until_a_reset() {
     let fresh = house.reset_and_read(&jane).await;
     assert!(house.log_in(&jane, &format!("{PASSWORD}{fresh}")).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_new_password_ends_every_mailed_way_into_the_account() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let from = origin("10.1.2.3");
+    recovery::ask(&house.ctx, jane.username.as_str(), &from).await.unwrap();
+    let recovery_link = mailed_link(&house, LinkKind::PasswordRecovery).await;
+    let new = EmailAddress::parse("eve@evil.example").unwrap();
+    account::ask_address_change(&house.ctx, jane.id, password(PASSWORD), new, &from).await.unwrap();
+    let address_link = mailed_link(&house, LinkKind::AddressChangeNew).await;
+
+    let (current, chosen) = (password(PASSWORD), password(OTHER));
+    account::change_password(&house.ctx, jane.id, None, current, chosen, &from).await.unwrap();
+
+    let recovered = recovery::recover(&house.ctx, &recovery_link, password(PASSWORD), &from).await;
+    assert!(matches!(recovered, Err(AppError::NotFound("link"))));
+    let confirmed = account::confirm_address(&house.ctx, &address_link).await;
+    assert!(matches!(confirmed, Err(AppError::NotFound("link"))));
+}
