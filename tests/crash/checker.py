@@ -70,11 +70,20 @@ def first_arrivals(mails: list[dict]) -> dict[str, dict]:
     return first
 
 
+def acknowledged(resets: list[dict]) -> list[dict]:
+    """The resets that were acknowledged, each invoked when its form was first sent: an earlier try without an answer may have
+    done it, and the acknowledged one then only says so."""
+    first: dict[str, float] = {}
+    for reset in resets:
+        first[reset["key"]] = min(reset["invoked_at"], first.get(reset["key"], reset["invoked_at"]))
+    return [reset | {"invoked_at": first[reset["key"]]} for reset in resets if reset["outcome"] == "acked"]
+
+
 def no_retired_token_is_accepted(user: str, resets: list[dict], mails: list[dict], logins: list[dict]) -> list[str]:
     """I2: a token that its owner had in hand before a reset was asked for is dead once that reset is acknowledged."""
     arrivals = first_arrivals(mails)
     complaints = []
-    acked = [reset for reset in resets if reset["outcome"] == "acked"]
+    acked = acknowledged(resets)
     for login in logins:
         if login["outcome"] != "accepted":
             continue
@@ -108,7 +117,7 @@ def nobody_rises_from_the_dead(user: str, logins: list[dict]) -> list[str]:
 
 def nothing_acknowledged_is_lost(user: str, resets: list[dict], end: dict) -> list[str]:
     """I1: the live token is at least as young as the last acknowledged reset."""
-    acked = [reset for reset in resets if reset["outcome"] == "acked"]
+    acked = acknowledged(resets)
     if not acked:
         return []
     last = max(acked, key=lambda reset: reset["invoked_at"])
@@ -164,7 +173,7 @@ def the_newest_letter_works(user: str, resets: list[dict], mails: list[dict], lo
         if token != working[0] and arrival["began_at"] > good["ended_at"]:
             complaints.append(f"{user}: the newest letter's token ({token[:6]}…, {arrival['began_at']:.3f}) does not work, an older one "
                               f"({working[0][:6]}…, {good['ended_at']:.3f}) does")
-    last = max((reset for reset in resets if reset["outcome"] == "acked"), key=lambda reset: reset["invoked_at"])
+    last = max(acknowledged(resets), key=lambda reset: reset["invoked_at"])
     if good["ended_at"] < last["invoked_at"]:
         complaints.append(f"{user}: the token that works was mailed before the last acknowledged reset {last['key']} was asked for")
     return complaints
@@ -251,6 +260,9 @@ def honest_journal() -> list[dict]:
         login("t1", 40.0, "refused", rest=1),
         login("t2", 40.2, "refused", rest=1),
         login("t3", 40.4, "accepted", rest=1),
+        # The form whose answer the kill took is sent again, and told of the reset that it made.
+        {"kind": "reset", "user": "ada", "key": "k3", "invoked_at": 40.6, "ended_at": 40.7, "outcome": "acked"},
+        login("t3", 40.8, "accepted"),
         {"kind": "rest", "number": 1, "at": 41.0,
          "tokens": [{"user": "ada", "device_type": "any", "state": "retired", "issued_at": at(20.1, utc).isoformat()},
                     {"user": "ada", "device_type": "any", "state": "live", "issued_at": at(30.8, utc).isoformat()}],

@@ -91,6 +91,7 @@ class Batch:
         self.browsers: list = []
         self.pending: list[list] = []
         self.rests = 0
+        self.letters: dict[str, dict] = {}
         self.mails_noted = 0
 
     # The load.
@@ -336,8 +337,10 @@ class Batch:
         # A retired token among those just tried has made the server write a warning.
         self.let_letters_end()
         by_address = {user.email: user.username for user in self.users}
+        # `mail status` shows the newest thousand; what has left that window had come to its end.
+        self.letters |= {letter["id"]: letter for letter in self.house.letters()}
         letters = [{**letter, "user": by_address.get(letter["to"].lower()) if letter["kind"] == self.token_kind else None}
-                   for letter in self.house.letters()]
+                   for letter in self.letters.values()]
         tokens = [token for user in self.users for token in self.house.tokens(user)]
         self.note_mails()
         self.journal.note("rest", number=number, at=time.time(), tokens=tokens, letters=letters)

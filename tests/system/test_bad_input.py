@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import time
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
@@ -160,8 +161,13 @@ def test_oauth_answers_bad_input_with_an_oauth_error(shared_house: House, path, 
     answer = shared_house.request("POST", path, body=body, headers=headers, source="127.0.0.204")
 
     assert answer.status in (400, 401, 413, 415), answer.status
-    assert answer.kind == "application/json", answer.text[:300]
-    assert isinstance(answer.json()["error"], str)
+    if path.endswith("revoke"):
+        # jsforce reads the errors of this head as a query string.
+        assert answer.kind == "application/x-www-form-urlencoded", answer.text[:300]
+        assert dict(parse_qsl(answer.text))["error"]
+    else:
+        assert answer.kind == "application/json", answer.text[:300]
+        assert isinstance(answer.json()["error"], str)
     still_alive(shared_house)
 
 
@@ -247,7 +253,6 @@ def test_a_form_sent_from_another_site_is_refused(shared_house: House):
     user, browser = shared_house.user, shared_house.browser_in
     form = browser.go(CONFIRM).form("Save").set("Current Password", user.password).drop("csrf")
     method, action, values = form.press("Save")
-    from urllib.parse import urlencode
 
     page = browser.request(method, action, body=urlencode(values).encode(), headers={
         "Content-Type": "application/x-www-form-urlencoded", "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"})

@@ -202,7 +202,8 @@ def test_after_a_refusal_a_new_reset_reaches_the_owner(house: House, sink):
     user = house.add_user()
     sink.answer(user.email, "550 5.1.1 nobody of that name lives here")
     reset_by_form(house, user)
-    house.wait_for_letter(user.email, "refused")
+    house.wait_until_mail_rests()
+    assert house.wait_for_letter(user.email, "refused")
     sink.accept(user.email)
 
     house.reset(user)
