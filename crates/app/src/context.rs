@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::hashing::Hasher;
+use crate::hash_pool::Hasher;
 use crate::turnstile::Turnstile;
 
 /// The organization's settings, as far as use cases need them.

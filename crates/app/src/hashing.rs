@@ -1,12 +1,5 @@
-//! Password hashing: Argon2id on a bounded pool.
-//!
-//! 19 MiB, 2 passes, 1 lane (OWASP's first choice), peppered from the key ring. A hash takes tens of
-//! milliseconds of a core, so only so many run at once and only so many wait; who comes on top of that
-//! is told to come back, and everything else stays quick.
-
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! Password hashing: Argon2id, 19 MiB, 2 passes, 1 lane (OWASP's first choice), peppered from the key
+//! ring, on the bounded pool of [`crate::hash_pool`].
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{CustomizedPasswordHasher, PasswordVerifier};
@@ -14,23 +7,16 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use symbolon_core::judge::PasswordVerdict;
 use symbolon_core::secret::Password;
 use symbolon_store::users::PasswordRecord;
-use tokio::sync::Semaphore;
 
 use crate::context::Ctx;
 use crate::error::AppError;
+pub use crate::hash_pool::Hasher;
 
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Hashes from elsewhere may ask for at most this much, so that no row can exhaust the machine.
 const MOST_MEMORY_KIB: u32 = 256 * 1024;
-
-/// The bounded pool.
-pub struct Hasher {
-    at_work: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    queue: usize,
-}
 
 /// Whether a password was right, and whether its hash is of yesterday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,53 +25,6 @@ pub struct Verification {
     pub verdict: PasswordVerdict,
     /// Whether it should be hashed anew: parameters or pepper have changed since.
     pub stale: bool,
-}
-
-impl Hasher {
-    /// `threads` hashes at once, at most `queue` waiting.
-    pub fn new(threads: usize, queue: usize) -> Self {
-        Self { at_work: Arc::new(Semaphore::new(threads)), waiting: AtomicUsize::new(0), queue }
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, AppError> {
-        let place = Place::take(self)?;
-        let permit = Arc::clone(&self.at_work).acquire_owned().await.map_err(|_| AppError::Busy)?;
-        drop(place);
-        // The permit goes along: a request that gives up does not make room before its hash is done.
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
-        });
-        done.await.map_err(|_| AppError::Corrupt("password hash"))
-    }
-}
-
-impl fmt::Debug for Hasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hasher({} free)", self.at_work.available_permits())
-    }
-}
-
-/// A place in the queue, given up when dropped.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(hasher: &'a Hasher) -> Result<Self, AppError> {
-        let limit = hasher.queue + hasher.at_work.available_permits();
-        let before = hasher.waiting.fetch_add(1, Ordering::AcqRel);
-        let place = Self(&hasher.waiting);
-        if before < limit { Ok(place) } else { Err(AppError::Busy) }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// Hashes a new password.

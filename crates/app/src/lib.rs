@@ -6,7 +6,6 @@
 
 pub mod account;
 pub mod actor;
-mod attempts;
 pub mod chance;
 pub mod clients;
 pub mod clock;
@@ -14,8 +13,8 @@ mod contents;
 pub mod context;
 pub mod courier;
 pub mod error;
-mod evidence;
 mod facts;
+mod hash_pool;
 pub mod hashing;
 pub mod history;
 pub mod invitation;

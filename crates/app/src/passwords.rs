@@ -7,12 +7,10 @@ use symbolon_core::secret::Password;
 use symbolon_store::users::{self, UserRecord};
 
 use crate::actor::Origin;
-use crate::attempts;
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::evidence;
 use crate::hashing;
-use crate::login::{Head, Refused};
+use crate::login::{Head, Refused, evidence, record};
 
 /// Whether the current password was proved.
 pub(crate) enum Proof {
@@ -43,7 +41,7 @@ pub(crate) async fn prove(
         (Ok(_), None) => Err(AppError::NotFound("user")),
         (Err(refusal), _) => {
             let refused =
-                attempts::record_refusal(ctx, Head::Web, &evidence, refusal, origin, now).await?;
+                record::record_refusal(ctx, Head::Web, &evidence, refusal, origin, now).await?;
             Ok(Proof::Refused(refused))
         }
     }

@@ -11,7 +11,7 @@ use symbolon_store::{Conn, networks, profiles, source_failures, tokens, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::login::Attempt;
+use crate::login::attempt::Attempt;
 
 /// The facts of one login.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use symbolon_store::{Tx, retired_uses, source_failures, users};
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::evidence::Evidence;
 use crate::facts::Facts;
-use crate::login::{CorrelationId, Head, Refused};
+use crate::login::attempt::{CorrelationId, Head, Refused};
+use crate::login::evidence::Evidence;
 use crate::{outbox, trail};
 
 /// The owner is warned of a retired token in use once in this time for each source.
