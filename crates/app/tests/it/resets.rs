@@ -184,3 +184,68 @@ async fn every_change_is_in_an_audit_trail_that_is_whole() {
     assert_eq!(actions, ["user.added", "token.reset", "token.reset"]);
     assert_eq!(verdict, Ok(3));
 }
+
+/// A trigger that makes the next write to a table fail, and how to take it away.
+macro_rules! fault_in {
+    ($($event:literal $table:literal),* $(,)?) => {[$((
+        concat!(
+            "CREATE TRIGGER fault BEFORE ", $event, " ON ", $table,
+            " BEGIN SELECT RAISE(ABORT, 'planted'); END"
+        ),
+        concat!($event, " ", $table),
+    )),*]};
+}
+
+#[tokio::test]
+async fn a_reset_that_fails_at_any_statement_leaves_nothing_behind() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    let credential = format!("{PASSWORD}{token}");
+    let session = house.log_in(&jane, &credential).await.unwrap();
+    let faults = fault_in![
+        "UPDATE" "user_account",
+        "UPDATE" "token",
+        "UPDATE" "session",
+        "INSERT" "token",
+        "INSERT" "link",
+        "INSERT" "letter",
+        "INSERT" "reset_request",
+        "UPDATE" "audit_head",
+        "INSERT" "audit",
+        "UPDATE" "revision",
+        "INSERT" "change",
+    ];
+    let before = everything(&house).await;
+
+    for (plant, place) in faults {
+        run(&house, plant).await;
+        let failed = house.try_reset(&jane, PASSWORD, &house.ctx.chance.text(32)).await;
+        run(&house, "DROP TRIGGER fault").await;
+
+        assert!(matches!(failed, Err(ResetError::App(_))), "{place}: {failed:?}");
+        assert_eq!(everything(&house).await, before, "{place}");
+        let found = sessions::find(&house.ctx, SessionKind::Api, &session.secret).await.unwrap();
+        assert!(found.is_some(), "{place}");
+    }
+
+    assert!(house.log_in(&jane, &credential).await.is_ok());
+    assert!(trail::verify(&house.ctx, &mut |_| {}).await.unwrap().is_ok());
+}
+
+async fn run(house: &TestHouse, sql: &'static str) {
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    tx.execute(sql, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// How many rows of each kind there are, and how far the revision has come.
+async fn everything(house: &TestHouse) -> Vec<i64> {
+    let sql = "SELECT (SELECT COUNT(*) FROM token), (SELECT COUNT(*) FROM token WHERE retired_at IS NULL),
+                      (SELECT COUNT(*) FROM letter), (SELECT COUNT(*) FROM link),
+                      (SELECT COUNT(*) FROM audit), (SELECT COUNT(*) FROM change),
+                      (SELECT revision FROM revision), (SELECT MAX(epoch) FROM user_account)";
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let row = reader.fetch_one(sql, &[]).await.unwrap();
+    (0..8).map(|column| row.int(column).unwrap()).collect()
+}
