@@ -308,7 +308,8 @@ async fn apply_address(
 ) -> Result<(), AppError> {
     let before = users::find(tx, user).await?.ok_or(AppError::NotFound("link"))?;
     users::set_email(tx, user, new).await?;
-    address_changes::end_of_user(tx, user, now).await?;
+    // What was mailed to the old address must not work on from there.
+    links::end_ways_in(tx, user, now).await?;
     for to in [&before.email, new] {
         let facts = Facts::default().with("new_address", new).with("by", "owner").at("at", now);
         let kind = LetterKind::AddressChanged;

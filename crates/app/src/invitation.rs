@@ -35,6 +35,9 @@ pub async fn accept(
         return Err(AppError::NotFound("link"));
     }
     let user = users::find(&mut tx, invited).await?.ok_or(AppError::NotFound("link"))?;
+    if user.standing.activated {
+        return Err(AppError::NotFound("link"));
+    }
     if user.standing.frozen_at.is_some() {
         return Err(AppError::Forbidden(FROZEN));
     }

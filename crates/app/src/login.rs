@@ -64,9 +64,20 @@ pub async fn refuse_unread(
     record::record_refusal(ctx, head, &evidence, refusal, origin, now).await
 }
 
+/// Decides in a task of its own: who hangs up while his guess is being hashed has guessed all the same,
+/// and it is counted.
 async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
+    let ctx = ctx.clone();
+    let decision = tokio::spawn(async move { decide(&ctx, attempt).await });
+    decision.await.map_err(|_| AppError::Corrupt("a log-in"))?
+}
+
+async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
     let _gate = ctx.turnstile.pass(&attempt.username.to_ascii_lowercase()).await;
     let mut hashed: Option<(Evidence, Verification)> = None;
+    // The turn is waited for before anything is looked up, and held until the outcome is written down:
+    // of any number of guesses at once no more are evaluated than the limits allow (I14).
+    let turn = ctx.hasher.turn().await?;
     for _ in 0..TRIES {
         let now = ctx.clock.now();
         let evidence = evidence::gather(ctx, &attempt, now).await?;
@@ -78,13 +89,15 @@ async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
             Some((before, verification)) if before.password() == evidence.password() => {
                 verification
             }
-            Some(_) | None => hashing::verify(ctx, &attempt.password, evidence.password()).await?,
+            Some(_) | None => {
+                hashing::verify(ctx, &turn, &attempt.password, evidence.password()).await?
+            }
         };
         match judge_attempt(&attempt, &evidence, verification.verdict, now) {
             Err(refusal) => return refuse(ctx, &attempt, &evidence, refusal, now).await,
             Ok(admission) => {
                 let rehash = if verification.stale {
-                    Some(hashing::hash(ctx, &attempt.password).await?)
+                    Some(hashing::hash_in_turn(ctx, &turn, &attempt.password).await?)
                 } else {
                     None
                 };

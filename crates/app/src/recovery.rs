@@ -1,5 +1,7 @@
 //! Forgotten passwords: a mailed link of fifteen minutes, and what it ends.
 
+use std::time::Duration;
+
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::judge::RetirementCause;
@@ -10,6 +12,8 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Tx, letters, links as stored_links, source_failures, users};
 
+use tokio::time::{Instant, sleep_until};
+
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -18,19 +22,23 @@ use crate::links::{self, LinkKind, RECOVERY_VALID};
 use crate::outbox::{self, Carried, Text};
 use crate::{hashing, passwords, retirement, trail};
 
+/// How long an answer takes: longer than the work for a user who is there, so that nobody can tell by the
+/// clock whether there is one.
+const ANSWER_AFTER: Duration = Duration::from_millis(100);
 /// A user is mailed no more links than this within the time that one is valid.
 const MOST_LETTERS: i64 = 5;
 
 /// Mails a link if there is such a user. Whether there is, nobody is told: the answer is the same, and
 /// a transaction is written either way. One address cannot ask for many names, and nobody can fill a
-/// mailbox.
+/// mailbox. The answer comes after [`ANSWER_AFTER`], whatever was or was not to be done.
 ///
 /// # Errors
 /// The database's.
 pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppError> {
+    let answer_at = Instant::now() + ANSWER_AFTER;
     let now = ctx.clock.now();
     let policy = ctx.settings.source_policy;
-    let (source, since) = (origin.source.to_string(), now - policy.period);
+    let (source, since) = (origin.source.counted_as(), now - policy.period);
     let mut tx = ctx.store.begin().await?;
     let asked = source_failures::since(&mut tx, &source, since).await?;
     let username = Username::parse(username).ok();
@@ -39,7 +47,9 @@ pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppEr
         None => None,
     };
     let key = username.map(|username| username.key()).unwrap_or_default();
-    source_failures::note(&mut tx, &source, &key, since, now).await?;
+    if !asked.locked(&policy) {
+        source_failures::note(&mut tx, &source, &key, since, now).await?;
+    }
     let entitled = |user: &UserRecord| user.standing.activated && user.standing.frozen_at.is_none();
     if let Some(user) = user.filter(entitled)
         && !asked.locked(&policy)
@@ -51,6 +61,7 @@ pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppEr
     }
     tx.commit().await?;
     ctx.letters_waiting.notify_one();
+    sleep_until(answer_at).await;
     Ok(())
 }
 

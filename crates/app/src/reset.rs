@@ -15,12 +15,13 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::error::StoreError;
 use symbolon_store::tokens::NewToken;
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, letters, profiles, tokens, users};
+use symbolon_store::{Tx, letters, links, profiles, tokens, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
+use crate::links::LinkKind;
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
@@ -180,6 +181,10 @@ pub(crate) async fn write_reset(
         .map_err(|refusal| ResetError::Forbidden(rule_of(refusal)))?;
 
     retirement::retire(tx, &plan.retire, cause, order.actor, policy.on_reset, now).await?;
+    if scope == Scope::Account {
+        // The mails of the tokens that end here lose the power to freeze what comes after them.
+        links::end_of_user(tx, id, LinkKind::FreezeTokens.word(), now).await?;
+    }
     let token = issue(ctx, tx, user, &order, &plan, now).await?;
     if let Some(request_key) = request_key {
         tokens::remember_request(tx, id, request_key, token, now).await?;

@@ -2,8 +2,8 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::audit::{AuditRow, Break, ChainWalk};
-use symbolon_store::Tx;
 use symbolon_store::audit::{self, AuditEvent};
+use symbolon_store::{Tx, users};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -11,7 +11,13 @@ use crate::error::AppError;
 
 const PORTION: i64 = 1000;
 
+const NO_LONGER: &str =
+    "You may no longer do this: your account was changed meanwhile. Log in anew.";
+
 /// Appends what is being done to the trail, in the same transaction.
+///
+/// Every change passes here, so here it is asked once more whether its actor may still make it: who was
+/// frozen, removed or is no administrator any more since his request began, changes nothing (I6).
 pub(crate) async fn append(
     tx: &mut Tx,
     actor: Actor,
@@ -20,6 +26,16 @@ pub(crate) async fn append(
     details: String,
     now: Timestamp,
 ) -> Result<(), AppError> {
+    if let Actor::User(id) = actor {
+        let user = users::find(tx, id).await?;
+        let own = subject == format!("user:{id}");
+        let entitled = user.is_some_and(|user| {
+            user.standing.frozen_at.is_none() && (own || user.admin_since.is_some())
+        });
+        if !entitled {
+            return Err(AppError::Forbidden(NO_LONGER));
+        }
+    }
     let event = AuditEvent { actor: actor.to_string(), action, subject, details };
     audit::append(tx, event, now).await?;
     Ok(())

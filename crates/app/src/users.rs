@@ -9,7 +9,9 @@ use symbolon_core::secret::Password;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::{NewUserRecord, UserRecord};
-use symbolon_store::{Conn, Tx, letters, links as stored_links, profiles, sessions, users};
+use symbolon_store::{
+    Conn, Tx, letters, links as stored_links, organization, profiles, sessions, users,
+};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -193,6 +195,9 @@ pub async fn freeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
         spare_last_administrator(&mut tx, &user).await?;
         users::set_frozen(&mut tx, id, Some(now)).await?;
         sessions::end_of_user(&mut tx, id, None, "user frozen", now).await?;
+        if user.standing.activated {
+            links::end_ways_in(&mut tx, id, now).await?;
+        }
     }
     finish(tx, actor, "user.frozen", id, now).await
 }
@@ -313,8 +318,13 @@ async fn take(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
 }
 
 async fn spare_last_administrator(tx: &mut Tx, user: &UserRecord) -> Result<(), AppError> {
-    let counts = user.admin_since.is_some() && user.standing.activated;
-    if counts && users::count_administrators(tx).await? <= 1 {
+    let standing = &user.standing;
+    let counts = user.admin_since.is_some() && standing.activated && standing.frozen_at.is_none();
+    if !counts {
+        return Ok(());
+    }
+    organization::hold(tx).await?;
+    if users::count_administrators(tx).await? <= 1 {
         return Err(AppError::Forbidden("this is the last administrator: make another one first"));
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! character, so none can break a header, a log line or a page.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
@@ -174,6 +174,18 @@ impl Source {
         Self(address.to_canonical())
     }
 
+    /// What failures are counted under: the address, or the 64-bit network of an IPv6 address, for
+    /// whoever has one of those addresses has all of them.
+    pub fn counted_as(self) -> String {
+        match self.0 {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                format!("{}/64", Ipv6Addr::from(network))
+            }
+        }
+    }
+
     /// The address.
     pub const fn address(self) -> IpAddr {
         self.0
@@ -232,6 +244,15 @@ mod tests {
         let address = EmailAddress::parse("jane.doe@example.com").unwrap();
 
         assert_eq!(address.masked(), "j•••@e•••.com");
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_count_as_one() {
+        let counted = |text: &str| Source::new(text.parse().unwrap()).counted_as();
+
+        assert_eq!(counted("2001:db8:0:1::7"), counted("2001:db8:0:1:ffff::9"));
+        assert_ne!(counted("2001:db8:0:1::7"), counted("2001:db8:0:2::7"));
+        assert_eq!(counted("::ffff:10.1.2.3"), "10.1.2.3");
     }
 
     #[test]

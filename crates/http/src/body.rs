@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -61,6 +61,11 @@ impl BodyFault {
 pub(crate) struct Gathered(Zeroizing<Vec<u8>>);
 
 impl Gathered {
+    /// The bytes as a body's, wiped when the last of it is dropped.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self.0)
+    }
+
     /// The bytes. They may hold secrets.
     pub(crate) fn reveal(&self) -> &[u8] {
         &self.0

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -18,11 +19,15 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::answer::{Kind, refuse};
+use crate::body;
 use crate::metrics::method_word;
 use crate::state::Front;
 
 /// Time that a whole request may take, its body included.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Time that a body may take.
+const BODY_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// Middleware: opens a span for the request, counts it and says how it went.
 ///
@@ -78,6 +83,26 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
             refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake.")
         }
         Err(_) => refuse(kind, StatusCode::REQUEST_TIMEOUT, "The request took too long."),
+    }
+}
+
+/// Middleware: reads the whole body before anything is looked up.
+///
+/// Who may ask, and what is there, is then judged as of the end of the request: a body that is held back
+/// until its sender was logged out or frozen gains nothing, and a slow one costs nothing but its memory.
+pub(crate) async fn gather(request: Request, next: Next) -> Response {
+    let kind = Kind::of(request.uri().path());
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return next.run(Request::from_parts(parts, Body::empty())).await;
+    }
+    match timeout(BODY_TIME_LIMIT, body::read(body, body::MAX_BODY)).await {
+        Ok(Ok(gathered)) => {
+            let body = Body::from(gathered.into_bytes());
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Ok(Err(fault)) => fault.refuse(kind),
+        Err(_) => refuse(kind, StatusCode::REQUEST_TIMEOUT, "The request body took too long."),
     }
 }
 

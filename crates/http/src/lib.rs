@@ -53,6 +53,7 @@ pub fn router(state: HttpState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body::MAX_BODY))
+        .layer(from_fn(layers::gather))
         .layer(from_fn_with_state(host_rule, host::check))
         .layer(from_fn(layers::guard))
         .layer(from_fn(layers::harden))

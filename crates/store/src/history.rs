@@ -12,6 +12,7 @@ const INSERT: &str = "
     INSERT INTO login (id, at, user_id, username, head, client, source, outcome, reason,
                        correlation_id, token_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const OF_SOURCE_SINCE: &str = "SELECT COUNT(*) FROM login WHERE source = $1 AND at > $2";
 const FORGET: &str = "DELETE FROM login WHERE at < $1";
 const USES_OF_TOKEN: &str = "
     SELECT client, source, MAX(at), COUNT(*) FROM login
@@ -97,6 +98,15 @@ pub async fn uses_of_token(
 ) -> Result<Vec<UseRow>, StoreError> {
     let rows = conn.fetch_all(USES_OF_TOKEN, args![user, token, limit]).await?;
     rows.iter().map(read_use).collect()
+}
+
+/// How many entries there are of one source after `since`.
+pub async fn count_of_source(
+    conn: &mut Conn,
+    source: &str,
+    since: Timestamp,
+) -> Result<i64, StoreError> {
+    conn.fetch_one(OF_SOURCE_SINCE, args![source, since]).await?.int(0)
 }
 
 /// Forgets entries from before `limit`.

@@ -12,6 +12,7 @@ const FOUND: &str = "
     VALUES (1, $1, $2, $3)
     ON CONFLICT (singleton) DO NOTHING";
 const FIND: &str = "SELECT id, key_fingerprint FROM organization WHERE singleton = 1";
+const HOLD: &str = "UPDATE organization SET created_at = created_at WHERE singleton = 1";
 const COUNT_TABLES: &str = "SELECT COUNT(*) FROM organization";
 
 /// The organization's row.
@@ -38,6 +39,12 @@ pub async fn find(conn: &mut Conn) -> Result<Option<OrganizationRecord>, StoreEr
     let row = conn.fetch_optional(FIND, args![]).await?;
     row.map(|row| Ok(OrganizationRecord { id: row.id(0)?, key_fingerprint: row.blob(1)? }))
         .transpose()
+}
+
+/// Holds the organization's row for the rest of the transaction: what concerns all its users together,
+/// such as how many administrators there are, is decided by one at a time.
+pub async fn hold(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.execute_one(HOLD, args![]).await
 }
 
 /// Asks the database for an answer, any answer: whether it can be reached.

@@ -38,7 +38,7 @@ const FIND_BY_NAME: &str = select_user!("AND username_key = $1");
 const LIST: &str = select_user!("AND username_key > $1 ORDER BY username_key LIMIT $2");
 const ADMINISTRATORS: &str =
     "SELECT COUNT(*) FROM user_account WHERE removed_at IS NULL AND admin_since IS NOT NULL
-     AND password_hash IS NOT NULL";
+     AND password_hash IS NOT NULL AND frozen_at IS NULL";
 const TAKE: &str = "
     UPDATE user_account SET epoch = epoch + 1 WHERE id = $1 AND removed_at IS NULL";
 const HOLD: &str = "

@@ -51,7 +51,7 @@ pub(crate) async fn gather(
     let period = ctx.settings.source_policy.period;
     let mut reader = ctx.store.read().await?;
     let known = of_name(&mut reader, &attempt.username).await?;
-    let failures = source_failures::since(&mut reader, &source.to_string(), now - period).await?;
+    let failures = source_failures::since(&mut reader, &source.counted_as(), now - period).await?;
     let trusted = networks::list(&mut reader).await?;
     let token = of_token(ctx, &mut reader, &attempt.token).await?;
     Ok(Evidence {

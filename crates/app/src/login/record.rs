@@ -18,6 +18,9 @@ use crate::login::attempt::{CorrelationId, Head, Refused};
 use crate::login::evidence::Evidence;
 use crate::{outbox, trail};
 
+const FLOOD_WINDOW: Duration = Duration::from_mins(1);
+/// Entries of one address within the window, after which cheap refusals are no longer written down.
+const MOST_IN_WINDOW: i64 = 30;
 /// The owner is warned of a retired token in use once in this time for each source.
 const WARNING_INTERVAL: Duration = Duration::from_hours(24);
 
@@ -42,14 +45,27 @@ pub(crate) async fn record_refusal(
     }
     if refusal.counts_against_source() {
         let since = now - ctx.settings.source_policy.period;
-        let source = origin.source.to_string();
+        let source = origin.source.counted_as();
         source_failures::note(&mut tx, &source, &evidence.name_key(), since, now).await?;
     }
-    let entry = Entry { head, evidence, origin, correlation_id: &correlation_id, now };
-    write_history(ctx, &mut tx, entry, "refused", &refusal.to_string(), token_of(evidence)).await?;
+    let cheap =
+        matches!(refusal, Refusal::SourceLockedOut | Refusal::Malformed | Refusal::SwitchedOff);
+    if !cheap || !flooding(&mut tx, origin, now).await? {
+        let entry = Entry { head, evidence, origin, correlation_id: &correlation_id, now };
+        let reason = refusal.to_string();
+        write_history(ctx, &mut tx, entry, "refused", &reason, token_of(evidence)).await?;
+    }
     tx.commit().await?;
     ctx.letters_waiting.notify_one();
     Ok(Refused { correlation_id, refusal })
+}
+
+/// Whether an address fills the history: who is refused before a password is hashed can ask thousands of
+/// times a second, and a line every two seconds says as much.
+async fn flooding(tx: &mut Tx, origin: &Origin, now: Timestamp) -> Result<bool, AppError> {
+    let source = origin.source.to_string();
+    let lately = history::count_of_source(tx, &source, now - FLOOD_WINDOW).await?;
+    Ok(lately >= MOST_IN_WINDOW)
 }
 
 /// An entry of the history, but for its outcome.

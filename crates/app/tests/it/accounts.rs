@@ -192,3 +192,40 @@ async fn a_new_password_ends_every_mailed_way_into_the_account() {
     let confirmed = account::confirm_address(&house.ctx, &address_link).await;
     assert!(matches!(confirmed, Err(AppError::NotFound("link"))));
 }
+
+#[tokio::test]
+async fn who_was_frozen_since_his_request_began_changes_nothing() {
+    let house = TestHouse::new().await;
+    let (root, eve) = (house.user("root").await, house.user("eve").await);
+    users::freeze(&house.ctx, Actor::Operator, eve.username.as_str()).await.unwrap();
+
+    let by_frozen = users::freeze(&house.ctx, Actor::User(eve.id), root.username.as_str()).await;
+    let by_stranger = users::freeze(&house.ctx, Actor::User(root.id), eve.username.as_str()).await;
+
+    assert!(matches!(by_frozen, Err(AppError::Forbidden(_))));
+    assert!(matches!(by_stranger, Err(AppError::Forbidden(_))));
+    assert!(users::by_id(&house.ctx, root.id).await.unwrap().frozen_at.is_none());
+}
+
+#[tokio::test]
+async fn the_last_administrator_who_can_log_in_is_spared() {
+    let house = TestHouse::new().await;
+    for name in ["root", "second"] {
+        let new = users::NewUser {
+            username: Username::parse(name).unwrap(),
+            email: EmailAddress::parse("root@mail.example").unwrap(),
+            name: None,
+            profile: None,
+            administrator: true,
+            password: Some(password(PASSWORD)),
+        };
+        users::add(&house.ctx, Actor::Operator, new).await.unwrap();
+    }
+
+    users::freeze(&house.ctx, Actor::Operator, "second").await.unwrap();
+
+    let frozen = users::freeze(&house.ctx, Actor::Operator, "root").await;
+    let removed = users::remove(&house.ctx, Actor::Operator, "root").await;
+    assert!(matches!(frozen, Err(AppError::Forbidden(_))));
+    assert!(matches!(removed, Err(AppError::Forbidden(_))));
+}

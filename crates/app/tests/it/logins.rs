@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon_app::context::Switch;
 use symbolon_app::login::{Head, refuse_unread};
-use symbolon_app::{Actor, networks, sessions, users};
+use symbolon_app::{Actor, history, networks, sessions, users};
 use symbolon_core::judge::Refusal;
 use symbolon_core::network::Network;
 use symbolon_core::session::SessionKind;
@@ -123,6 +123,43 @@ async fn one_address_cannot_try_many_names() {
     assert!(house.log_in_from(name, &credential, "10.6.6.7").await.is_ok());
     house.wait(Duration::from_mins(16));
     assert!(house.log_in_from(name, &credential, "10.6.6.6").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_burst_of_names_from_one_address_is_evaluated_no_more_often_than_the_limit() {
+    let house = TestHouse::new().await;
+    let guesses = (0..60).map(|guess| {
+        let house = &house;
+        async move {
+            let name = format!("name{guess}@example.com");
+            house.log_in_from(&name, "whatever it is", "10.6.6.6").await.unwrap_err().refusal
+        }
+    });
+
+    let mut evaluated = 0;
+    for refusal in futures(guesses).await {
+        evaluated += u32::from(refusal == Refusal::UnknownUser);
+    }
+
+    // The house hashes on two threads: one more may be under way when the limit is reached.
+    assert!((10..=11).contains(&evaluated), "{evaluated} were evaluated");
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_his_guess_is_hashed_has_guessed_all_the_same() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+
+    let hung_up =
+        tokio::time::timeout(Duration::from_millis(1), house.log_in(&jane, "a wrong guess"));
+    assert!(hung_up.await.is_err());
+
+    let counted = async {
+        while history::list(&house.ctx, Some(jane.id), 1, None).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), counted).await.is_ok());
 }
 
 #[tokio::test]

@@ -162,6 +162,7 @@ CREATE TABLE login (
 ) STRICT;
 CREATE INDEX login_user ON login (user_id, at);
 CREATE INDEX login_at ON login (at);
+CREATE INDEX login_source ON login (source, at);
 
 CREATE TABLE source_failure (
     source       TEXT    NOT NULL,

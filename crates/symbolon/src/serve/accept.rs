@@ -30,7 +30,7 @@ use tracing::{debug, warn};
 use super::DRAIN;
 
 /// Connections of one listener at a time.
-const MOST_CONNECTIONS: usize = 1024;
+const MOST_CONNECTIONS: usize = 4096;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 /// The pause after a failed accept: nearly always the process has too many open files, and some of
