@@ -42,13 +42,24 @@ pub struct LetterView {
 /// How the outbox stands.
 pub use symbolon_store::letters::Counts as OutboxSummary;
 
-/// Letters, newest first.
+/// Letters, newest first; `after` is the last one of the page before.
 ///
 /// # Errors
-/// The database's.
-pub async fn list(ctx: &Ctx, limit: i64) -> Result<Vec<LetterView>, AppError> {
+/// [`AppError::NotFound`] where there is no such letter.
+pub async fn list(
+    ctx: &Ctx,
+    limit: i64,
+    after: Option<Id<Letter>>,
+) -> Result<Vec<LetterView>, AppError> {
     let mut reader = ctx.store.read().await?;
-    Ok(letters::list(&mut reader, limit).await?.into_iter().map(view).collect())
+    let before = match after {
+        Some(letter) => {
+            let row = letters::find(&mut reader, letter).await?;
+            (row.ok_or(AppError::NotFound("letter"))?.created_at, letter)
+        }
+        None => (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX)),
+    };
+    Ok(letters::list(&mut reader, before, limit).await?.into_iter().map(view).collect())
 }
 
 /// Letters to a user that did not arrive lately.

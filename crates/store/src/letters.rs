@@ -81,7 +81,11 @@ macro_rules! select_letter {
     };
 }
 
-const LIST: &str = select_letter!("ORDER BY created_at DESC, id DESC LIMIT $1");
+const LIST: &str = select_letter!(
+    "WHERE created_at < $1 OR (created_at = $1 AND id < $2)
+     ORDER BY created_at DESC, id DESC LIMIT $3"
+);
+const FIND: &str = select_letter!("WHERE id = $1");
 const OF_TOKEN: &str = select_letter!("WHERE token_id = $1 AND kind = $2");
 const TROUBLES: &str = select_letter!(
     "WHERE user_id = $1 AND state IN ('refused', 'too-old') AND ended_at >= $2
@@ -321,9 +325,18 @@ pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET, args![limit]).await
 }
 
-/// Letters, newest first.
-pub async fn list(conn: &mut Conn, limit: i64) -> Result<Vec<LetterRow>, StoreError> {
-    conn.fetch_all(LIST, args![limit]).await?.iter().map(read).collect()
+/// Letters older than the position `before`, newest first.
+pub async fn list(
+    conn: &mut Conn,
+    before: (Timestamp, Id<Letter>),
+    limit: i64,
+) -> Result<Vec<LetterRow>, StoreError> {
+    conn.fetch_all(LIST, args![before.0, before.1, limit]).await?.iter().map(read).collect()
+}
+
+/// One letter.
+pub async fn find(conn: &mut Conn, letter: Id<Letter>) -> Result<Option<LetterRow>, StoreError> {
+    conn.fetch_optional(FIND, args![letter]).await?.as_ref().map(read).transpose()
 }
 
 /// The letter that carries `token`.

@@ -50,7 +50,8 @@ async fn list(
     State(state): State<HttpState>,
     Fields(page): Fields<PageFields>,
 ) -> Result<Json<Vec<LetterShape>>, Failed> {
-    let letters = mail_status::list(&state.ctx, page.limit()).await;
+    let after = page.after.as_deref().map(|text| id_of(&state, "letter", text)).transpose()?;
+    let letters = mail_status::list(&state.ctx, page.limit(), after).await;
     let letters = letters.map_err(|error| Failed::app(&state.ctx, &error))?;
     Ok(Json(letters.into_iter().map(LetterShape::from).collect()))
 }

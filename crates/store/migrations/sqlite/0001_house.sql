@@ -143,6 +143,7 @@ CREATE TABLE letter (
     ended_at     INTEGER
 ) STRICT;
 CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
 CREATE INDEX letter_user ON letter (user_id, created_at);

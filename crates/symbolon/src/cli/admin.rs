@@ -202,7 +202,11 @@ pub(super) async fn login(link: Link, out: Out, command: LoginCommand) -> Result
 pub(super) async fn mail(link: Link, out: Out, command: MailCommand) -> Result<(), Failure> {
     match command {
         MailCommand::Status { limit } => {
-            out.rows(&link.get(&format!("/letters?limit={limit}")).await?, LETTERS)
+            let letters = match limit {
+                Some(limit) => link.get(&format!("/letters?limit={limit}")).await?,
+                None => all_pages(&link, "/letters?", "id").await?,
+            };
+            out.rows(&letters, LETTERS)
         }
         MailCommand::Retry { id } => {
             let retried = link.post("/letters/retry", json!({ "letter": id })).await?;

@@ -197,9 +197,9 @@ pub(crate) enum LoginCommand {
 pub(crate) enum MailCommand {
     /// Show the letters of the outbox and what became of them, newest first
     Status {
-        /// How many
-        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
+        /// How many; all where none is given
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: Option<u16>,
     },
     /// Try waiting letters now
     Retry {

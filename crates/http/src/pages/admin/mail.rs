@@ -52,7 +52,7 @@ pub(crate) async fn show(visit: Visit, Administrator(session): Administrator) ->
     let frame = Frame::for_session(&visit, &session, "Mail").await?;
     let csrf = nonce_of(&visit.ctx.keys, &session);
     let summary = mail_status::summary(&visit.ctx).await?;
-    let letters = mail_status::list(&visit.ctx, LETTERS).await?;
+    let letters = mail_status::list(&visit.ctx, LETTERS, None).await?;
     let retry_all = FormView::new(RETRY, &csrf, "Try All Again Now")
         .tone(Tone::Quiet)
         .obstacle((summary.waiting == 0).then_some("Nothing waits."));

@@ -14,6 +14,9 @@ use super::{
     number, shown, write,
 };
 
+/// The position before every letter.
+const NEWEST: (Timestamp, Id<Letter>) = (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX));
+
 const LEASE: Duration = Duration::from_mins(5);
 
 #[tokio::test]
@@ -380,7 +383,7 @@ async fn letters_are_listed_newest_first_and_found_by_the_token_they_carry() {
         post(&store, jane, 3, T0 + MS).await;
 
         let mut reader = store.read().await.unwrap();
-        let listed = letters::list(&mut reader, 2).await.unwrap();
+        let listed = letters::list(&mut reader, NEWEST, 2).await.unwrap();
         let found = letters::of_token(&mut reader, token).await.unwrap().unwrap();
         let none = letters::of_token(&mut reader, bare).await.unwrap();
 
@@ -465,7 +468,7 @@ async fn counts(store: &Store, since: Timestamp) -> Counts {
 
 async fn row(store: &Store, letter: Id<Letter>) -> LetterRow {
     let mut reader = store.read().await.expect("a reader is free");
-    let rows = letters::list(&mut reader, 100).await.expect("the outbox is read");
+    let rows = letters::list(&mut reader, NEWEST, 100).await.expect("the outbox is read");
     rows.into_iter().find(|row| row.id == letter).expect("the letter is kept")
 }
 
