@@ -13,9 +13,11 @@ use crate::pages::web::answer::Answer;
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 
-static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("style", "css", "text/css; charset=utf-8", include_str!("../../assets/style.css"))
-});
+/// One sheet to the browser.
+const SHEETS: &str =
+    concat!(include_str!("../../assets/style.css"), include_str!("../../assets/tables.css"));
+static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", SHEETS));
 static ICON: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("icon", "svg", "image/svg+xml", include_str!("../../assets/icon.svg"))
 });

@@ -39,7 +39,7 @@ pub(crate) async fn add(
         "" => None,
         _ => faults.read(&form, "name", "Name", DisplayName::parse),
     };
-    let email = faults.read(&form, "email", "Email", EmailAddress::parse);
+    let email = faults.read(&form, "email", "Email Address", EmailAddress::parse);
     let (Some(username), Some(email), true) = (username, email, faults.0.is_empty()) else {
         return page(&visit, &session, Some(&form), faults).await;
     };
@@ -75,7 +75,7 @@ async fn page(
         )
         .field(Field::new("name", "Name", Control::Text).value(typed("name")).optional())
         .field(
-            Field::new("email", "Email", Control::Email)
+            Field::new("email", "Email Address", Control::Email)
                 .hint("The invitation and every security token go there.")
                 .value(typed("email")),
         )

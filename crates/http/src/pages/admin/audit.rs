@@ -57,6 +57,11 @@ pub(crate) async fn show(visit: Visit, Administrator(session): Administrator) ->
     Ok(page.answer(StatusCode::OK))
 }
 
+/// The details that say something: a fact without a value is left out.
+fn stated(details: &str) -> Vec<&str> {
+    details.lines().filter(|fact| !fact.is_empty() && !fact.ends_with('=')).collect()
+}
+
 fn words(verdict: Result<i64, Break>) -> String {
     match verdict {
         Ok(rows) => format!(
@@ -67,5 +72,16 @@ fn words(verdict: Result<i64, Break>) -> String {
         Err(Break::Altered(row)) => {
             format!("The chain is broken: row {row} is not what was written.")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_without_a_value_is_left_out() {
+        assert_eq!(stated("cause=reset\nretired=1\nreason="), ["cause=reset", "retired=1"]);
+        assert!(stated("label=").is_empty());
     }
 }

@@ -90,7 +90,7 @@ fn actions(user: &UserView, session: &LiveSession, csrf: &str) -> Vec<Action> {
         },
         Action {
             title: "Freeze",
-            meaning: "Ends every session at once and refuses every log-in until you unfreeze. Nothing is lost.",
+            meaning: "Ends every session at once and refuses every login until you unfreeze. Nothing is lost.",
             form: post("freeze", "Freeze").tone(Tone::Quiet).obstacle(rule(&[
                 (himself, "You cannot freeze yourself: another administrator can."),
                 (frozen, "The user is frozen already."),

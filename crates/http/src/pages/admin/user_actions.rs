@@ -175,8 +175,8 @@ fn reset_page(
         )
         .cancel(here);
     let intro = format!(
-        "For {} ({}). The new token is mailed to {}; neither you nor anybody else sees it. The earlier ones in scope stop \
-         working at once.",
+        "For {} ({}). The new token is mailed to {}; neither you nor anybody else sees it. The earlier tokens that \
+         you choose here stop working at once.",
         user.name,
         user.username,
         user.email.masked()

@@ -119,7 +119,7 @@ async fn accept_setup(
     let mut faults = Faults::none();
     let username = faults.read(form, "username", "Username", Username::parse);
     let name = faults.read(form, "name", "Name", DisplayName::parse);
-    let email = faults.read(form, "email", "Email", EmailAddress::parse);
+    let email = faults.read(form, "email", "Email Address", EmailAddress::parse);
     let password = take_password(form, "password");
     faults.compare(&password, "confirm_password", &take_password(form, "confirm_password"));
     let (Some(username), Some(name), Some(email), true) =
@@ -159,7 +159,7 @@ fn page(
 fn address_page(visit: &Visit, outcome: AddressConfirmation) -> Response {
     let (title, text) = match outcome {
         AddressConfirmation::Changed => (
-            "Your e-mail address was changed",
+            "Your email address was changed",
             "Both addresses have confirmed. From now on mail goes to the new one.",
         ),
         AddressConfirmation::OtherSideMissing => (

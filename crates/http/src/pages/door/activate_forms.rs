@@ -23,8 +23,8 @@ pub(crate) fn heading(kind: LinkKind) -> &'static str {
         LinkKind::Setup => "Set Up This Server",
         LinkKind::Invitation => "Choose Your Password",
         LinkKind::PasswordRecovery => "Choose a New Password",
-        LinkKind::AddressChangeOld => "Agree to a New E-Mail Address",
-        LinkKind::AddressChangeNew => "Confirm Your New E-Mail Address",
+        LinkKind::AddressChangeOld => "Agree to a New Email Address",
+        LinkKind::AddressChangeNew => "Confirm Your New Email Address",
         LinkKind::FreezeTokens => "Freeze My Security Tokens",
     }
 }
@@ -70,7 +70,7 @@ pub(crate) fn advice(kind: LinkKind) -> &'static str {
         }
         LinkKind::PasswordRecovery => {
             "It was used already, is older than 15 minutes, or was not copied whole. Ask for a new one under “Forgot \
-             your password?” on the log-in page."
+             your password?” on the login page."
         }
         LinkKind::AddressChangeOld | LinkKind::AddressChangeNew => {
             "It was used already, is too old, or was not copied whole. My Personal Information in Setup says where \
@@ -108,7 +108,7 @@ pub(crate) fn form(
             FormView::new(action, nonce, "Create Administrator")
                 .field(text("username", "Username", Control::Text, "username"))
                 .field(text("name", "Name", Control::Text, "name"))
-                .field(text("email", "Email", Control::Email, "email"))
+                .field(text("email", "Email Address", Control::Email, "email"))
                 .field(new_password("password", "Password"))
                 .field(again("Confirm Password"))
         }
@@ -130,7 +130,7 @@ pub(crate) fn form(
 /// The field of a new password, with the rules.
 pub(crate) fn new_password(name: &'static str, label: &'static str) -> Field {
     Field::password(name, label, "new-password").hint(
-        "At least 12 characters, not easy to guess: a few uncommon words do well. Whatever you type is taken as it is.",
+        "At least 12 characters, not easy to guess: a few uncommon words do well. Every character counts, spaces too.",
     )
 }
 

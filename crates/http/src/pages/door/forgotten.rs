@@ -17,12 +17,12 @@ pub(crate) async fn show(visit: Visit) -> Answer {
     if visit.query("asked").is_some() {
         let frame = Frame::for_visitor(&visit, "Look into your mail");
         let text = [
-            "If there is an active user of that name, a link is on its way to the user’s e-mail address. It works \
+            "If there is an active user of that name, a link is on its way to the user’s email address. It works \
              once, for 15 minutes.",
             "No mail after a few minutes? Look in the spam folder, check the username and ask again, or tell an \
              administrator.",
         ];
-        return Ok(message(frame, &text, Some(("/login", "Back to the log-in"))));
+        return Ok(message(frame, &text, Some(("/login", "Back to the login"))));
     }
     let tie = Tie::of(&visit);
     let form = FormView::new("/forgot-password", &tie.nonce(&visit), "Send Me a Link")

@@ -138,6 +138,16 @@ fn place_of_text(text: &str) -> Option<(Timestamp, Id<Login>)> {
     Some((Timestamp::from_unix_ms(ms.parse().ok()?), Id::from_str(id).ok()?))
 }
 
+/// The head in words for people; downloads carry the word that the command line knows.
+fn head_words(head: &str) -> &str {
+    match head {
+        "soap-partner" => "SOAP (partner)",
+        "soap-enterprise" => "SOAP (enterprise)",
+        "oauth-password" => "OAuth password",
+        other => other,
+    }
+}
+
 fn limit(entries: usize) -> i64 {
     i64::try_from(entries).unwrap_or(i64::MAX)
 }
@@ -176,5 +186,18 @@ mod tests {
     fn a_page_that_is_the_last_has_no_link() {
         assert_eq!(older(OWN, &mut (0..50).map(entry).collect()), None);
         assert_eq!(place_of_text("x-y"), None);
+    }
+
+    #[test]
+    fn every_head_is_told_in_words() {
+        use symbolon_app::login::Head;
+
+        let words = [Head::Web, Head::SoapPartner, Head::SoapEnterprise, Head::OAuthPassword]
+            .map(Head::word);
+
+        assert_eq!(
+            words.map(head_words),
+            ["web", "SOAP (partner)", "SOAP (enterprise)", "OAuth password"]
+        );
     }
 }

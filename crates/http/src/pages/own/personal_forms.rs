@@ -165,7 +165,7 @@ async fn password_page(visit: &Visit, session: &LiveSession, faults: Faults) -> 
 }
 
 async fn email_page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults) -> Answer {
-    let frame = Frame::for_session(visit, session, "Change E-Mail Address").await?;
+    let frame = Frame::for_session(visit, session, "Change Email Address").await?;
     let form = FormView::new(EMAIL_PAGE, &nonce_of(&visit.ctx.keys, session), "Save")
         .field(
             Field::new("email", "New Email Address", Control::Email)

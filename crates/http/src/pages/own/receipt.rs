@@ -25,6 +25,7 @@ struct ReceiptPage {
     badge: &'static str,
     state: &'static str,
     words: String,
+    under_way: bool,
     offers_new_reset: bool,
     here: String,
     receipt: ReceiptView,
@@ -49,11 +50,23 @@ pub(crate) async fn show(
         badge: state_badge(receipt.mail_state),
         state: state_words(receipt.mail_state),
         words: mail_words(&receipt, visit.ctx.settings.mail_configured),
+        under_way: is_under_way(receipt.mail_state),
         offers_new_reset: never_arrives(receipt.mail_state),
         here: visit.path.clone(),
         receipt,
     };
     Ok(page.answer(StatusCode::OK))
+}
+
+/// Whether another look can show anything else.
+fn is_under_way(state: LetterState) -> bool {
+    match state {
+        LetterState::Waiting | LetterState::Leased => true,
+        LetterState::HandedOver
+        | LetterState::Superseded
+        | LetterState::Refused
+        | LetterState::TooOld => false,
+    }
 }
 
 fn never_arrives(state: LetterState) -> bool {
@@ -85,7 +98,7 @@ fn mail_words(receipt: &ReceiptView, mail: Switch) -> String {
         LetterState::Leased => "It is being handed to the mail server right now.".to_owned(),
         LetterState::HandedOver => format!("Handed over to the mail server at {when}."),
         LetterState::Refused => format!(
-            "Refused because “{reply}”, at {when}. The token in it is lost: check your e-mail \
+            "Refused because “{reply}”, at {when}. The token in it is lost: check your email \
              address in My Personal Information, then start a new reset."
         ),
         LetterState::TooOld => format!(

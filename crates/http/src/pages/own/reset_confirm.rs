@@ -121,7 +121,7 @@ async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Fau
         .obstacle(obstacle.map(sentence))
         .cancel(PATH);
     let intro = format!(
-        "The new token is mailed to {}. The earlier ones in scope stop working at the moment you press Save.",
+        "The new token is mailed to {}. The earlier tokens that you choose here stop working at the moment you press Save.",
         session.email.masked()
     );
     Ok(form_page(frame, &[&intro], form, faults))

@@ -1,5 +1,7 @@
 //! A token as pages show it: what is known of it, never itself.
 
+use std::time::Duration;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
 use symbolon_app::tokens::{TokenState, TokenUse, TokenView};
@@ -15,8 +17,8 @@ pub(crate) struct TokenCard {
     pub(crate) token: TokenView,
     /// Who used it, or still tries to.
     pub(crate) uses: UsesTable,
-    /// The way to end it.
-    pub(crate) revoke: FormView,
+    /// The way to end it; what has ended already has none.
+    pub(crate) revoke: Option<FormView>,
     /// How much of its life is over.
     pub(crate) age_percent: u8,
     /// The same in words.
@@ -45,21 +47,16 @@ impl TokenCard {
         let left = token.expires_at.since(now);
         let lifetime = token.expires_at.since(token.issued_at).as_millis().max(1);
         let lived = now.since(token.issued_at).as_millis().min(lifetime);
-        let rule = match token.state {
-            TokenState::Live => None,
-            TokenState::Expired => Some("It has expired: there is nothing left to revoke."),
-            TokenState::Retired => Some("It is retired: there is nothing left to revoke."),
-        };
-        let to = format!("/setup/tokens/{}/revoke", token.token);
-        let revoke = FormView::leading_to(to, "Revoke")
-            .about(format!("the token {}", token.token))
-            .tone(Tone::Quiet)
-            .obstacle(rule);
+        let revoke = (token.state == TokenState::Live).then(|| {
+            FormView::leading_to(format!("/setup/tokens/{}/revoke", token.token), "Revoke")
+                .about(format!("the token {}", token.token))
+                .tone(Tone::Quiet)
+        });
         Self {
             uses: UsesTable { caption, uses },
             revoke,
             age_percent: u8::try_from(lived * 100 / lifetime).unwrap_or(100),
-            age_words: format!("{} left", span(left)),
+            age_words: format!("{} left", span(in_days(left))),
             token,
         }
     }
@@ -90,5 +87,24 @@ impl TokenCard {
             TokenState::Expired => "badge going",
             TokenState::Retired => "badge",
         }
+    }
+}
+
+/// What is left, to the nearest day where it is days: a token of 365 days begins with 365.
+fn in_days(left: Duration) -> Duration {
+    const HALF_A_DAY: Duration = Duration::from_hours(12);
+    if left > HALF_A_DAY * 4 { left + HALF_A_DAY } else { left }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_a_year_begins_with_all_its_days() {
+        let day = Duration::from_hours(24);
+
+        assert_eq!(span(in_days(day * 365 - Duration::from_secs(5))), "365 days");
+        assert_eq!(span(in_days(Duration::from_hours(30))), "30 hours");
     }
 }

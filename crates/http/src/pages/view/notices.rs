@@ -43,7 +43,7 @@ pub(crate) async fn for_session(ctx: &Ctx, session: &LiveSession) -> Result<Vec<
         notices.push(Notice {
             text,
             path: "/setup/personal-information",
-            link: "Check your e-mail address",
+            link: "Check your email address",
         });
     }
     Ok(notices)

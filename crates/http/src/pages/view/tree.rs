@@ -32,7 +32,7 @@ const OWN: (&str, &[Row]) = (
         (
             "My Personal Information",
             "/setup/personal-information",
-            "Your name, password and e-mail address, and the way to a new security token.",
+            "Your name, password and email address, and the way to a new security token.",
         ),
         (
             "Reset My Security Token",
