@@ -29,8 +29,6 @@ use tracing::{debug, warn};
 
 use super::DRAIN;
 
-/// Connections of one listener at a time.
-const MOST_CONNECTIONS: usize = 4096;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 /// The pause after a failed accept: nearly always the process has too many open files, and some of
@@ -44,12 +42,14 @@ pub(super) struct Door {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) router: Router,
+    /// Connections at a time.
+    pub(super) most: usize,
 }
 
 /// Lets clients in until `stopped`, and then those inside finish their requests.
 pub(super) async fn keep(door: Door, stopped: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(door.most));
     let mut stop = Box::pin(until(stopped));
     loop {
         let next = next_client(&door.listener, &slots);

@@ -12,6 +12,7 @@ pub(crate) mod data_dir;
 mod house;
 pub(crate) mod key_file;
 mod listeners;
+mod open_files;
 mod post;
 mod tls;
 
@@ -133,8 +134,11 @@ impl Server {
             }),
         };
         let mut doors = JoinSet::new();
+        let network = [&sockets.http, &sockets.tls, &sockets.ops];
+        let listeners = network.iter().filter(|listener| listener.is_some()).count();
+        let most = open_files::connections_of_each(listeners);
         let mut open = |listener, tls, router: Router| {
-            doors.spawn(accept::keep(Door { listener, tls, router }, stopped.clone()));
+            doors.spawn(accept::keep(Door { listener, tls, router, most }, stopped.clone()));
         };
         let public = router(state.clone());
         if let Some(listener) = sockets.http {

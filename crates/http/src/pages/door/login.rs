@@ -70,7 +70,7 @@ pub(crate) async fn log_in(visit: Visit, posted: Posted) -> Answer {
         Err(LoginError::Refused(refused)) => {
             let text = format!(
                 "That did not work. Check username and password; if you keep failing, you may be \
-                 locked out for a while. Reference: {}",
+                 locked out for a while. Reference: ({})",
                 refused.correlation_id
             );
             let faults = Faults::one("", text);
