@@ -6,4 +6,5 @@ mod accounts;
 mod house;
 mod letters;
 mod logins;
+mod races;
 mod resets;
