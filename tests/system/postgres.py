@@ -22,10 +22,19 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Asks the kernel for a loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    A port of that range could be taken by any client between this answer and the server's start.
+    """
+    lane = 1 if os.environ.get("PYTEST_XDIST_WORKER", "gw0").endswith("1") else 0
+    while True:
+        port = 10_000 + 2 * secrets.randbelow(11_000) + lane
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def program(name: str) -> str:

@@ -5,12 +5,10 @@
 
 use std::fmt;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
-use http_body_util::LengthLimitError;
-use http_body_util::Limited;
 use symbolon_wire::gzip::{self, InflateError};
 use zeroize::Zeroizing;
 
@@ -18,6 +16,9 @@ use crate::answer::{Kind, refuse};
 
 /// Bytes that any body may have, whatever the route says.
 pub const MAX_BODY: usize = 64 * 1024;
+
+/// Bytes of a body over its limit that are read all the same, so that its client hears the refusal.
+const MOST_THROWN_AWAY: usize = 4 * 1024 * 1024;
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,19 +80,29 @@ impl fmt::Debug for Gathered {
 }
 
 /// Reads at most `limit` bytes.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Gathered, BodyFault> {
-    let mut body = Limited::new(body, limit);
+///
+/// What is over the limit is read and thrown away for a while: a client that is still sending when it is
+/// cut off would see a broken connection instead of the refusal.
+pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Gathered, BodyFault> {
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if said > MOST_THROWN_AWAY {
+        return Err(BodyFault::TooLarge);
+    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    let mut sent: usize = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|fault| {
-            let too_large = fault.downcast_ref::<LengthLimitError>().is_some();
-            if too_large { BodyFault::TooLarge } else { BodyFault::Broken }
-        })?;
-        if let Ok(data) = frame.into_data() {
+        let Ok(data) = frame.map_err(|_| BodyFault::Broken)?.into_data() else {
+            continue;
+        };
+        sent = sent.saturating_add(data.len());
+        if sent > MOST_THROWN_AWAY {
+            return Err(BodyFault::TooLarge);
+        }
+        if sent <= limit {
             bytes.extend_from_slice(&data);
         }
     }
-    Ok(Gathered(bytes))
+    if sent > limit { Err(BodyFault::TooLarge) } else { Ok(Gathered(bytes)) }
 }
 
 /// Reads at most `limit` bytes, as sent and, where the body is gzip, inflated.
