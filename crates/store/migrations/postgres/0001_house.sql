@@ -97,6 +97,7 @@ CREATE TABLE session (
 );
 CREATE UNIQUE INDEX session_digest ON session (digest);
 CREATE INDEX session_of_user ON session (user_id, ended_at);
+CREATE INDEX session_live_of_token ON session (token_id) WHERE ended_at IS NULL;
 CREATE INDEX session_idle ON session (last_used_at);
 
 CREATE TABLE address_change (
@@ -121,7 +122,7 @@ CREATE TABLE link (
     used_at    BIGINT
 );
 CREATE UNIQUE INDEX link_digest ON link (digest);
-CREATE INDEX link_user ON link (user_id, kind);
+CREATE INDEX link_live_of_user ON link (user_id, kind) WHERE used_at IS NULL;
 
 CREATE TABLE letter (
     id           BIGINT NOT NULL PRIMARY KEY,
