@@ -29,17 +29,34 @@ pub enum Change {
     SessionEnded,
     /// Anything about the user: frozen, unfrozen, removed, password, address, name.
     UserChanged,
+    /// A profile was added or its policy changed; the subject is the profile, there is no user.
+    ProfileChanged,
+    /// A device type was added or changed; the subject is the device type, there is no user.
+    DeviceTypeChanged,
+    /// An API client or one of its secrets was added or removed; the subject is the client, there is no
+    /// user.
+    ClientChanged,
 }
 
 impl Change {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::TokenReset => "token-reset",
-            Self::TokenRevoked => "token-revoked",
-            Self::SessionStarted => "session-started",
-            Self::SessionEnded => "session-ended",
-            Self::UserChanged => "user-changed",
-        }
+    /// All changes, with the word that the database knows them by.
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::TokenReset, "token-reset"),
+        (Self::TokenRevoked, "token-revoked"),
+        (Self::SessionStarted, "session-started"),
+        (Self::SessionEnded, "session-ended"),
+        (Self::UserChanged, "user-changed"),
+        (Self::ProfileChanged, "profile-changed"),
+        (Self::DeviceTypeChanged, "device-type-changed"),
+        (Self::ClientChanged, "client-changed"),
+    ];
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(change, _)| *change == self).map_or("", |(_, word)| word)
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, each)| *each == word).map(|(change, _)| *change)
     }
 }
 
@@ -48,12 +65,12 @@ impl Change {
 pub async fn record(
     tx: &mut Tx,
     change: Change,
-    user: Id<User>,
+    user: impl Into<Option<Id<User>>>,
     subject: Option<i64>,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let revision = tx.fetch_one(TAKE_REVISION, args![]).await?.int(0)?;
-    tx.execute_one(INSERT, args![revision, now, change.word(), user, subject]).await?;
+    tx.execute_one(INSERT, args![revision, now, change.word(), user.into(), subject]).await?;
     Ok(revision)
 }
 

@@ -44,6 +44,13 @@ CREATE TABLE user_account (
 CREATE UNIQUE INDEX user_account_name ON user_account (username_key) WHERE removed_at IS NULL;
 CREATE INDEX user_account_email ON user_account (email);
 
+CREATE TABLE device_type (
+    id           BIGINT NOT NULL PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    bearer_since BIGINT,
+    created_at   BIGINT NOT NULL
+);
+
 CREATE TABLE token (
     id            BIGINT NOT NULL PRIMARY KEY,
     user_id       BIGINT NOT NULL REFERENCES user_account (id),
@@ -79,6 +86,21 @@ CREATE TABLE retired_use (
     warned_at BIGINT,
     PRIMARY KEY (token_id, source, client)
 );
+
+-- Who uses a live credential (a token or a session): the distinct pairs of client and network.
+CREATE TABLE credential_use (
+    credential BIGINT NOT NULL,
+    network    TEXT NOT NULL,
+    client     TEXT NOT NULL,
+    source     TEXT NOT NULL,
+    head       TEXT NOT NULL,
+    first_at   BIGINT NOT NULL,
+    last_at    BIGINT NOT NULL,
+    times      BIGINT NOT NULL,
+    PRIMARY KEY (credential, network, client)
+);
+CREATE INDEX credential_use_last ON credential_use (credential, last_at);
+CREATE INDEX credential_use_at ON credential_use (last_at);
 
 CREATE TABLE session (
     id           BIGINT NOT NULL PRIMARY KEY,
@@ -185,11 +207,20 @@ CREATE TABLE network (
 CREATE TABLE client (
     id                   BIGINT NOT NULL PRIMARY KEY,
     name                 TEXT    NOT NULL,
-    secret_digest        BYTEA    NOT NULL,
     password_grant_since BIGINT,
     created_at           BIGINT NOT NULL,
     removed_at           BIGINT
 );
+
+-- Several for each client, so that a new secret can be rolled out before the old one ends.
+CREATE TABLE client_secret (
+    id         BIGINT NOT NULL PRIMARY KEY,
+    client_id  BIGINT NOT NULL REFERENCES client (id),
+    digest     BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    removed_at BIGINT
+);
+CREATE INDEX client_secret_live ON client_secret (client_id) WHERE removed_at IS NULL;
 
 CREATE TABLE audit (
     number  BIGINT NOT NULL PRIMARY KEY,
@@ -220,7 +251,16 @@ CREATE TABLE change (
     revision BIGINT NOT NULL PRIMARY KEY,
     at       BIGINT NOT NULL,
     kind     TEXT    NOT NULL,
-    user_id  BIGINT NOT NULL,
+    user_id  BIGINT,
     subject  BIGINT
 );
 CREATE INDEX change_at ON change (at);
+
+-- Nodes that answer from memory, and until when by this database's clock. One node alone needs none.
+CREATE TABLE node (
+    id           BIGINT NOT NULL PRIMARY KEY,
+    name         TEXT NOT NULL,
+    applied      BIGINT NOT NULL,
+    leased_until BIGINT NOT NULL,
+    started_at   BIGINT NOT NULL
+);

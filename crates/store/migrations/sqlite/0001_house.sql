@@ -44,6 +44,13 @@ CREATE TABLE user_account (
 CREATE UNIQUE INDEX user_account_name ON user_account (username_key) WHERE removed_at IS NULL;
 CREATE INDEX user_account_email ON user_account (email);
 
+CREATE TABLE device_type (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    bearer_since INTEGER,
+    created_at   INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE token (
     id            INTEGER NOT NULL PRIMARY KEY,
     user_id       INTEGER NOT NULL REFERENCES user_account (id),
@@ -79,6 +86,21 @@ CREATE TABLE retired_use (
     warned_at INTEGER,
     PRIMARY KEY (token_id, source, client)
 ) STRICT;
+
+-- Who uses a live credential (a token or a session): the distinct pairs of client and network.
+CREATE TABLE credential_use (
+    credential INTEGER NOT NULL,
+    network    TEXT NOT NULL,
+    client     TEXT NOT NULL,
+    source     TEXT NOT NULL,
+    head       TEXT NOT NULL,
+    first_at   INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    times      INTEGER NOT NULL,
+    PRIMARY KEY (credential, network, client)
+) STRICT;
+CREATE INDEX credential_use_last ON credential_use (credential, last_at);
+CREATE INDEX credential_use_at ON credential_use (last_at);
 
 CREATE TABLE session (
     id           INTEGER NOT NULL PRIMARY KEY,
@@ -185,11 +207,20 @@ CREATE TABLE network (
 CREATE TABLE client (
     id                   INTEGER NOT NULL PRIMARY KEY,
     name                 TEXT    NOT NULL,
-    secret_digest        BLOB    NOT NULL,
     password_grant_since INTEGER,
     created_at           INTEGER NOT NULL,
     removed_at           INTEGER
 ) STRICT;
+
+-- Several for each client, so that a new secret can be rolled out before the old one ends.
+CREATE TABLE client_secret (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    client_id  INTEGER NOT NULL REFERENCES client (id),
+    digest     BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    removed_at INTEGER
+) STRICT;
+CREATE INDEX client_secret_live ON client_secret (client_id) WHERE removed_at IS NULL;
 
 CREATE TABLE audit (
     number  INTEGER NOT NULL PRIMARY KEY,
@@ -220,7 +251,16 @@ CREATE TABLE change (
     revision INTEGER NOT NULL PRIMARY KEY,
     at       INTEGER NOT NULL,
     kind     TEXT    NOT NULL,
-    user_id  INTEGER NOT NULL,
+    user_id  INTEGER,
     subject  INTEGER
 ) STRICT;
 CREATE INDEX change_at ON change (at);
+
+-- Nodes that answer from memory, and until when by this database's clock. One node alone needs none.
+CREATE TABLE node (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    name         TEXT NOT NULL,
+    applied      INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL,
+    started_at   INTEGER NOT NULL
+) STRICT;
