@@ -52,6 +52,10 @@ kinds! {
     Network = "0NW";
     /// A registered API client.
     Client = "0AC";
+    /// One of the secrets of an API client.
+    ClientSecret = "0CS";
+    /// A device type: what kind of thing holds a token.
+    DeviceType = "0DT";
 }
 
 /// The identifier of one `K`.

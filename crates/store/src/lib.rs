@@ -10,6 +10,7 @@ pub mod audit;
 pub mod changes;
 pub mod clients;
 pub mod columns;
+pub mod device_types;
 pub mod error;
 pub mod history;
 pub mod letters;

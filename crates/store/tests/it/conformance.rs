@@ -7,6 +7,7 @@ mod address_changes;
 mod audit;
 mod changes;
 mod clients;
+mod device_types;
 mod history;
 mod letters;
 mod links;

@@ -1,6 +1,6 @@
 //! Revisions: dense, and in the order of the commits.
 
-use symbolon_core::id::Id;
+use symbolon_core::id::{Id, User};
 use symbolon_store::Store;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::error::StoreError;
@@ -41,6 +41,30 @@ async fn every_kind_of_change_is_kept_under_its_word() {
                 SELECT COUNT(*) FROM change
                 WHERE revision = $1 AND kind = $2 AND user_id = 5 AND subject = 6 AND at = $3";
             let args = [revision.into(), word.into(), T0.into()];
+            assert_eq!(number(&store, sql, &args).await, 1, "{word}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_of_what_is_nobodys_names_no_user() {
+    for_each_house(async |store| {
+        let words = [
+            (Change::ProfileChanged, "profile-changed"),
+            (Change::DeviceTypeChanged, "device-type-changed"),
+            (Change::ClientChanged, "client-changed"),
+        ];
+        for (change, word) in words {
+            let revision = write(&store, async |tx| {
+                changes::record(tx, change, None::<Id<User>>, Some(6), T0).await
+            })
+            .await;
+
+            let sql = "
+                SELECT COUNT(*) FROM change
+                WHERE revision = $1 AND kind = $2 AND user_id IS NULL AND subject = 6";
+            let args = [revision.into(), word.into()];
             assert_eq!(number(&store, sql, &args).await, 1, "{word}");
         }
     })
