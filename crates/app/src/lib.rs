@@ -12,6 +12,7 @@ pub mod clock;
 mod contents;
 pub mod context;
 pub mod courier;
+pub mod device_types;
 pub mod error;
 mod facts;
 mod hash_pool;

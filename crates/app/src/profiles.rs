@@ -1,10 +1,12 @@
 //! Profiles and their policies.
 
+use symbolon_core::Timestamp;
 use symbolon_core::id::Id;
 use symbolon_core::names::DisplayName;
 use symbolon_core::policy::Policy;
-use symbolon_store::profiles;
+use symbolon_store::changes::{self, Change};
 pub use symbolon_store::profiles::ProfileRecord as ProfileView;
+use symbolon_store::{Tx, profiles};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -38,8 +40,7 @@ pub async fn add(
     if !profiles::insert(&mut tx, &profile, now).await? {
         return Err(AppError::Taken("profile"));
     }
-    let (subject, details) = (format!("profile:{id}"), describe(&profile));
-    trail::append(&mut tx, actor, "profile.added", subject, details, now).await?;
+    record(&mut tx, actor, "profile.added", &profile, now).await?;
     tx.commit().await?;
     Ok(profile)
 }
@@ -62,14 +63,27 @@ pub async fn set(
     }
     let profile = profiles::find_by_name(&mut tx, name).await?;
     let profile = profile.ok_or(AppError::NotFound("profile"))?;
-    let (subject, details) = (format!("profile:{}", profile.id), describe(&profile));
-    trail::append(&mut tx, actor, "profile.changed", subject, details, now).await?;
+    record(&mut tx, actor, "profile.changed", &profile, now).await?;
     tx.commit().await?;
     Ok(profile)
 }
 
 fn check(policy: &Policy) -> Result<(), AppError> {
     policy.check().map_err(AppError::Invalid)
+}
+
+/// Writes down what was done to a profile: the last statements of the transaction.
+async fn record(
+    tx: &mut Tx,
+    actor: Actor,
+    action: &'static str,
+    profile: &ProfileView,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let subject = format!("profile:{}", profile.id);
+    trail::append(tx, actor, action, subject, describe(profile), now).await?;
+    changes::record(tx, Change::ProfileChanged, None, Some(profile.id.raw()), now).await?;
+    Ok(())
 }
 
 fn describe(profile: &ProfileView) -> String {

@@ -25,7 +25,7 @@ use crate::links::LinkKind;
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
-use crate::{retirement, trail};
+use crate::{device_types, retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
@@ -179,6 +179,7 @@ pub(crate) async fn write_reset(
     let device_type = order.device_type.clone();
     let plan = plan_reset(&user.standing, &live, scope, device_type, cause, &policy, now)
         .map_err(|refusal| ResetError::Forbidden(rule_of(refusal)))?;
+    device_types::demand(tx, &plan.device_type).await?;
 
     retirement::retire(tx, &plan.retire, cause, order.actor, policy.on_reset, now).await?;
     if scope == Scope::Account {

@@ -1,4 +1,5 @@
-//! First start: the organization, the standard profile, and the link that makes an administrator.
+//! First start: the organization, the standard profile, the first device types, and the link that makes
+//! an administrator.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
@@ -16,12 +17,13 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind, SETUP_VALID};
-use crate::{hashing, passwords, trail};
+use crate::{device_types, hashing, passwords, trail};
 
 /// The profile that exists always.
 pub const STANDARD_PROFILE: &str = "Standard";
 
-/// Founds the organization and the standard profile, where they are not there yet.
+/// Founds the organization, the standard profile and the first device types, where they are not there
+/// yet.
 ///
 /// # Errors
 /// [`AppError::Forbidden`] if the database belongs to another key ring: with these keys no token of it
@@ -37,6 +39,7 @@ pub async fn prepare(ctx: &Ctx) -> Result<(), AppError> {
         policy: Policy::default(),
     };
     profiles::insert(&mut tx, &standard, now).await?;
+    device_types::found(ctx, &mut tx, now).await?;
     let founded = organization::find(&mut tx).await?.ok_or(AppError::NotFound("organization"))?;
     if founded.key_fingerprint != ctx.keys.fingerprint() {
         return Err(AppError::Forbidden(

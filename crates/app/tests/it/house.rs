@@ -16,15 +16,16 @@ use symbolon_app::login::{self, ApiLogin, Head, LoginError, NewSession, Refused}
 use symbolon_app::reset::{self, OwnReset, Receipt, ResetError};
 use symbolon_app::turnstile::Turnstile;
 use symbolon_app::users::{self, NewUser, UserView};
-use symbolon_app::{Actor, Ctx, House, Origin, courier, history, setup};
+use symbolon_app::{Actor, Ctx, House, Origin, courier, history, setup, trail};
 use symbolon_core::Timestamp;
+use symbolon_core::audit::AuditRow;
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
 use symbolon_core::policy::SourcePolicy;
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{Credential, Password};
 use symbolon_mail::{Delivery, Letterhead, Message, Transport};
-use symbolon_store::{DatabaseTarget, Store, migrate_all};
+use symbolon_store::{DatabaseTarget, Store, changes, migrate_all};
 
 pub(crate) const PASSWORD: &str = "violet tundra marble 42";
 pub(crate) const T0: i64 = 1_795_417_200_000;
@@ -205,6 +206,19 @@ impl TestHouse {
             LoginError::Refused(refused) => refused,
             LoginError::App(error) => panic!("no decision: {error}"),
         })
+    }
+
+    /// The last revision.
+    pub(crate) async fn revision(&self) -> i64 {
+        let mut reader = self.ctx.store.read().await.unwrap();
+        changes::current(&mut reader).await.unwrap()
+    }
+
+    /// The last `count` rows of the audit trail, oldest first.
+    pub(crate) async fn last_audited(&self, count: usize) -> Vec<AuditRow> {
+        let rows = trail::export(&self.ctx, 0, 1000).await.unwrap();
+        let first = rows.len() - count;
+        rows.into_iter().skip(first).map(|(row, _)| row).collect()
     }
 
     pub(crate) async fn last_entry(&self, user: &UserView) -> LoginEntry {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod accounts;
+mod clients;
+mod device_types;
 mod house;
 mod letters;
 mod logins;
