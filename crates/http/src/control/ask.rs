@@ -66,15 +66,15 @@ impl<T: DeserializeOwned> FromRequestParts<HttpState> for Fields<T> {
     }
 }
 
-/// The one variable segment of the path.
-pub(super) struct Named(pub(super) String);
+/// The variable segment of the path; where there are several, a tuple of them.
+pub(super) struct Named<T = String>(pub(super) T);
 
-impl FromRequestParts<HttpState> for Named {
+impl<T: DeserializeOwned + Send> FromRequestParts<HttpState> for Named<T> {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Failed> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(name)) => Ok(Self(name)),
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(named)) => Ok(Self(named)),
             Err(_) => Err(Failed::unreadable(&state.ctx, "the path is not UTF-8")),
         }
     }

@@ -1,4 +1,4 @@
-//! Registered API clients, over the control socket.
+//! Registered API clients and their secrets, over the control socket.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,7 +6,7 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::Actor;
-use symbolon_app::clients::{self, ClientView};
+use symbolon_app::clients::{self, ClientView, SecretView};
 use symbolon_app::context::Switch;
 use symbolon_core::names::DisplayName;
 
@@ -20,6 +20,8 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::GET, "/clients", list),
         route(MethodFilter::POST, "/clients", add),
         route(MethodFilter::DELETE, "/clients/{client}", remove),
+        route(MethodFilter::POST, "/clients/{client}/secrets", add_secret),
+        route(MethodFilter::DELETE, "/clients/{client}/secrets/{secret}", remove_secret),
     ]
 }
 
@@ -28,6 +30,14 @@ struct ClientShape {
     client_id: String,
     name: String,
     password_grant: bool,
+    created_at: String,
+    secrets: Vec<SecretShape>,
+}
+
+/// A secret's name: never the secret itself.
+#[derive(Serialize)]
+struct SecretShape {
+    secret_id: String,
     created_at: String,
 }
 
@@ -38,7 +48,14 @@ impl From<ClientView> for ClientShape {
             name: client.name,
             password_grant: client.password_grant.is_on(),
             created_at: client.created_at.rfc3339(),
+            secrets: client.secrets.iter().map(SecretShape::from).collect(),
         }
+    }
+}
+
+impl From<&SecretView> for SecretShape {
+    fn from(secret: &SecretView) -> Self {
+        Self { secret_id: secret.id.to_string(), created_at: secret.created_at.rfc3339() }
     }
 }
 
@@ -58,7 +75,7 @@ struct Add {
     password_grant: bool,
 }
 
-/// The only answer that ever holds a client's secret.
+/// The only answer that ever holds the first secret of a client.
 #[derive(Serialize)]
 struct NewClientShape {
     client_id: String,
@@ -90,5 +107,40 @@ async fn remove(
 ) -> Result<StatusCode, Failed> {
     let client = id_of(&state, "client", &client)?;
     let outcome = clients::remove(&state.ctx, Actor::Operator, client).await;
+    outcome.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::app(&state.ctx, &error))
+}
+
+/// The only answer that ever holds this secret.
+#[derive(Serialize)]
+struct NewSecretShape {
+    client_id: String,
+    secret_id: String,
+    client_secret: String,
+}
+
+async fn add_secret(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(client): Named,
+) -> Result<(StatusCode, Json<NewSecretShape>), Failed> {
+    let client = id_of(&state, "client", &client)?;
+    let new = clients::add_secret(&state.ctx, Actor::Operator, client).await;
+    let new = new.map_err(|error| Failed::app(&state.ctx, &error))?;
+    let shape = NewSecretShape {
+        client_id: client.to_string(),
+        secret_id: new.id.to_string(),
+        client_secret: new.secret.reveal().to_owned(),
+    };
+    Ok((StatusCode::CREATED, Json(shape)))
+}
+
+async fn remove_secret(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named((client, secret)): Named<(String, String)>,
+) -> Result<StatusCode, Failed> {
+    let client = id_of(&state, "client", &client)?;
+    let secret = id_of(&state, "client secret", &secret)?;
+    let outcome = clients::remove_secret(&state.ctx, Actor::Operator, client, secret).await;
     outcome.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::app(&state.ctx, &error))
 }

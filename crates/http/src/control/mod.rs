@@ -8,6 +8,7 @@
 mod ask;
 mod audit;
 mod clients;
+mod device_types;
 mod logins;
 mod mail;
 mod networks;
@@ -33,6 +34,7 @@ pub fn routes() -> Vec<Route> {
         tokens::routes(),
         networks::routes(),
         clients::routes(),
+        device_types::routes(),
         profiles::routes(),
         logins::routes(),
         mail::routes(),

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error here has failed")]
 
+mod administration;
 mod bad_input;
 mod calls;
 mod cast;
+mod control;
 mod hosts;
 mod house;
 mod identity;

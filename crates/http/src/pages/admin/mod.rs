@@ -3,10 +3,12 @@
 pub(crate) mod add_user;
 pub(crate) mod audit;
 pub(crate) mod clients;
+pub(crate) mod device_types;
 pub(crate) mod mail;
 pub(crate) mod networks;
 pub(crate) mod profile_form;
 pub(crate) mod profiles;
+mod removal;
 pub(crate) mod user;
 pub(crate) mod user_actions;
 pub(crate) mod users;

@@ -12,10 +12,10 @@ use symbolon_core::names::DisplayName;
 use symbolon_core::network::Network;
 use symbolon_wire::form::Form;
 
+use crate::pages::admin::removal::{self, Removal};
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::{Faults, of_app};
-use crate::pages::view::form::{Control, Field, FormView, Tone};
-use crate::pages::view::form_page::form_page;
+use crate::pages::view::form::{Control, Field, FormView};
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::moment;
 use crate::pages::web::access::Administrator;
@@ -78,16 +78,18 @@ pub(crate) async fn show_remove(
     InPath(network): InPath<String>,
 ) -> Answer {
     let network = network_of(&visit, &network).await?;
-    let frame = Frame::for_session(&visit, &session, "Remove Trusted Network").await?;
-    let action = format!("{PATH}/{}/remove", network.id);
-    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Remove")
-        .tone(Tone::Grave)
-        .cancel(PATH);
-    let intro = format!(
+    let meaning = format!(
         "Clients in {} that log in without a security token will be refused from then on.",
         network.range
     );
-    Ok(form_page(frame, &[&intro], form, Faults::none()))
+    let removal = Removal {
+        title: "Remove Trusted Network",
+        thing: format!("{PATH}/{}", network.id),
+        meaning: &meaning,
+        rule: None,
+        back: PATH,
+    };
+    removal::ask(&visit, &session, removal).await
 }
 
 /// `POST /setup/networks/{network}/remove`

@@ -7,7 +7,10 @@
 pub(crate) enum Done {
     Activated,
     AddressAsked,
+    BearerSwitchedOff,
+    BearerSwitchedOn,
     ClientRemoved,
+    ClientSecretRemoved,
     MailRetried,
     NameChanged,
     NetworkAdded,
@@ -25,7 +28,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 18] = [
+const ALL: [(Done, &str, &str); 21] = [
     (
         Done::Activated,
         "activated",
@@ -37,9 +40,26 @@ const ALL: [(Done, &str, &str); 18] = [
         "We have written to both addresses. The change takes effect when both have confirmed it.",
     ),
     (
+        Done::BearerSwitchedOff,
+        "bearer-off",
+        "Bearer use was switched off. A token of that device type is one half again: it needs the password \
+         beside it.",
+    ),
+    (
+        Done::BearerSwitchedOn,
+        "bearer-on",
+        "Bearer use was switched on. A token of that device type is a whole credential now, also those \
+         that are out already.",
+    ),
+    (
         Done::ClientRemoved,
         "client-removed",
-        "The API client was removed. Its secret is worth nothing now.",
+        "The API client was removed. Its secrets are worth nothing now.",
+    ),
+    (
+        Done::ClientSecretRemoved,
+        "client-secret-removed",
+        "The secret was removed. Whoever still uses it is refused.",
     ),
     (Done::MailRetried, "mail-retried", "Waiting mail is being tried again now."),
     (Done::NameChanged, "name-changed", "Your name was changed."),

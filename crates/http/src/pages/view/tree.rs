@@ -67,7 +67,16 @@ const ADMINISTRATION: (&str, &[Row]) = (
             "/setup/networks",
             "Address ranges from which an API login needs no token.",
         ),
-        ("API Clients", "/setup/clients", "Programs that may ask this authority."),
+        (
+            "API Clients",
+            "/setup/clients",
+            "Programs that may ask this authority, and their secrets.",
+        ),
+        (
+            "Device Types",
+            "/setup/device-types",
+            "What may hold a security token, and bearer use: where the token alone is enough.",
+        ),
         ("Profiles", "/setup/profiles", "Policies: token age, lockout, session length."),
         (
             "Audit Trail",

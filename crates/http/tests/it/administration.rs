@@ -1,0 +1,156 @@
+//! Pages of administrators: clients' secrets and device types.
+
+use axum::body::Body;
+use http::{Method, StatusCode, header};
+use symbolon_app::clients::{self, ClientView};
+use symbolon_app::context::Switch;
+use symbolon_app::device_types;
+use symbolon_core::secret::ClientSecret;
+
+use crate::calls::{Answer, request};
+use crate::house::TestHouse;
+
+const CLIENTS: &str = "/setup/clients";
+const DEVICE_TYPES: &str = "/setup/device-types";
+
+/// An administrator in front of a browser.
+struct Administrator<'a> {
+    house: &'a TestHouse,
+    cookie: String,
+}
+
+impl<'a> Administrator<'a> {
+    async fn of(house: &'a TestHouse) -> Self {
+        house.administrator("root").await;
+        let cookie = format!("__Host-symbolon={}", house.web_session("root").await);
+        Self { house, cookie }
+    }
+
+    async fn see(&self, path: &str) -> Answer {
+        let request = request(Method::GET, path).header(header::COOKIE, &self.cookie);
+        self.house.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Posts `fields` with the nonce of the forms on `page`.
+    async fn post(&self, page: &str, path: &str, fields: &str) -> Answer {
+        let shown = self.see(page).await.body;
+        let (_, rest) = shown.split_once(r#"name="csrf" value=""#).unwrap();
+        let (nonce, _) = rest.split_once('"').unwrap();
+        let request = request(Method::POST, path)
+            .header(header::COOKIE, &self.cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let body = format!("csrf={nonce}{fields}");
+        self.house.send(request.body(Body::from(body)).unwrap()).await
+    }
+}
+
+async fn only_client(house: &TestHouse) -> ClientView {
+    clients::list(&house.ctx).await.unwrap().remove(0)
+}
+
+/// What stands in `<dd class="secret">…</dd>`, in the order of the page.
+fn secrets_shown(answer: &Answer) -> Vec<String> {
+    let parts = answer.body.split(r#"<dd class="secret">"#).skip(1);
+    parts.map(|part| part.split_once('<').unwrap().0.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_secret_that_is_added_is_shown_once_and_works() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let client = house.client(Switch::Off).await.id;
+
+    let added = root.post(CLIENTS, &format!("{CLIENTS}/{client}/secrets"), "").await;
+
+    assert_eq!(added.status, StatusCode::CREATED);
+    assert_eq!(added.header("cache-control"), "no-store");
+    let shown = secrets_shown(&added);
+    assert_eq!(shown[0], client.to_string());
+    let secret = ClientSecret::new(shown[1].clone());
+    assert!(clients::authenticate(&house.ctx, &shown[0], &secret).await.unwrap().is_ok());
+    let listed = root.see(CLIENTS).await.body;
+    assert!(!listed.contains(&shown[1]));
+    for secret in only_client(&house).await.secrets {
+        assert!(listed.contains(&secret.id.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_removed_after_a_question() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let client = house.client(Switch::Off).await;
+    root.post(CLIENTS, &format!("{CLIENTS}/{}/secrets", client.id), "").await;
+    let first = only_client(&house).await.secrets[0].id;
+    let path = format!("{CLIENTS}/{}/secrets/{first}/remove", client.id);
+
+    let question = root.see(&path).await;
+    let removed = root.post(&path, &path, "").await;
+
+    assert_eq!(question.status, StatusCode::OK);
+    assert!(question.body.contains("This cannot be undone"));
+    assert_eq!(removed.header("location"), "/setup/clients?done=client-secret-removed");
+    let known = clients::authenticate(&house.ctx, &client.id.to_string(), &client.secret).await;
+    assert!(known.unwrap().is_err());
+    assert_eq!(root.see(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_a_rule_forbids_stays_in_sight_with_the_rule() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let client = house.client(Switch::Off).await.id;
+    let only = only_client(&house).await.secrets[0].id;
+    let removal = format!("{CLIENTS}/{client}/secrets/{only}/remove");
+
+    let with_one = root.see(CLIENTS).await.body;
+    let refused = root.post(CLIENTS, &removal, "").await;
+    for _ in 1..clients::MOST_SECRETS {
+        root.post(CLIENTS, &format!("{CLIENTS}/{client}/secrets"), "").await;
+    }
+    let with_five = root.see(CLIENTS).await.body;
+    let sixth = root.post(CLIENTS, &format!("{CLIENTS}/{client}/secrets"), "").await;
+
+    assert!(with_one.contains("This is the client&#39;s only secret: add another first"));
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(with_five.contains("A client has at most 5 secrets"));
+    assert_eq!(sixth.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(only_client(&house).await.secrets.len(), 5);
+}
+
+#[tokio::test]
+async fn bearer_use_is_switched_on_the_page_of_device_types() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let server = async || {
+        let all = device_types::list(&house.ctx).await.unwrap();
+        all.into_iter().find(|row| row.name.as_str() == "server").unwrap().bearer
+    };
+    let path = format!("{DEVICE_TYPES}/server/bearer");
+
+    let on = root.post(DEVICE_TYPES, &path, "&bearer=on").await;
+    let (then, page) = (server().await, root.see(on.header("location")).await.body);
+    let off = root.post(DEVICE_TYPES, &path, "&bearer=off").await;
+
+    assert_eq!((then, server().await), (Switch::On, Switch::Off));
+    assert_eq!(on.header("location"), "/setup/device-types?done=bearer-on");
+    assert_eq!(off.header("location"), "/setup/device-types?done=bearer-off");
+    assert!(page.contains("Switch Off"));
+    assert!(page.contains("a whole credential by itself"));
+}
+
+#[tokio::test]
+async fn a_switch_that_is_neither_on_nor_off_or_of_no_device_type_changes_nothing() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let before = house.mark().await;
+    let post = async |name: &str, fields: &str| {
+        root.post(DEVICE_TYPES, &format!("{DEVICE_TYPES}/{name}/bearer"), fields).await.status
+    };
+
+    assert_eq!(post("server", "&bearer=perhaps").await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post("server", "").await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post("toaster", "&bearer=on").await, StatusCode::NOT_FOUND);
+    assert_eq!(post("A%20Toaster", "&bearer=on").await, StatusCode::NOT_FOUND);
+    assert_eq!(house.mark().await, before);
+}
