@@ -26,7 +26,7 @@ pub const TOO_MANY_SECRETS: &str =
     "a client has at most 5 secrets: remove one that is no longer used";
 /// Why a client's only secret stays.
 pub const LAST_SECRET: &str =
-    "this is the client's only secret: add another first, or remove the client";
+    "this is the only secret of the client: add another first, or remove the client";
 
 /// A client that was just registered; its secret is shown this once.
 #[derive(Debug)]

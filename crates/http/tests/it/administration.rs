@@ -111,7 +111,7 @@ async fn what_a_rule_forbids_stays_in_sight_with_the_rule() {
     let with_five = root.see(CLIENTS).await.body;
     let sixth = root.post(CLIENTS, &format!("{CLIENTS}/{client}/secrets"), "").await;
 
-    assert!(with_one.contains("This is the client&#39;s only secret: add another first"));
+    assert!(with_one.contains("This is the only secret of the client: add another first"));
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(with_five.contains("A client has at most 5 secrets"));
     assert_eq!(sixth.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -7,12 +7,12 @@ use symbolon_core::names::{DeviceType, DisplayName};
 use zeroize::Zeroizing;
 
 use super::commands::{
-    ClientCommand, LoginCommand, MailCommand, NetworkCommand, OneUser, PolicyArgs, ProfileCommand,
-    ScopeArg, TokenCommand, UserCommand,
+    ClientCommand, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand, OnOff, OneUser,
+    PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
 };
 use super::link::{Link, segment};
 use crate::exit::{Exit, Failure};
-use crate::out::{Column, Out};
+use crate::out::{Column, Out, table};
 
 /// Rows of one answer; a shorter one is the last.
 const PAGE: usize = 1000;
@@ -42,7 +42,10 @@ const CLIENTS: &[Column] = &[
     ("NAME", "name"),
     ("PASSWORD GRANT", "password_grant"),
     ("SINCE", "created_at"),
+    ("SECRET ID", "secret_id"),
+    ("SECRET SINCE", "secret_created_at"),
 ];
+const DEVICE_TYPES: &[Column] = &[("NAME", "name"), ("BEARER", "bearer"), ("SINCE", "created_at")];
 const PROFILES: &[Column] = &[
     ("NAME", "name"),
     ("TOKEN MAX AGE", "token_max_age"),
@@ -173,10 +176,41 @@ pub(super) async fn client(link: Link, out: Out, command: ClientCommand) -> Resu
             out.card(&link.post("/clients", asked).await?)?;
             out.note("\nThe secret is not shown again.")
         }
-        ClientCommand::List => out.rows(&link.get("/clients").await?, CLIENTS),
+        ClientCommand::List => out.data(&link.get("/clients").await?, |clients| {
+            table(&one_for_each_secret(clients), CLIENTS)
+        }),
         ClientCommand::Remove { id } => {
             link.delete(&format!("/clients/{}", segment(&id))).await?;
             out.note(&format!("Client {id} is removed."))
+        }
+        ClientCommand::Secret(SecretCommand::Add { client_id }) => {
+            let path = format!("/clients/{}/secrets", segment(&client_id));
+            out.card(&link.post(&path, Value::Null).await?)?;
+            out.note("\nThe secret is not shown again. The client's other secrets are accepted as before.")
+        }
+        ClientCommand::Secret(SecretCommand::Remove { client_id, secret_id }) => {
+            let (client, secret) = (segment(&client_id), segment(&secret_id));
+            link.delete(&format!("/clients/{client}/secrets/{secret}")).await?;
+            out.note(&format!("Secret {secret_id} is removed."))
+        }
+    }
+}
+
+pub(super) async fn device_type(
+    link: Link,
+    out: Out,
+    command: DeviceTypeCommand,
+) -> Result<(), Failure> {
+    match command {
+        DeviceTypeCommand::List => out.rows(&link.get("/device-types").await?, DEVICE_TYPES),
+        DeviceTypeCommand::Add { name, bearer } => {
+            let asked = json!({ "name": name.as_str(), "bearer": bearer });
+            out.card(&link.post("/device-types", asked).await?)
+        }
+        DeviceTypeCommand::Set { name, bearer } => {
+            let asked = json!({ "bearer": bearer == OnOff::On });
+            let path = format!("/device-types/{}", segment(&name));
+            out.card(&link.patch(&path, asked).await?)
         }
     }
 }
@@ -224,6 +258,21 @@ fn policy_of(policy: &PolicyArgs) -> Value {
         "sessions_on_reset": policy.sessions_on_reset,
         "tokens_on_password_change": policy.tokens_on_password_change,
     })
+}
+
+/// Clients as rows of a table: one for each secret, because it is a secret's age that is looked for.
+fn one_for_each_secret(clients: &Value) -> Value {
+    let clients = clients.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows = clients.iter().flat_map(|client| {
+        let secrets = client["secrets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        secrets.iter().map(|secret| {
+            let mut row = client.clone();
+            row["secret_id"] = secret["secret_id"].clone();
+            row["secret_created_at"] = secret["created_at"].clone();
+            row
+        })
+    });
+    Value::Array(rows.collect())
 }
 
 /// Asks page by page; each begins after the last row of the one before, named by `key`.

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::commands::{
-    AuditCommand, ClientCommand, LoginCommand, MailCommand, NetworkCommand, ProfileCommand,
-    TokenCommand, UserCommand,
+    AuditCommand, ClientCommand, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand,
+    ProfileCommand, TokenCommand, UserCommand,
 };
 
 /// A self-hosted security-token authority.
@@ -54,10 +54,13 @@ pub(crate) enum Command {
     /// Security tokens: reset, list, revoke, check
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Device types: what may hold a token, and where the token alone is enough
+    #[command(subcommand)]
+    DeviceType(DeviceTypeCommand),
     /// Networks from which an API login needs no token
     #[command(subcommand)]
     Network(NetworkCommand),
-    /// API clients
+    /// API clients and their secrets
     #[command(subcommand)]
     Client(ClientCommand),
     /// Profiles: the policies of groups of users

@@ -128,13 +128,64 @@ pub(crate) enum ClientCommand {
         #[arg(long)]
         no_password_grant: bool,
     },
-    /// List API clients
+    /// List API clients and when each of their secrets was made
     List,
-    /// Remove an API client
+    /// Remove an API client with all its secrets
     Remove {
         /// Its id
         id: String,
     },
+    /// Secrets of an API client: add, remove
+    #[command(subcommand)]
+    Secret(SecretCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Add a secret beside those that the client has; prints it once
+    Add {
+        /// The client's id
+        client_id: String,
+    },
+    /// Remove a secret; whoever still uses it is refused
+    Remove {
+        /// The client's id
+        client_id: String,
+        /// The secret's id, from `client list`
+        secret_id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceTypeCommand {
+    /// List device types
+    List,
+    /// Add a device type
+    Add {
+        /// What it is called
+        #[arg(value_parser = DeviceType::parse)]
+        name: DeviceType,
+        /// A token of it is a whole credential by itself: no password is asked for beside it
+        #[arg(long)]
+        bearer: bool,
+    },
+    /// Change a device type; it holds at once, also for tokens that are out
+    Set {
+        /// Which
+        name: String,
+        /// Whether a token of it is a whole credential by itself
+        #[arg(long, value_name = "on|off")]
+        bearer: OnOff,
+    },
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// It is
+    On,
+    /// It is not
+    Off,
 }
 
 #[derive(Debug, Subcommand)]

@@ -95,6 +95,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => on_this_thread(admin::user(setting.link()?, out, command)),
         Command::Token(TokenCommand::Check { file }) => token_check::check(out, file.as_deref()),
         Command::Token(command) => on_this_thread(admin::token(setting.link()?, out, command)),
+        Command::DeviceType(command) => {
+            on_this_thread(admin::device_type(setting.link()?, out, command))
+        }
         Command::Network(command) => on_this_thread(admin::network(setting.link()?, out, command)),
         Command::Client(command) => on_this_thread(admin::client(setting.link()?, out, command)),
         Command::Profile(command) => on_this_thread(admin::profile(setting.link()?, out, command)),
