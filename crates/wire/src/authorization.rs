@@ -5,8 +5,10 @@
 //! `OAuth oauth_nonce="…"` to the token endpoint; that is no credential and comes out as
 //! [`AuthorizationError::Malformed`].
 
-use base64::Engine as _;
+use std::{fmt, mem};
+
 use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, decoded_len_estimate};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -34,6 +36,60 @@ pub struct Basic {
     pub username: String,
     /// What stands after it; it may hold colons.
     pub password: Presented,
+}
+
+/// Both halves of a `Basic` credential, in one buffer that is wiped when it is dropped.
+pub struct BasicPair {
+    text: Zeroizing<String>,
+    /// Where the first half ends; the second begins a byte later.
+    end_of_username: usize,
+}
+
+impl BasicPair {
+    /// What stands before the colon.
+    pub fn username(&self) -> &str {
+        &self.text[..self.end_of_username]
+    }
+
+    /// Shows what stands after it. Never hand the result to a log, an error, an id or a URL.
+    pub fn reveal_password(&self) -> &str {
+        &self.text[self.end_of_username + 1..]
+    }
+
+    /// Reads what stands after the scheme of a `Basic` header.
+    pub(crate) fn decode(credential: &str) -> Result<Self, AuthorizationError> {
+        let mut bytes = Zeroizing::new(vec![0; decoded_len_estimate(credential.len())]);
+        let length = STANDARD
+            .decode_slice(credential, &mut bytes)
+            .map_err(|_| AuthorizationError::NotBase64)?;
+        bytes.truncate(length);
+        let text = String::from_utf8(mem::take(&mut *bytes)).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            AuthorizationError::NotUtf8
+        })?;
+        let text = Zeroizing::new(text);
+        if text.chars().any(char::is_control) {
+            return Err(AuthorizationError::ControlCharacter);
+        }
+        let end_of_username = text.find(':').ok_or(AuthorizationError::NoColon)?;
+        Ok(Self { text, end_of_username })
+    }
+
+    /// Puts two halves together; the first may hold colons.
+    pub(crate) fn join(username: &str, password: &str) -> Self {
+        // The exact capacity, so that no half-written copy is left behind by growing.
+        let mut text = Zeroizing::new(String::with_capacity(username.len() + password.len() + 1));
+        text.push_str(username);
+        text.push(':');
+        text.push_str(password);
+        Self { text, end_of_username: username.len() }
+    }
+}
+
+impl fmt::Debug for BasicPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BasicPair").field("username", &self.username()).finish_non_exhaustive()
+    }
 }
 
 /// Why a header was refused.
@@ -73,10 +129,10 @@ pub fn parse(header: &str) -> Result<Authorization, AuthorizationError> {
     }
     let (scheme, credential) = split(header).ok_or(AuthorizationError::Malformed)?;
     if scheme.eq_ignore_ascii_case("Bearer") {
-        return token(credential).map(Authorization::Bearer);
+        return token(credential).map(|token| Authorization::Bearer(own(token)));
     }
     if scheme.eq_ignore_ascii_case("OAuth") {
-        return token(credential).map(Authorization::OAuth);
+        return token(credential).map(|token| Authorization::OAuth(own(token)));
     }
     if scheme.eq_ignore_ascii_case("Basic") {
         return basic(credential).map(Authorization::Basic);
@@ -91,7 +147,7 @@ pub(crate) fn is_basic(header: &str) -> bool {
 }
 
 /// Parts scheme and credential at one or more spaces (RFC 9110 §11.4).
-fn split(header: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(header: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = header.split_once(' ')?;
     let credential = rest.trim_matches(' ');
     (!scheme.is_empty() && !credential.is_empty()).then_some((scheme, credential))
@@ -99,23 +155,20 @@ fn split(header: &str) -> Option<(&str, &str)> {
 
 /// Takes a token. RFC 6750's alphabet lacks the `!` of a session id, so any visible ASCII passes
 /// that does not belong to the list syntax of headers.
-fn token(credential: &str) -> Result<Presented, AuthorizationError> {
+pub(crate) fn token(credential: &str) -> Result<&str, AuthorizationError> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
-    if !credential.bytes().all(allowed) {
-        return Err(AuthorizationError::Malformed);
-    }
-    Ok(Presented::new(credential.to_owned()))
+    // All bytes are looked at, also after a wrong one: that can be done many at a time.
+    let all_allowed = credential.bytes().fold(true, |all, byte| all & allowed(byte));
+    all_allowed.then_some(credential).ok_or(AuthorizationError::Malformed)
+}
+
+fn own(token: &str) -> Presented {
+    Presented::new(token.to_owned())
 }
 
 fn basic(credential: &str) -> Result<Basic, AuthorizationError> {
-    let bytes = STANDARD.decode(credential).map_err(|_| AuthorizationError::NotBase64)?;
-    let bytes = Zeroizing::new(bytes);
-    let text = str::from_utf8(&bytes).map_err(|_| AuthorizationError::NotUtf8)?;
-    if text.chars().any(char::is_control) {
-        return Err(AuthorizationError::ControlCharacter);
-    }
-    let (username, password) = text.split_once(':').ok_or(AuthorizationError::NoColon)?;
-    Ok(Basic { username: username.to_owned(), password: Presented::new(password.to_owned()) })
+    let pair = BasicPair::decode(credential)?;
+    Ok(Basic { username: pair.username().to_owned(), password: own(pair.reveal_password()) })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::Presented;
+use crate::{Presented, PresentedText};
 
 /// Fields that one form may have. Our largest page has fewer than twenty.
 pub const MAX_FIELDS: usize = 64;
@@ -48,17 +48,12 @@ impl Form {
     /// The first [`FormError`] met, reading from the front. It never says what was sent.
     pub fn parse(body: &[u8]) -> Result<Self, FormError> {
         let mut fields: Vec<(String, Presented)> = Vec::new();
-        for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
-            if fields.len() == MAX_FIELDS {
-                return Err(FormError::TooManyFields);
-            }
-            let equals = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
-            let name = decode(&pair[..equals])?;
-            let value = decode(pair.get(equals + 1..).unwrap_or_default())?;
-            if fields.iter().any(|(known, _)| *known == *name) {
+        for pair in pairs(body) {
+            let (name, value) = pair?;
+            if fields.iter().any(|(known, _)| known == name.reveal()) {
                 return Err(FormError::DuplicateField);
             }
-            fields.push((name.as_str().to_owned(), value.into()));
+            fields.push((name.reveal().to_owned(), value.into_owned()));
         }
         Ok(Self { fields })
     }
@@ -83,6 +78,36 @@ impl Form {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_str())
     }
+}
+
+/// Reads names and values from the front, and copies none that is spelled as it is meant.
+///
+/// Whether a name may occur twice is left to the caller.
+pub(crate) fn pairs(
+    body: &[u8],
+) -> impl Iterator<Item = Result<(PresentedText<'_>, PresentedText<'_>), FormError>> {
+    let pairs = body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.enumerate().map(|(at, pair)| {
+        if at >= MAX_FIELDS {
+            return Err(FormError::TooManyFields);
+        }
+        let equals = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+        let name = decode_text(&pair[..equals])?;
+        let value = decode_text(pair.get(equals + 1..).unwrap_or_default())?;
+        Ok((name, value))
+    })
+}
+
+/// [`decode`], without a copy where there is nothing to decode.
+pub(crate) fn decode_text(raw: &[u8]) -> Result<PresentedText<'_>, FormError> {
+    if raw.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Ok(PresentedText::wiped(decode(raw)?.into()));
+    }
+    if raw.contains(&0) {
+        return Err(FormError::Nul);
+    }
+    let text = str::from_utf8(raw).map_err(|_| FormError::NotUtf8)?;
+    Ok(PresentedText::borrowed(text))
 }
 
 /// Decodes one name or value: `+` is a space, `%xx` a byte, everything else itself.

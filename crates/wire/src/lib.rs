@@ -8,14 +8,23 @@
 //! # Security
 //!
 //! Everything read here is hostile until parsed. Errors never repeat what was sent: a body may hold
-//! a password. Secrets leave the parsers as [`Presented`], which can be neither printed, cloned,
-//! compared nor serialised.
+//! a password. Secrets leave the parsers as [`Presented`] or [`PresentedText`], which can be neither
+//! printed, cloned, compared nor serialised.
 
 #![warn(missing_docs)]
 
 pub mod authorization;
+pub mod client_proof;
+pub mod credential;
+pub mod demands;
+pub mod ext_authz;
 pub mod form;
+pub mod freshness;
+pub mod grpc;
 pub mod gzip;
+mod header_lines;
+pub mod identity_headers;
+pub mod introspection;
 mod json;
 pub mod oauth;
 mod presented;
@@ -25,6 +34,8 @@ pub mod salesforce_id;
 pub mod session_id;
 pub mod soap;
 mod timestamp;
+pub mod verify_batch;
 mod xml_text;
 
-pub use presented::Presented;
+pub use header_lines::{HeaderLines, RequestHeader};
+pub use presented::{Presented, PresentedText};

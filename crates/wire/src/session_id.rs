@@ -75,17 +75,7 @@ pub fn render(org15: &str, opaque: &[u8; OPAQUE_BYTES]) -> String {
 ///
 /// The first [`SessionIdError`] that applies, in the order of its variants.
 pub fn parse(id: &str) -> Result<SessionIdParts<'_>, SessionIdError> {
-    if id.len() != LENGTH {
-        return Err(SessionIdError::WrongLength);
-    }
-    let (organization, opaque) = id.split_once('!').ok_or(SessionIdError::WrongOrganization)?;
-    if organization.len() != ORGANIZATION_LENGTH {
-        return Err(SessionIdError::WrongOrganization);
-    }
-    match salesforce_id::parse(organization) {
-        Ok((salesforce_id::ORGANIZATION, _)) => {}
-        Ok(_) | Err(_) => return Err(SessionIdError::WrongOrganization),
-    }
+    let (organization, opaque) = halves(id)?;
     let mut bytes = Zeroizing::new([0; OPAQUE_BYTES]);
     // 96 characters decode to exactly 72 bytes, or not at all.
     match ENGINE.decode_slice(opaque, &mut *bytes) {
@@ -94,11 +84,41 @@ pub fn parse(id: &str) -> Result<SessionIdParts<'_>, SessionIdError> {
     }
 }
 
+/// Finds the 96 characters after the `!`, in exactly the texts that [`parse`] reads.
+///
+/// It decodes and copies nothing: what a look-up hashes is the text.
+///
+/// # Security
+///
+/// A wrong *yes* costs a look-up that finds nothing; a wrong *no* refuses a live session.
+#[must_use]
+pub fn secret_part(id: &str) -> Option<&str> {
+    let (_, opaque) = halves(id).ok()?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_');
+    // All bytes are looked at, also after a wrong one: that can be done many at a time.
+    opaque.bytes().fold(true, |all, byte| all & allowed(byte)).then_some(opaque)
+}
+
+/// Parts an id at its `!`; the first half is the id of an organization, the second not yet looked at.
+fn halves(id: &str) -> Result<(&str, &str), SessionIdError> {
+    if id.len() != LENGTH {
+        return Err(SessionIdError::WrongLength);
+    }
+    let (organization, opaque) = id.split_once('!').ok_or(SessionIdError::WrongOrganization)?;
+    if organization.len() != ORGANIZATION_LENGTH {
+        return Err(SessionIdError::WrongOrganization);
+    }
+    match salesforce_id::parse(organization) {
+        Ok((salesforce_id::ORGANIZATION, _)) => Ok((organization, opaque)),
+        Ok(_) | Err(_) => Err(SessionIdError::WrongOrganization),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{SessionIdError, parse, render};
+    use super::{SessionIdError, parse, render, secret_part};
     use crate::salesforce_id::to_15;
 
     const ORG: &str = "00D000000000001";
@@ -152,12 +172,34 @@ mod tests {
 
             prop_assert_eq!(parts.organization, org);
             prop_assert_eq!(*parts.opaque, bytes);
+            prop_assert_eq!(secret_part(&id), Some(&id[16..]));
+        }
+
+        #[test]
+        fn secret_part_speaks_the_language_of_the_parser(
+            org in "(00D|005)[0-9A-Za-z]{12}|00D00[0-9a-z!]{10}",
+            tail in "[A-Za-z0-9._]{96}",
+            change in prop::option::of((0..112_usize, any::<char>())),
+            cut in 0..120_usize,
+        ) {
+            let mut id: Vec<char> = format!("{org}!{tail}").chars().collect();
+            if let Some((at, character)) = change {
+                id[at] = character;
+            }
+            let id: String = id.into_iter().collect();
+            let cut: String = id.chars().take(cut).collect();
+
+            for text in [&id, &cut] {
+                prop_assert_eq!(secret_part(text).is_some(), parse(text).is_ok());
+            }
         }
 
         #[test]
         fn no_text_makes_the_parser_panic(text in ".{0,120}", tail in "[^a-z]{96}") {
-            let _ = parse(&text);
-            let _ = parse(&format!("{ORG}!{tail}"));
+            let with_tail = format!("{ORG}!{tail}");
+
+            prop_assert_eq!(secret_part(&text).is_some(), parse(&text).is_ok());
+            prop_assert_eq!(secret_part(&with_tail).is_some(), parse(&with_tail).is_ok());
         }
     }
 }

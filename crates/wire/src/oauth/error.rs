@@ -64,6 +64,9 @@ pub enum RequestFault {
     /// A parameter is absent or empty.
     #[error("missing required parameter: {0}")]
     Missing(&'static str),
+    /// A parameter whose value is not what it must be.
+    #[error("malformed parameter: {0}")]
+    Malformed(&'static str),
     /// The form and the `Authorization` header name different clients (RFC 6749 §2.3 allows one way
     /// at a time).
     #[error("client credentials given twice")]

@@ -4,9 +4,13 @@ use serde::Serialize;
 
 use crate::json;
 
+/// A client's secret may stand in the header or in the form.
+const CLIENT_SECRET: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
 /// Renders the body of `/.well-known/oauth-authorization-server` for the configured public URL.
 ///
-/// `grant_types` are those that the token endpoint answers; there is no authorization endpoint: nobody logs in to another site through us.
+/// `grant_types` are those that the token endpoint answers; there is no authorization endpoint:
+/// nobody logs in to another site through us.
 #[must_use]
 pub fn metadata_json(public_url: &str, grant_types: &[&str]) -> String {
     #[derive(Serialize)]
@@ -14,12 +18,14 @@ pub fn metadata_json(public_url: &str, grant_types: &[&str]) -> String {
         issuer: &'a str,
         token_endpoint: String,
         revocation_endpoint: String,
+        introspection_endpoint: String,
         userinfo_endpoint: String,
         // RFC 8414 §2 requires it, even empty.
         response_types_supported: [&'a str; 0],
         grant_types_supported: &'a [&'a str],
         token_endpoint_auth_methods_supported: [&'a str; 2],
         revocation_endpoint_auth_methods_supported: [&'a str; 1],
+        introspection_endpoint_auth_methods_supported: [&'a str; 2],
     }
     let issuer = public_url.trim_end_matches('/');
     let endpoint = |name: &str| format!("{issuer}/services/oauth2/{name}");
@@ -27,11 +33,13 @@ pub fn metadata_json(public_url: &str, grant_types: &[&str]) -> String {
         issuer,
         token_endpoint: endpoint("token"),
         revocation_endpoint: endpoint("revoke"),
+        introspection_endpoint: endpoint("introspect"),
         userinfo_endpoint: endpoint("userinfo"),
         response_types_supported: [],
         grant_types_supported: grant_types,
-        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        token_endpoint_auth_methods_supported: CLIENT_SECRET,
         revocation_endpoint_auth_methods_supported: ["none"],
+        introspection_endpoint_auth_methods_supported: CLIENT_SECRET,
     };
     json::render(&metadata)
 }
@@ -47,6 +55,12 @@ mod tests {
         assert!(json.starts_with(
             r#"{"issuer":"https://auth.example","token_endpoint":"https://auth.example/services/oauth2/token","#
         ));
+        assert!(json.contains(
+            r#""introspection_endpoint":"https://auth.example/services/oauth2/introspect","#
+        ));
         assert!(json.contains(r#""response_types_supported":[],"#));
+        assert!(json.ends_with(
+            r#""introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}"#
+        ));
     }
 }

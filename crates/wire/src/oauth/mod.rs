@@ -1,7 +1,8 @@
 //! OAuth 2 as Salesforce's clients speak it: token, revocation, user info, identity and metadata.
 //!
 //! Requests are RFC 6749 and RFC 7009, read strictly; answers carry the members and spellings that
-//! existing clients look for, down to `issued_at` being a string. Introspection is not here.
+//! existing clients look for, down to `issued_at` being a string. Introspection, which no client of
+//! Salesforce's knows, is in [`crate::introspection`].
 
 mod answer;
 mod error;

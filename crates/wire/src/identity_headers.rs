@@ -1,0 +1,147 @@
+//! The headers by which an allowed request tells the service behind a proxy who is calling.
+//!
+//! Always all of them, empty where a value is not known: a proxy replaces only what an answer names,
+//! so a header that is left out is one that a client can forge. HTTP and Envoy's gRPC answer with the
+//! same table. The names are Authelia's, which services already read, and ours beside them.
+
+use std::borrow::Cow;
+
+use crate::timestamp::iso_seconds;
+
+/// Names of the headers in lower case, in the order of [`Identity::lines`].
+pub const NAMES: [&str; 7] = [
+    "remote-user",
+    "remote-email",
+    "remote-name",
+    "remote-groups",
+    "x-symbolon-device-type",
+    "x-symbolon-expires-at",
+    "x-symbolon-revision",
+];
+
+/// Whose credential it was that was allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// `Remote-User`: the username.
+    pub username: &'a str,
+    /// `Remote-Email`
+    pub email: Option<&'a str>,
+    /// `Remote-Name`: the name of the person.
+    pub name: Option<&'a str>,
+    /// `Remote-Groups`: the user's profile.
+    pub profile: Option<&'a str>,
+    /// `X-Symbolon-Device-Type`: what the credential is bound to.
+    pub device_type: Option<&'a str>,
+    /// `X-Symbolon-Expires-At`: the end of the credential in milliseconds since the Unix epoch,
+    /// written as RFC 3339 in whole seconds.
+    pub expires_at_ms: Option<i64>,
+    /// `X-Symbolon-Revision`: the state that the answer comes from.
+    pub revision: i64,
+}
+
+impl<'a> Identity<'a> {
+    /// Every header with its value: UTF-8 without control characters, so always the value of a
+    /// header.
+    pub fn lines(&self) -> [(&'static str, Cow<'a, str>); NAMES.len()] {
+        let text = |value: Option<&'a str>| sanitised(value.unwrap_or_default());
+        let values = [
+            sanitised(self.username),
+            text(self.email),
+            text(self.name),
+            text(self.profile),
+            text(self.device_type),
+            self.expires_at_ms.map_or(Cow::Borrowed(""), |at| Cow::Owned(iso_seconds(at))),
+            Cow::Owned(self.revision.to_string()),
+        ];
+        let mut names = NAMES.into_iter();
+        values.map(|value| (names.next().unwrap_or_default(), value))
+    }
+}
+
+/// Makes `text` fit for a header: each control character becomes a space.
+///
+/// Everything else stays, also commas and what is not ASCII: a reader that splits or decodes must know
+/// what it reads.
+pub fn sanitised(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        return Cow::Owned(text.replace(char::is_control, " "));
+    }
+    Cow::Borrowed(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WHOLE: Identity<'static> = Identity {
+        username: "zoe@example.com",
+        email: Some("zoe@example.com"),
+        name: Some("Zoë, of Athens"),
+        profile: Some("Standard"),
+        device_type: Some("server"),
+        expires_at_ms: Some(1_795_417_200_999),
+        revision: 42,
+    };
+
+    fn values(identity: &Identity<'_>) -> Vec<String> {
+        identity.lines().map(|(_, value)| value.into_owned()).into()
+    }
+
+    #[test]
+    fn every_header_has_its_value() {
+        assert_eq!(
+            WHOLE.lines().map(|(name, value)| format!("{name}: {value}")),
+            [
+                "remote-user: zoe@example.com",
+                "remote-email: zoe@example.com",
+                "remote-name: Zoë, of Athens",
+                "remote-groups: Standard",
+                "x-symbolon-device-type: server",
+                "x-symbolon-expires-at: 2026-11-23T07:00:00Z",
+                "x-symbolon-revision: 42",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_as_empty() {
+        let nobody = Identity {
+            email: None,
+            name: None,
+            profile: None,
+            device_type: None,
+            expires_at_ms: None,
+            ..WHOLE
+        };
+
+        assert_eq!(values(&nobody), ["zoe@example.com", "", "", "", "", "", "42"]);
+        assert_eq!(nobody.lines().map(|(name, _)| name), NAMES);
+    }
+
+    #[test]
+    fn values_cannot_begin_a_line_of_their_own() {
+        let forged = Identity {
+            username: "zoe\r\nRemote-Groups: Administrators",
+            name: Some("\u{85}a\u{7f}b\tc\0"),
+            ..WHOLE
+        };
+
+        assert_eq!(values(&forged)[0], "zoe  Remote-Groups: Administrators");
+        assert_eq!(values(&forged)[2], " a b c ");
+    }
+
+    proptest! {
+        #[test]
+        fn sanitised_text_keeps_its_length_and_all_but_control_characters(text: String) {
+            let clean = sanitised(&text);
+
+            prop_assert_eq!(clean.chars().count(), text.chars().count());
+            for (before, after) in text.chars().zip(clean.chars()) {
+                prop_assert_eq!(after, if before.is_control() { ' ' } else { before });
+            }
+            prop_assert_eq!(matches!(clean, Cow::Borrowed(_)), !text.chars().any(char::is_control));
+        }
+    }
+}
