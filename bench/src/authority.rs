@@ -7,7 +7,7 @@ use rand::rngs::SysRng;
 use symbolon_app::chance::Chance;
 use symbolon_app::clock::SystemClock;
 use symbolon_app::context::{Settings, Switch};
-use symbolon_app::hashing::Hasher;
+use symbolon_app::hashing::{Asker, Hasher};
 use symbolon_app::login::{self, ApiLogin, Head};
 use symbolon_app::turnstile::Turnstile;
 use symbolon_app::users::{self, NewUser};
@@ -39,7 +39,7 @@ pub(crate) async fn open(path: &Path) -> Ctx {
         keys: KeyRing::new(vec![(KeyId(1), master)]).expect("one key is a ring"),
         clock: Box::new(SystemClock),
         chance: Chance::system(),
-        hasher: Hasher::new(HASH_THREADS, 1024),
+        hasher: Hasher::start(HASH_THREADS, 1024).expect("threads"),
         turnstile: Turnstile::default(),
         settings: Settings {
             organization: DisplayName::parse("Bench").expect("a name"),
@@ -50,6 +50,8 @@ pub(crate) async fn open(path: &Path) -> Ctx {
             mail_configured: Switch::Off,
         },
         letters_waiting: tokio::sync::Notify::new(),
+        live: symbolon_app::live::Live::to_be_filled(),
+        notebook: symbolon_app::notebook::Notebook::default(),
     });
     setup::prepare(&ctx).await.expect("it is founded");
     let everywhere = Network::parse("127.0.0.0/8").expect("a range");
@@ -63,7 +65,7 @@ pub(crate) async fn open(path: &Path) -> Ctx {
             administrator: false,
             password: Some(Password::new(PASSWORD.to_owned())),
         };
-        users::add(&ctx, Actor::Operator, new).await.expect("a user");
+        users::add(&ctx, Actor::Operator, Asker::Operator, new).await.expect("a user");
     }
     ctx
 }

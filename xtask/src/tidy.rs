@@ -86,7 +86,8 @@ fn imports_go_downwards_only_and_siblings_do_not_know_each_other() {
         ("wire", &["core"]),
         ("store", &["core"]),
         ("mail", &["core"]),
-        ("app", &["core", "store", "mail"]),
+        ("live", &["core"]),
+        ("app", &["core", "live", "store", "mail"]),
         ("http", &["core", "wire", "mail", "app"]),
         ("symbolon", &["core", "wire", "store", "mail", "app", "http"]),
         // Beside the house: other people embed it, so it knows nobody and nobody knows it.

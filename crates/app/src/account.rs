@@ -18,6 +18,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{self, ADDRESS_CHANGE_VALID, LinkKind};
+use crate::live::commit;
 use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
@@ -138,7 +139,7 @@ pub async fn change_password(
     if current.reveal() == new.reveal() {
         return Err(AppError::Forbidden("Choose a password other than the current one.").into());
     }
-    let hashed = hashing::hash(ctx, &new).await?;
+    let hashed = hashing::hash(ctx, origin.into(), &new).await?;
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
@@ -152,7 +153,7 @@ pub async fn change_password(
     trail::append(&mut tx, actor, "password.changed", subject, String::new(), now).await?;
     reset_if_tied(ctx, &mut tx, &fresh, actor, origin, now).await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
-    tx.commit().await.map_err(AppError::from)?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
 }
@@ -200,7 +201,7 @@ pub async fn change_name(ctx: &Ctx, user: Id<User>, name: DisplayName) -> Result
     let subject = format!("user:{user}");
     trail::append(&mut tx, Actor::User(user), "name.changed", subject, String::new(), now).await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// Asks both addresses to agree to a new one.
@@ -254,7 +255,7 @@ pub async fn ask_address_change(
     }
     let (actor, subject) = (Actor::User(user), format!("user:{user}"));
     trail::append(&mut tx, actor, "address.change-asked", subject, String::new(), now).await?;
-    tx.commit().await.map_err(AppError::from)?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
 }
@@ -293,7 +294,7 @@ pub async fn confirm_address(
     if both {
         apply_address(ctx, &mut tx, user, &change.new_email, now).await?;
     }
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(if both { AddressConfirmation::Changed } else { AddressConfirmation::OtherSideMissing })
 }

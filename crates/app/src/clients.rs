@@ -15,6 +15,7 @@ use symbolon_store::clients::{self, ClientRow, SecretRow};
 use crate::actor::Actor;
 use crate::context::{Ctx, Switch};
 use crate::error::AppError;
+use crate::live::commit;
 use crate::trail;
 
 /// Most secrets of one client: two are a rollover, more are left behind by rollovers that were not
@@ -102,7 +103,7 @@ pub async fn add(
     let first = issue_secret(ctx, &mut tx, id, now).await?;
     let details = format!("name={name}\nsecret={}", first.id);
     record(&mut tx, actor, "client.added", id, details, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(NewClient { id, secret: first.secret })
 }
 
@@ -135,7 +136,7 @@ pub async fn add_secret(
     let new = issue_secret(ctx, &mut tx, client, now).await?;
     let details = format!("secret={}", new.id);
     record(&mut tx, actor, "client.secret-added", client, details, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(new)
 }
 
@@ -161,7 +162,7 @@ pub async fn remove_secret(
     clients::remove_secret(&mut tx, client, secret, now).await?;
     let details = format!("secret={secret}");
     record(&mut tx, actor, "client.secret-removed", client, details, now).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// Removes a client with all its secrets.
@@ -175,7 +176,7 @@ pub async fn remove(ctx: &Ctx, actor: Actor, client: Id<Client>) -> Result<(), A
         return Err(AppError::NotFound("client"));
     }
     record(&mut tx, actor, "client.removed", client, String::new(), now).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// Proves a client by any one of its secrets.

@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::hash_pool::Hasher;
+use crate::live::Live;
+use crate::notebook::Notebook;
 use crate::turnstile::Turnstile;
 
 /// The organization's settings, as far as use cases need them.
@@ -70,6 +72,10 @@ pub struct House {
     pub settings: Settings,
     /// Wakes the courier when a letter was committed.
     pub letters_waiting: Notify,
+    /// Every live credential in memory.
+    pub live: Live,
+    /// What verifications leave behind until the scribe writes it down.
+    pub notebook: Notebook,
 }
 
 impl Ctx {

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::contents::contents_of;
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::commit;
 
 const PORTION: i64 = 20;
 /// The longest sleep: letters of other nodes and changes of the clock are noticed after it.
@@ -70,7 +71,7 @@ pub async fn run(
 pub async fn take_back_leases(ctx: &Ctx) -> Result<u64, AppError> {
     let mut tx = ctx.store.begin().await?;
     let taken_back = letters::take_back_all(&mut tx).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(taken_back)
 }
 
@@ -126,7 +127,7 @@ async fn take_up(ctx: &Ctx, letter: Id<Letter>) -> Result<Option<InHand>, AppErr
         let state = LetterState::Superseded;
         letters::end_leased(&mut tx, letter, lease, state, None, now).await?;
     }
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(user.map(|user| InHand { letter: leased, username: user.username, lease }))
 }
 
@@ -179,7 +180,7 @@ async fn end(ctx: &Ctx, in_hand: &InHand, state: LetterState, reply: &str) -> Re
     if !letters::end_leased(&mut tx, letter, lease, state, Some(reply), now).await? {
         warn!(letter.id = %letter, "the lease of letter {letter} ran out before its end was written down");
     }
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// Puts a letter back for its next attempt, or ends it where that would come too late.
@@ -192,7 +193,7 @@ async fn put_back(ctx: &Ctx, in_hand: &InHand, reply: &str) -> Result<(), AppErr
     info!(letter.id = %in_hand.letter.id, "letter {} is to be tried again", in_hand.letter.id);
     let mut tx = ctx.store.begin().await?;
     letters::give_back(&mut tx, in_hand.letter.id, in_hand.lease, next_try_at, reply).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 fn too_old(next_try_at: Timestamp, created_at: Timestamp) -> bool {

@@ -11,6 +11,7 @@ use symbolon_store::device_types::{self, DeviceTypeRow};
 use crate::actor::Actor;
 use crate::context::{Ctx, Switch};
 use crate::error::AppError;
+use crate::live::commit;
 use crate::trail;
 
 /// What every organization begins with; none of them allows bearer use.
@@ -58,7 +59,7 @@ pub async fn add(
         return Err(AppError::Taken("device type"));
     }
     record(&mut tx, actor, "device-type.added", &row, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(view(row))
 }
 
@@ -84,7 +85,7 @@ pub async fn set_bearer(
         return Err(UNKNOWN);
     }
     record(&mut tx, actor, "device-type.changed", &row, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(view(row))
 }
 

@@ -1,5 +1,7 @@
 //! What keeps any use case from being done, whatever it is.
 
+use std::time::Duration;
+
 use symbolon_core::names::NameError;
 use symbolon_core::password::PasswordFault;
 use symbolon_store::error::StoreError;
@@ -12,8 +14,14 @@ pub enum AppError {
     /// answer to the commit was lost, the whole was.
     #[error("the database did not answer")]
     Database(#[source] StoreError),
-    /// Too many passwords are being hashed at once: try later.
-    #[error("too many logins at once")]
+    /// Too many passwords wait to be hashed, in all or from one address. Nothing was looked at.
+    #[error("too many logins at once, try again in {}", told(*retry_after))]
+    TooMany {
+        /// When it may go better: whole seconds, one at least.
+        retry_after: Duration,
+    },
+    /// Others were quicker, time and again: try later. Nothing was done.
+    #[error("too much was changed at once")]
     Busy,
     /// A stored row cannot be read: somebody must look at the database.
     #[error("a stored row cannot be read: {0}")]
@@ -44,6 +52,14 @@ pub enum AppError {
     /// The state of things forbids it; the text says why and who can lift it.
     #[error("{0}")]
     Forbidden(&'static str),
+}
+
+/// `1 second`, `5 seconds`.
+fn told(time: Duration) -> String {
+    match time.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
 }
 
 impl From<StoreError> for AppError {

@@ -9,7 +9,7 @@ use symbolon_store::users::PasswordRecord;
 
 use crate::context::Ctx;
 use crate::error::AppError;
-pub use crate::hash_pool::Hasher;
+pub use crate::hash_pool::{Asker, Hasher, Place, Priority, TurnedAway};
 use crate::hash_pool::{Memory, Turn};
 
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -32,9 +32,13 @@ pub(crate) struct Verification {
 /// Hashes a new password.
 ///
 /// # Errors
-/// [`AppError::Busy`] if too many wait already.
-pub(crate) async fn hash(ctx: &Ctx, password: &Password) -> Result<PasswordRecord, AppError> {
-    let turn = ctx.hasher.turn().await?;
+/// [`AppError::TooMany`] if too many wait already.
+pub(crate) async fn hash(
+    ctx: &Ctx,
+    asker: Asker,
+    password: &Password,
+) -> Result<PasswordRecord, AppError> {
+    let turn = ctx.hasher.line_up(asker)?.turn().await?;
     hash_in_turn(ctx, &turn, password).await
 }
 

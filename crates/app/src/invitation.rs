@@ -5,10 +5,11 @@ use symbolon_core::secret::{LinkSecret, Password};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::users;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind};
+use crate::live::commit;
 use crate::{hashing, passwords, trail};
 
 const FROZEN: &str =
@@ -22,12 +23,13 @@ pub async fn accept(
     ctx: &Ctx,
     link: &LinkSecret,
     password: Password,
+    origin: &Origin,
 ) -> Result<Id<User>, AppError> {
     let invited = links::bearer_of(ctx, LinkKind::Invitation, link).await?;
     let user = passwords::find(ctx, invited).await?;
     let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
     passwords::judge_new(ctx, &password, username, email, name)?;
-    let hashed = hashing::hash(ctx, &password).await?;
+    let hashed = hashing::hash(ctx, origin.into(), &password).await?;
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
@@ -46,6 +48,6 @@ pub async fn accept(
     let (actor, subject) = (Actor::LinkOf(invited), format!("user:{invited}"));
     trail::append(&mut tx, actor, "invitation.accepted", subject, String::new(), now).await?;
     changes::record(&mut tx, Change::UserChanged, invited, None, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(invited)
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
-use symbolon_store::{changes, history, letters, links, sessions, source_failures, tokens};
+use symbolon_store::{changes, history, letters, links, sessions, source_failures, tokens, uses};
 use tracing::error;
 
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::{self, commit};
 
 const ROUND: Duration = Duration::from_mins(1);
 /// How long what has ended is kept, so that an owner can still look it up.
@@ -29,28 +30,32 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     let failures = now - DAY.max(ctx.settings.source_policy.period);
     let mut tx = ctx.store.begin().await?;
     letters::give_up(&mut tx, now - letter::MAX_AGE, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     letters::forget(&mut tx, ended).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     source_failures::forget(&mut tx, failures).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     sessions::forget(&mut tx, ended).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     links::forget(&mut tx, ended).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     tokens::forget_requests(&mut tx, ended).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     changes::forget(&mut tx, ended).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
+    let mut tx = ctx.store.begin().await?;
+    uses::forget(&mut tx, now - KEEP_HISTORY).await?;
+    commit(ctx, tx).await?;
+    live::sweep(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     history::forget(&mut tx, now - KEEP_HISTORY).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// A round every minute, for ever.

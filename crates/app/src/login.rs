@@ -18,7 +18,7 @@ pub use attempt::{ApiLogin, CorrelationId, Head, LoginError, NewSession, Refused
 use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::hashing::{self, Verification};
+use crate::hashing::{self, Asker, Verification};
 use attempt::Attempt;
 use evidence::Evidence;
 
@@ -73,11 +73,12 @@ async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
 }
 
 async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
+    let place = ctx.hasher.line_up(Asker::from(&attempt.origin))?;
     let _gate = ctx.turnstile.pass(&attempt.username.to_ascii_lowercase()).await;
     let mut hashed: Option<(Evidence, Verification)> = None;
     // The turn is waited for before anything is looked up, and held until the outcome is written down:
     // of any number of guesses at once no more are evaluated than the limits allow (I14).
-    let turn = ctx.hasher.turn().await?;
+    let turn = place.turn().await?;
     for _ in 0..TRIES {
         let now = ctx.clock.now();
         let evidence = evidence::gather(ctx, &attempt, now).await?;

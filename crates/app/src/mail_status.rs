@@ -10,6 +10,7 @@ use symbolon_store::letters::{self, LetterRow};
 
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::commit;
 
 /// How long a letter that did not arrive is shown.
 const SHOWN_FOR: Duration = Duration::from_hours(30 * 24);
@@ -94,7 +95,7 @@ pub async fn retry(ctx: &Ctx, letter: Option<Id<Letter>>) -> Result<u64, AppErro
         Some(_) => return Err(AppError::NotFound("waiting letter")),
         None => letters::make_all_due(&mut tx, now).await?,
     };
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(due)
 }

@@ -9,6 +9,7 @@ pub use symbolon_store::networks::NetworkRow as NetworkView;
 use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::commit;
 use crate::trail;
 
 /// Trusts a network.
@@ -31,7 +32,7 @@ pub async fn add(
     }
     let (subject, details) = (format!("network:{range}"), format!("label={}", network.label));
     trail::append(&mut tx, actor, "network.added", subject, details, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(network)
 }
 
@@ -56,5 +57,5 @@ pub async fn remove(ctx: &Ctx, actor: Actor, range: Network) -> Result<(), AppEr
     }
     let subject = format!("network:{range}");
     trail::append(&mut tx, actor, "network.removed", subject, String::new(), now).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }

@@ -14,6 +14,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{self, LinkKind};
+use crate::live::commit;
 use crate::passwords::{self, Proof};
 use crate::{outbox, trail};
 
@@ -39,7 +40,7 @@ pub async fn freeze(ctx: &Ctx, link: &LinkSecret, origin: &Origin) -> Result<(),
     let (subject, details) = (format!("user:{id}"), format!("source={}", origin.source));
     trail::append(&mut tx, Actor::LinkOf(id), "tokens.frozen", subject, details, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
 }
@@ -66,6 +67,6 @@ pub async fn lift(
     trail::append(&mut tx, Actor::User(user), "tokens.unfrozen", subject, String::new(), now)
         .await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use symbolon_store::users::{self, UserRecord};
 use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::hashing;
+use crate::hashing::{self, Asker};
 use crate::login::{Head, Refused, evidence, record};
 
 /// Whether the current password was proved.
@@ -40,9 +40,10 @@ async fn decide(
     password: &Password,
     origin: &Origin,
 ) -> Result<Proof, AppError> {
+    let place = ctx.hasher.line_up(Asker::from(origin))?;
     let username = find(ctx, user).await?.username;
     let _gate = ctx.turnstile.pass(&username.key()).await;
-    let turn = ctx.hasher.turn().await?;
+    let turn = place.turn().await?;
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let evidence = evidence::of_name(&mut reader, username.as_str()).await?;

@@ -11,6 +11,7 @@ use symbolon_store::{Tx, profiles};
 use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::commit;
 use crate::trail;
 
 /// All profiles by name.
@@ -41,7 +42,7 @@ pub async fn add(
         return Err(AppError::Taken("profile"));
     }
     record(&mut tx, actor, "profile.added", &profile, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(profile)
 }
 
@@ -64,7 +65,7 @@ pub async fn set(
     let profile = profiles::find_by_name(&mut tx, name).await?;
     let profile = profile.ok_or(AppError::NotFound("profile"))?;
     record(&mut tx, actor, "profile.changed", &profile, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(profile)
 }
 

@@ -19,6 +19,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{self, LinkKind, RECOVERY_VALID};
+use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
 use crate::{hashing, passwords, retirement, trail};
 
@@ -59,7 +60,7 @@ pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppEr
             write_letter(ctx, &mut tx, &user, origin, now).await?;
         }
     }
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     sleep_until(answer_at).await;
     Ok(())
@@ -101,7 +102,7 @@ pub async fn recover(
     let user = passwords::find(ctx, id).await?;
     let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
     passwords::judge_new(ctx, &password, username, email, name)?;
-    let hashed = hashing::hash(ctx, &password).await?;
+    let hashed = hashing::hash(ctx, origin.into(), &password).await?;
 
     let now = ctx.clock.now();
     let actor = Actor::LinkOf(id);
@@ -133,7 +134,7 @@ pub async fn recover(
     let details = format!("source={}\nretired={retired}", origin.source);
     trail::append(&mut tx, actor, "password.recovered", format!("user:{id}"), details, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(id)
 }

@@ -22,6 +22,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::LinkKind;
+use crate::live::commit;
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
@@ -126,6 +127,7 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     };
     let receipt = write_reset(ctx, &mut tx, &user, order, Some(&request.request_key), now).await?;
     commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
     Ok(receipt)
 }
 
@@ -150,6 +152,7 @@ pub async fn reset_for(
     let order = Order { actor, cause, scope, device_type, source: None, reason };
     let receipt = write_reset(ctx, &mut tx, &user, order, None, now).await?;
     commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
     Ok(receipt)
 }
 
@@ -254,11 +257,6 @@ async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
     users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
 }
 
-async fn commit(ctx: &Ctx, tx: Tx) -> Result<(), AppError> {
-    tx.commit().await?;
-    ctx.letters_waiting.notify_one();
-    Ok(())
-}
 
 async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {
     let mut reader = ctx.store.read().await?;

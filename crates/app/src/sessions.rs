@@ -4,16 +4,20 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Organization, Profile, Session, Token, User};
+use symbolon_core::id::{Id, Organization, Profile, Session, User};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::secret::SessionSecret;
 use symbolon_core::session::SessionKind;
+use symbolon_core::verification::CredentialRefusal;
+use symbolon_live::Presented;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::{organization as organizations, sessions, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::commit;
+use crate::verify::{Admission, NoAdmission, Presenter, Question, verify};
 
 /// A live session and whose it is.
 #[derive(Debug, Clone)]
@@ -34,8 +38,6 @@ pub struct LiveSession {
     pub profile: Id<Profile>,
     /// Whether he is an administrator.
     pub administrator: bool,
-    /// The token that opened it.
-    pub token: Option<Id<Token>>,
     /// When the login was.
     pub started_at: Timestamp,
     /// Only a change of the password is allowed.
@@ -73,7 +75,7 @@ pub async fn find(
         if !sessions::touch(&mut tx, row.id, now).await? {
             return Ok(None);
         }
-        tx.commit().await?;
+        commit(ctx, tx).await?;
     }
     Ok(Some(LiveSession {
         session: row.id,
@@ -84,11 +86,49 @@ pub async fn find(
         email: user.email,
         profile: user.profile,
         administrator: user.admin_since.is_some(),
-        token: row.token,
         started_at: row.times.started_at,
         password_expired: user.password_expired_at.is_some(),
         session_idle: row.idle,
     }))
+}
+
+/// The live API session that `secret` opens, if there is one: from memory where that is current, else
+/// from the database. Its use is noted.
+///
+/// # Errors
+/// The database's; who asked must not be taken for known then.
+pub async fn find_api(
+    ctx: &Ctx,
+    secret: &SessionSecret,
+    presenter: Presenter<'_>,
+) -> Result<Option<LiveSession>, AppError> {
+    let presented = Some(Presented::Session(secret.reveal()));
+    match verify(ctx, &Question { presented, username: None }, presenter).await {
+        Ok(admission) => Ok(Some(of_admission(&admission)?)),
+        // Who must change his password first has a session for that alone: the database knows.
+        Err(
+            NoAdmission::CannotKnow | NoAdmission::Refused(CredentialRefusal::PasswordExpired),
+        ) => find(ctx, SessionKind::Api, secret).await,
+        Err(NoAdmission::Refused(_)) => Ok(None),
+    }
+}
+
+fn of_admission(admission: &Admission) -> Result<LiveSession, AppError> {
+    let holder = &admission.holder;
+    let unreadable = |_| AppError::Corrupt("a user's name");
+    Ok(LiveSession {
+        session: Id::from_raw(admission.subject.credential),
+        kind: SessionKind::Api,
+        user: holder.user,
+        username: Username::parse(&holder.username).map_err(unreadable)?,
+        name: DisplayName::parse(&holder.name).map_err(unreadable)?,
+        email: EmailAddress::parse(&holder.email).map_err(unreadable)?,
+        profile: admission.profile_id(),
+        administrator: holder.administrator,
+        started_at: admission.started_at,
+        password_expired: false,
+        session_idle: admission.session_idle,
+    })
 }
 
 /// Ends one session. To end what has ended is no error.
@@ -101,7 +141,7 @@ pub async fn end(ctx: &Ctx, session: Id<Session>) -> Result<(), AppError> {
     if let Some(user) = sessions::end(&mut tx, session, "logout", now).await? {
         changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
     }
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// Ends the API sessions with these secrets where they are `user`'s own; tells of each whether it did.

@@ -13,10 +13,11 @@ use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::NewUserRecord;
 use symbolon_store::{links as stored_links, organization, profiles, users};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind, SETUP_VALID};
+use crate::live::commit;
 use crate::{device_types, hashing, passwords, trail};
 
 /// The profile that exists always.
@@ -46,7 +47,7 @@ pub async fn prepare(ctx: &Ctx) -> Result<(), AppError> {
             "this database belongs to another key ring: copy keys.toml from the node that made it",
         ));
     }
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 /// Whether there is an administrator who can log in.
@@ -76,7 +77,7 @@ pub async fn issue_setup_link(ctx: &Ctx) -> Result<(LinkSecret, Timestamp), AppE
     stored_links::insert(&mut tx, &link, now).await?;
     trail::append(&mut tx, Actor::Operator, "setup.link-issued", String::new(), String::new(), now)
         .await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok((secret, expires_at))
 }
 
@@ -92,12 +93,13 @@ pub async fn accept(
     name: DisplayName,
     email: EmailAddress,
     password: Password,
+    origin: &Origin,
 ) -> Result<Id<User>, AppError> {
     if links::look(ctx, LinkKind::Setup, link).await?.is_none() {
         return Err(AppError::NotFound("link"));
     }
     passwords::judge_new(ctx, &password, username.as_str(), email.as_str(), name.as_str())?;
-    let hashed = hashing::hash(ctx, &password).await?;
+    let hashed = hashing::hash(ctx, origin.into(), &password).await?;
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
@@ -120,6 +122,6 @@ pub async fn accept(
     let (subject, details) = (format!("user:{id}"), "administrator=yes".to_owned());
     trail::append(&mut tx, Actor::Operator, "user.added", subject, details, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     Ok(id)
 }

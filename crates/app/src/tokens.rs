@@ -15,6 +15,7 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
+use crate::live::commit;
 use crate::{outbox, retirement, trail};
 
 const MOST_TOKENS: i64 = 200;
@@ -158,7 +159,7 @@ pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), App
     let details = format!("token={token}");
     trail::append(&mut tx, actor, "token.revoked", format!("user:{id}"), details, now).await?;
     changes::record(&mut tx, Change::TokenRevoked, id, Some(token.raw()), now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
 }

@@ -8,7 +8,7 @@ use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::secret::Password;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::profiles::ProfileRecord;
-use symbolon_store::users::{NewUserRecord, UserRecord};
+use symbolon_store::users::{NewUserRecord, PasswordRecord, UserRecord};
 use symbolon_store::{
     Conn, Tx, letters, links as stored_links, organization, profiles, sessions, users,
 };
@@ -17,7 +17,9 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
+use crate::hashing::Asker;
 use crate::links::{self, INVITATION_VALID, LinkKind};
+use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
 use crate::{hashing, passwords, retirement, trail};
@@ -73,7 +75,12 @@ pub struct UserView {
 /// # Errors
 /// [`AppError::Taken`] where the username is; [`AppError::NotFound`] for the profile;
 /// [`AppError::Password`].
-pub async fn add(ctx: &Ctx, actor: Actor, new: NewUser) -> Result<UserView, AppError> {
+pub async fn add(
+    ctx: &Ctx,
+    actor: Actor,
+    asker: Asker,
+    new: NewUser,
+) -> Result<UserView, AppError> {
     let name = match new.name {
         Some(name) => name,
         None => DisplayName::parse(new.username.as_str())
@@ -83,7 +90,7 @@ pub async fn add(ctx: &Ctx, actor: Actor, new: NewUser) -> Result<UserView, AppE
         Some(password) => {
             let (username, email) = (new.username.as_str(), new.email.as_str());
             passwords::judge_new(ctx, password, username, email, name.as_str())?;
-            Some(hashing::hash(ctx, password).await?)
+            Some(hashing::hash(ctx, asker, password).await?)
         }
         None => None,
     };
@@ -117,7 +124,7 @@ pub async fn add(ctx: &Ctx, actor: Actor, new: NewUser) -> Result<UserView, AppE
     let details = format!("profile={profile_name}\nadministrator={administrator}");
     trail::append(&mut tx, actor, "user.added", format!("user:{id}"), details, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(view(user, profile.name, now))
 }
@@ -199,7 +206,7 @@ pub async fn freeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
             links::end_ways_in(&mut tx, id, now).await?;
         }
     }
-    finish(tx, actor, "user.frozen", id, now).await
+    finish(ctx, tx, actor, "user.frozen", id, now).await
 }
 
 /// Unfreezes a user.
@@ -211,7 +218,7 @@ pub async fn unfreeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), App
     let mut tx = ctx.store.begin().await?;
     let id = take(&mut tx, username).await?.standing.user;
     users::set_frozen(&mut tx, id, None).await?;
-    finish(tx, actor, "user.unfrozen", id, now).await
+    finish(ctx, tx, actor, "user.unfrozen", id, now).await
 }
 
 /// Ends a lockout.
@@ -223,7 +230,7 @@ pub async fn unlock(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
     let mut tx = ctx.store.begin().await?;
     let id = take(&mut tx, username).await?.standing.user;
     users::set_failures(&mut tx, id, symbolon_core::lockout::Failures::default()).await?;
-    finish(tx, actor, "user.unlocked", id, now).await
+    finish(ctx, tx, actor, "user.unlocked", id, now).await
 }
 
 /// Removes a user with tokens, sessions, links and waiting letters. The username becomes free; the row
@@ -241,7 +248,7 @@ pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
     letters::supersede_all_of_user(&mut tx, id, now).await?;
     stored_links::end_all_of_user(&mut tx, id, now).await?;
     users::remove(&mut tx, id, now).await?;
-    finish(tx, actor, "user.removed", id, now).await
+    finish(ctx, tx, actor, "user.removed", id, now).await
 }
 
 /// Sets a user's password for him; his sessions end, his tokens stay.
@@ -251,12 +258,14 @@ pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
 pub async fn set_password(
     ctx: &Ctx,
     actor: Actor,
+    asker: Asker,
     username: &str,
     password: Password,
 ) -> Result<(), AppError> {
     let UserView { username, email, name, .. } = show(ctx, username).await?;
     passwords::judge_new(ctx, &password, username.as_str(), email.as_str(), name.as_str())?;
-    replace_password(ctx, actor, username.as_str(), &password, None).await
+    let hashed = hashing::hash(ctx, asker, &password).await?;
+    replace_password(ctx, actor, username.as_str(), &hashed, None).await
 }
 
 /// Gives a user a random temporary password that must be changed at once, and tells it: what
@@ -264,11 +273,17 @@ pub async fn set_password(
 ///
 /// # Errors
 /// [`AppError::NotFound`].
-pub async fn reset_password(ctx: &Ctx, actor: Actor, user: Id<User>) -> Result<Password, AppError> {
+pub async fn reset_password(
+    ctx: &Ctx,
+    actor: Actor,
+    asker: Asker,
+    user: Id<User>,
+) -> Result<Password, AppError> {
     let username = by_id(ctx, user).await?.username;
     let temporary = Password::new(ctx.chance.text(16));
     let expired_at = Some(ctx.clock.now());
-    replace_password(ctx, actor, username.as_str(), &temporary, expired_at).await?;
+    let hashed = hashing::hash(ctx, asker, &temporary).await?;
+    replace_password(ctx, actor, username.as_str(), &hashed, expired_at).await?;
     Ok(temporary)
 }
 
@@ -284,21 +299,20 @@ async fn replace_password(
     ctx: &Ctx,
     actor: Actor,
     username: &str,
-    password: &Password,
+    hashed: &PasswordRecord,
     expired_at: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let hashed = hashing::hash(ctx, password).await?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, username).await?;
     let id = user.standing.user;
-    users::set_password(&mut tx, id, &hashed, expired_at, now).await?;
+    users::set_password(&mut tx, id, hashed, expired_at, now).await?;
     sessions::end_of_user(&mut tx, id, None, "password set", now).await?;
     links::end_ways_in(&mut tx, id, now).await?;
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
     let facts = Facts::default().with("by", by).at("at", now);
     outbox::write_notice(ctx, &mut tx, &user, LetterKind::PasswordChanged, facts, now).await?;
-    finish(tx, actor, "password.set", id, now).await?;
+    finish(ctx, tx, actor, "password.set", id, now).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
 }
@@ -331,6 +345,7 @@ async fn spare_last_administrator(tx: &mut Tx, user: &UserRecord) -> Result<(), 
 }
 
 async fn finish(
+    ctx: &Ctx,
     mut tx: Tx,
     actor: Actor,
     action: &'static str,
@@ -339,7 +354,7 @@ async fn finish(
 ) -> Result<(), AppError> {
     trail::append(&mut tx, actor, action, format!("user:{user}"), String::new(), now).await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
-    Ok(tx.commit().await?)
+    commit(ctx, tx).await
 }
 
 fn view(user: UserRecord, profile: String, now: Timestamp) -> UserView {

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use rand::CryptoRng;
 use sha2::Sha256;
 use thiserror::Error;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::id::{Id, Letter};
 use crate::secret::{Digest, LinkSecret, Nonce};
@@ -74,9 +74,11 @@ impl fmt::Debug for MasterKey {
 }
 
 /// The keys derived from one master key.
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(ZeroizeOnDrop)]
 struct DerivedKeys {
-    digests: [[u8; 32]; DIGEST_PURPOSES.len()],
+    /// Keyed and ready: to key an HMAC anew costs as much as to digest a token with it.
+    #[zeroize(skip)]
+    digests: [Hmac<Sha256>; DIGEST_PURPOSES.len()],
     derivation: [u8; 32],
     pepper: [u8; 32],
     fingerprint: [u8; 8],
@@ -127,7 +129,12 @@ impl KeyRing {
 
     /// The digests of `secret` under every key, newest first: what a look-up compares with.
     pub fn digests(&self, purpose: Purpose, secret: &[u8]) -> Vec<Digest> {
-        self.keys.iter().rev().map(|(_, keys)| digest_with(keys, purpose, secret)).collect()
+        self.each_digest(purpose, secret).collect()
+    }
+
+    /// [`Self::digests`] one by one, each worked out when it is asked for.
+    pub fn each_digest(&self, purpose: Purpose, secret: &[u8]) -> impl Iterator<Item = Digest> {
+        self.keys.iter().rev().map(move |(_, keys)| digest_with(keys, purpose, secret))
     }
 
     /// The security token that `letter` carries; `None` if the ring no longer holds `key`.
@@ -170,7 +177,10 @@ impl fmt::Debug for KeyRing {
 
 fn derive_keys(master: &MasterKey) -> DerivedKeys {
     DerivedKeys {
-        digests: DIGEST_PURPOSES.map(|(_, label)| derive(master, label)),
+        digests: DIGEST_PURPOSES.map(|(_, label)| {
+            let key = Zeroizing::new(derive::<32>(master, label));
+            Hmac::new_from_slice(key.as_slice()).expect("HMAC takes keys of any length")
+        }),
         derivation: derive(master, b"symbolon/1 derivation"),
         pepper: derive(master, b"symbolon/1 pepper"),
         fingerprint: derive(master, b"symbolon/1 fingerprint"),
@@ -186,8 +196,7 @@ fn derive<const N: usize>(master: &MasterKey, label: &[u8]) -> [u8; N] {
 }
 
 fn digest_with(keys: &DerivedKeys, purpose: Purpose, secret: &[u8]) -> Digest {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&keys.digests[purpose as usize])
-        .expect("HMAC takes keys of any length");
+    let mut mac = keys.digests[purpose as usize].clone();
     mac.update(secret);
     Digest::from_bytes(mac.finalize().into_bytes().into())
 }

@@ -20,6 +20,7 @@ pub mod session;
 pub mod time;
 pub mod token;
 pub mod user_agent;
+pub mod verification;
 
 pub use id::Id;
 pub use time::Timestamp;

@@ -71,13 +71,7 @@ impl PresentedToken {
     /// # Security
     /// A wrong *no* locks a client out; a wrong *yes* costs one look-up and no more.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
-        if !has_token_shape(text) {
-            return Err(FormatError::Shape);
-        }
-        let (body, check) = text.as_bytes().split_at(LENGTH - CHECK);
-        if check != check_characters(body) {
-            return Err(FormatError::Check);
-        }
+        check_format(text)?;
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
@@ -127,6 +121,18 @@ pub fn split_credential(credential: &Credential) -> (Password, TokenPart) {
         Err(FormatError::Check) => (Password::new(password.to_owned()), TokenPart::Mistyped),
         Err(FormatError::Shape) => whole(),
     }
+}
+
+/// Whether `text` has the length, alphabet, prefix and check of a token.
+///
+/// # Errors
+/// [`FormatError`] tells a wrong shape from a wrong check.
+pub fn check_format(text: &str) -> Result<(), FormatError> {
+    if !has_token_shape(text) {
+        return Err(FormatError::Shape);
+    }
+    let (body, check) = text.as_bytes().split_at(LENGTH - CHECK);
+    if check == check_characters(body) { Ok(()) } else { Err(FormatError::Check) }
 }
 
 /// Whether `text` could be taken for a token, whatever its check characters say.

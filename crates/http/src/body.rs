@@ -4,8 +4,9 @@
 //! grow. Lengths are believed only as far as they refuse.
 
 use std::fmt;
+use std::pin::pin;
 
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -103,6 +104,40 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Gathered, BodyF
         }
     }
     if sent > limit { Err(BodyFault::TooLarge) } else { Ok(Gathered(bytes)) }
+}
+
+/// Reads at most `limit` bytes of any body, without a copy where it came in one piece.
+///
+/// What is over the limit is thrown away for a while, as [`read`] does.
+pub(crate) async fn read_lean<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let mut body = pin!(body);
+    let mut sent: usize = 0;
+    let mut whole = Bytes::new();
+    let mut pieces = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyFault::Broken)?.into_data() else {
+            continue;
+        };
+        sent = sent.saturating_add(data.len());
+        if sent > MOST_THROWN_AWAY {
+            return Err(BodyFault::TooLarge);
+        }
+        if sent == data.len() {
+            whole = data;
+        } else if sent <= limit {
+            pieces.extend_from_slice(&data);
+        }
+    }
+    if sent > limit {
+        return Err(BodyFault::TooLarge);
+    }
+    if pieces.is_empty() {
+        return Ok(whole);
+    }
+    Ok([&whole[..], &pieces[..]].concat().into())
 }
 
 /// Reads at most `limit` bytes, as sent and, where the body is gzip, inflated.

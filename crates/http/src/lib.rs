@@ -18,6 +18,7 @@ pub mod origin;
 pub mod pages;
 pub mod routes;
 pub mod state;
+pub mod verification;
 
 use std::sync::Arc;
 
@@ -34,10 +35,12 @@ pub use crate::metrics::Metrics;
 pub use crate::origin::{Connection, RequestOrigin};
 use crate::routes::Route;
 pub use crate::state::{Front, HttpState};
+pub use crate::verification::Entrance;
 
 /// Every route of the public listeners.
 pub fn all_routes() -> Vec<Route> {
     let mut routes = heads::routes();
+    routes.extend(verification::routes());
     routes.extend(health::routes());
     routes.extend(pages::routes());
     routes

@@ -4,6 +4,7 @@
 //! from closed sets (route patterns, methods of HTTP, our own words), so the number of series is
 //! bounded.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -14,7 +15,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use symbolon_app::AppError;
+use symbolon_app::hashing::{Hasher, TurnedAway};
 use symbolon_app::login::{Head, LoginError};
+use symbolon_app::verify::NoAdmission;
 use symbolon_core::letter::LetterState;
 
 /// Media type of [`Metrics::render`].
@@ -38,7 +42,76 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     letters_waiting: Gauge,
+    verifications: Verifications,
     letters_refused: Gauge,
+    hashes_waiting: Gauge,
+    hashes_turned_away: Family<CauseLabels, Counter>,
+}
+
+/// What came of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The credential is accepted.
+    Allowed,
+    /// It is not.
+    Refused,
+    /// It is accepted, and not here.
+    Forbidden,
+    /// This node could not know.
+    CannotKnow,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Allowed, Self::Refused, Self::Forbidden, Self::CannotKnow];
+
+    /// The outcome of a verification without further demands.
+    pub fn of<T>(verified: &Result<T, NoAdmission>) -> Self {
+        match verified {
+            Ok(_) => Self::Allowed,
+            Err(NoAdmission::Refused(_)) => Self::Refused,
+            Err(NoAdmission::CannotKnow) => Self::CannotKnow,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Refused => "refused",
+            Self::Forbidden => "forbidden",
+            Self::CannotKnow => "cannot-know",
+        }
+    }
+}
+
+/// The heads that verify.
+const VERIFIERS: [Head; 6] = [
+    Head::Introspection,
+    Head::Verify,
+    Head::ForwardAuth,
+    Head::AuthRequest,
+    Head::ExtAuthz,
+    Head::ExtAuthzGrpc,
+];
+
+/// Counters of verifications, at hand without a look-up.
+#[derive(Debug)]
+struct Verifications([[Counter; Outcome::ALL.len()]; VERIFIERS.len()]);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerificationLabels {
+    head: &'static str,
+    outcome: &'static str,
+}
+
+impl Verifications {
+    fn of(family: &Family<VerificationLabels, Counter>) -> Self {
+        Self(VERIFIERS.map(|head| {
+            Outcome::ALL.map(|outcome| {
+                let labels = VerificationLabels { head: head.word(), outcome: outcome.word() };
+                family.get_or_create_owned(&labels)
+            })
+        }))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,6 +123,11 @@ struct LoginLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LetterLabels {
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabels {
+    cause: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +147,7 @@ impl Metrics {
     /// Counters at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("symbolon");
+        let verifications = Family::default();
         let metrics = Self {
             logins: Family::default(),
             resets: Counter::default(),
@@ -76,10 +155,14 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             letters_waiting: Gauge::default(),
+            verifications: Verifications::of(&verifications),
             letters_refused: Gauge::default(),
+            hashes_waiting: Gauge::default(),
+            hashes_turned_away: Family::default(),
             registry: Registry::default(),
         };
         registry.register("logins", "Logins by head and outcome", metrics.logins.clone());
+        registry.register("verifications", "Verifications by head and outcome", verifications);
         registry.register("token_resets", "Resets of security tokens", metrics.resets.clone());
         registry.register(
             "letters",
@@ -106,6 +189,16 @@ impl Metrics {
             "Letters of the last 30 days that a mail server refused for good",
             metrics.letters_refused.clone(),
         );
+        registry.register(
+            "hashes_waiting",
+            "Requests that wait for a thread to hash a password on",
+            metrics.hashes_waiting.clone(),
+        );
+        registry.register(
+            "hashes_turned_away",
+            "Requests that were answered 429, because the line was full or their address had its share",
+            metrics.hashes_turned_away.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -114,6 +207,7 @@ impl Metrics {
         let outcome = match result {
             Ok(_) => "admitted",
             Err(LoginError::Refused(_)) => "refused",
+            Err(LoginError::App(AppError::TooMany { .. })) => "turned-away",
             Err(LoginError::App(_)) => "failed",
         };
         self.logins.get_or_create(&LoginLabels { head: head.word(), outcome }).inc();
@@ -122,6 +216,14 @@ impl Metrics {
     /// Counts a login that was refused before its credential was looked at.
     pub fn count_unread_login(&self, head: Head) {
         self.logins.get_or_create(&LoginLabels { head: head.word(), outcome: "refused" }).inc();
+    }
+
+    /// Counts a verification by what came of it.
+    pub fn count_verification(&self, head: Head, outcome: Outcome) {
+        let counters = VERIFIERS.iter().position(|verifier| *verifier == head);
+        if let Some(counters) = counters.map(|head| &self.verifications.0[head]) {
+            counters[outcome as usize].inc();
+        }
     }
 
     /// Counts a reset of a security token.
@@ -138,6 +240,17 @@ impl Metrics {
     pub fn note_outbox(&self, waiting: i64, refused: i64) {
         self.letters_waiting.set(waiting);
         self.letters_refused.set(refused);
+    }
+
+    /// Notes how the line before the hashing threads stands now.
+    pub(crate) fn note_hashing(&self, hasher: &Hasher) {
+        self.hashes_waiting.set(i64::try_from(hasher.waiting()).unwrap_or(i64::MAX));
+        let TurnedAway { line_full, share_taken } = hasher.turned_away();
+        for (cause, count) in [("line-full", line_full), ("share-taken", share_taken)] {
+            let counter = self.hashes_turned_away.get_or_create(&CauseLabels { cause });
+            // The pool counts; of two readers at once the later figure stays.
+            counter.inner().fetch_max(count, Ordering::Relaxed);
+        }
     }
 
     /// Counts a request. `route` is the pattern that it matched.
@@ -189,6 +302,8 @@ pub(crate) fn method_word(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use symbolon_app::hashing::Asker;
+
     use super::*;
 
     #[test]
@@ -199,17 +314,25 @@ mod tests {
         metrics.count_letter(LetterState::HandedOver);
         metrics.count_unread_login(Head::SoapPartner);
         metrics.note_outbox(3, 1);
+        let hasher = Hasher::start_at_normal_priority(1, 2).unwrap();
+        let line: Vec<_> = (0..4).map(|_| hasher.line_up(Asker::Operator)).collect();
+        metrics.note_hashing(&hasher);
+        metrics.note_hashing(&hasher);
         let fast = Duration::from_millis(4);
         metrics.observe_request(Some("/login"), &Method::GET, StatusCode::OK, fast);
         let method = Method::from_bytes(b"MADEUP").unwrap();
         metrics.observe_request(None, &method, StatusCode::NOT_FOUND, fast);
         let text = metrics.render();
+        drop(line);
 
         for line in [
             "symbolon_token_resets_total 1",
             r#"symbolon_letters_total{result="handed-over"} 1"#,
             r#"symbolon_logins_total{head="soap-partner",outcome="refused"} 1"#,
             "symbolon_letters_waiting 3",
+            "symbolon_hashes_waiting 3",
+            r#"symbolon_hashes_turned_away_total{cause="line-full"} 1"#,
+            r#"symbolon_hashes_turned_away_total{cause="share-taken"} 0"#,
             r#"symbolon_http_requests_total{route="/login",method="GET",status="200"} 1"#,
             r#"symbolon_http_requests_total{route="unmatched",method="other",status="404"} 1"#,
             r#"symbolon_http_request_duration_seconds_bucket{le="0.005",route="/login",method="GET"} 1"#,

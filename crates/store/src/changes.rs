@@ -55,7 +55,7 @@ impl Change {
         Self::ALL.iter().find(|(change, _)| *change == self).map_or("", |(_, word)| word)
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, each)| *each == word).map(|(change, _)| *change)
     }
 }
@@ -71,6 +71,7 @@ pub async fn record(
 ) -> Result<i64, StoreError> {
     let revision = tx.fetch_one(TAKE_REVISION, args![]).await?.int(0)?;
     tx.execute_one(INSERT, args![revision, now, change.word(), user.into(), subject]).await?;
+    tx.note_revision(revision);
     Ok(revision)
 }
 

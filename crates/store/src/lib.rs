@@ -15,6 +15,7 @@ pub mod error;
 pub mod history;
 pub mod letters;
 pub mod links;
+pub mod live;
 pub mod migrate;
 pub mod migrations;
 pub mod networks;
@@ -26,6 +27,7 @@ pub mod source_failures;
 pub mod sql;
 pub mod tokens;
 pub mod users;
+pub mod uses;
 
 pub use migrations::migrate_all;
 pub use sql::{Conn, DatabaseTarget, Reader, Store, Tx};

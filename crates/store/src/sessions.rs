@@ -12,9 +12,10 @@ use crate::error::StoreError;
 use crate::sql::{Conn, Tx};
 
 const INSERT: &str = "
-    INSERT INTO session (id, digest, kind, user_id, token_id, client_id, head, client, source,
-                         started_at, last_used_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+    INSERT INTO session (id, digest, kind, user_id, token_id, device_type, client_id, head, client,
+                         source, started_at, last_used_at)
+    VALUES ($1, $2, $3, $4, $5, (SELECT device_type FROM token WHERE id = $5), $6, $7, $8, $9, $10,
+            $10)";
 const FIND: &str = "
     SELECT session.id, session.user_id, session.token_id, session.started_at, session.last_used_at,
            session.ended_at, profile.session_idle

@@ -24,6 +24,9 @@ const RETIRE: &str = "
     WHERE id = $1 AND retired_at IS NULL";
 const NOTE_USE: &str = "
     UPDATE token SET last_used_at = $2 WHERE id = $1 AND retired_at IS NULL";
+const NOTE_LAST_USE: &str = "
+    UPDATE token SET last_used_at = $2
+    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 const REMEMBER_REQUEST: &str = "
     INSERT INTO reset_request (user_id, request_key, token_id, at) VALUES ($1, $2, $3, $4)";
 const FIND_REQUEST: &str = "
@@ -130,6 +133,11 @@ pub async fn retire(
 /// Notes that a token was let in; `false` if it has been retired meanwhile.
 pub async fn note_use(tx: &mut Tx, token: Id<Token>, now: Timestamp) -> Result<bool, StoreError> {
     tx.execute_at_most_one(NOTE_USE, args![token, now]).await
+}
+
+/// Notes a use of which news comes late; `false` if a later one is noted already.
+pub async fn note_last_use(tx: &mut Tx, token: i64, at: Timestamp) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(NOTE_LAST_USE, args![token, at]).await
 }
 
 /// Remembers which token a request key led to.

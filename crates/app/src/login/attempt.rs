@@ -13,7 +13,7 @@ use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
 
-/// The protocol that a login came by.
+/// The protocol that a login, or a credential to be verified, came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Head {
     /// The web pages.
@@ -24,6 +24,20 @@ pub enum Head {
     SoapEnterprise,
     /// The OAuth password grant.
     OAuthPassword,
+    /// Salesforce's REST, with a session.
+    Rest,
+    /// Token introspection (RFC 7662).
+    Introspection,
+    /// A batch of verifications.
+    Verify,
+    /// Forward-auth of Traefik, Caddy and HAProxy.
+    ForwardAuth,
+    /// nginx's `auth_request`.
+    AuthRequest,
+    /// Envoy's `ext_authz` over HTTP.
+    ExtAuthz,
+    /// Envoy's `ext_authz` over gRPC.
+    ExtAuthzGrpc,
 }
 
 impl Head {
@@ -34,6 +48,13 @@ impl Head {
             Self::SoapPartner => "soap-partner",
             Self::SoapEnterprise => "soap-enterprise",
             Self::OAuthPassword => "oauth-password",
+            Self::Rest => "rest",
+            Self::Introspection => "introspection",
+            Self::Verify => "verify",
+            Self::ForwardAuth => "forward-auth",
+            Self::AuthRequest => "auth-request",
+            Self::ExtAuthz => "ext-authz",
+            Self::ExtAuthzGrpc => "ext-authz-grpc",
         }
     }
 }

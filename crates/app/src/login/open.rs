@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::live::commit;
 use crate::login::attempt::{Attempt, CorrelationId, NewSession};
 use crate::login::evidence::Evidence;
 use crate::login::record::{self, Entry};
@@ -72,7 +73,7 @@ pub(crate) async fn open(
     let reason = reason_of(attempt.kind, admission.token);
     record::write_history(ctx, &mut tx, entry, "admitted", reason, admission.token).await?;
     changes::record(&mut tx, Change::SessionStarted, admission.user, Some(id.raw()), now).await?;
-    tx.commit().await?;
+    commit(ctx, tx).await?;
 
     let password_expired = user.password_expired_at.is_some();
     let user = admission.user;

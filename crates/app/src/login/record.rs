@@ -14,6 +14,7 @@ use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
+use crate::live::commit;
 use crate::login::attempt::{CorrelationId, Head, Refused};
 use crate::login::evidence::Evidence;
 use crate::{outbox, trail};
@@ -55,9 +56,48 @@ pub(crate) async fn record_refusal(
         let reason = refusal.to_string();
         write_history(ctx, &mut tx, entry, "refused", &reason, token_of(evidence)).await?;
     }
-    tx.commit().await?;
+    commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(Refused { correlation_id, refusal })
+}
+
+/// Writes down that a credential of `user` was presented by itself and refused, for its owner to read.
+pub(crate) async fn record_refused_credential(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    refused: RefusedCredential<'_>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let RefusedCredential { head, token, reason, retired, origin } = refused;
+    if let (Some(token), Some(retired)) = (token, retired) {
+        note_retired_use(ctx, tx, user, token, retired, origin, now).await?;
+    }
+    let row = LoginRow {
+        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
+        at: now,
+        user: Some(user.standing.user),
+        username: user.username.to_string(),
+        head: head.word().to_owned(),
+        client: origin.client.as_str().to_owned(),
+        source: origin.source.to_string(),
+        outcome: "refused".to_owned(),
+        reason: reason.to_owned(),
+        correlation_id: CorrelationId::draw(ctx).to_string(),
+    };
+    Ok(history::insert(tx, &row, token).await?)
+}
+
+/// See [`record_refused_credential`].
+pub(crate) struct RefusedCredential<'a> {
+    pub(crate) head: Head,
+    /// The token, if it was one.
+    pub(crate) token: Option<Id<Token>>,
+    /// In the history's words.
+    pub(crate) reason: &'a str,
+    /// When and why it was retired.
+    pub(crate) retired: Option<(Timestamp, RetirementCause)>,
+    pub(crate) origin: &'a Origin,
 }
 
 /// Whether an address fills the history: who is refused before a password is hashed can ask thousands of

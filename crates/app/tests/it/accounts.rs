@@ -1,6 +1,7 @@
 //! Links, passwords and addresses: single-use, proved, told to the owner.
 
 use symbolon_app::account::{self, AddressConfirmation, ChangeError};
+use symbolon_app::hashing::Asker;
 use symbolon_app::links::LinkKind;
 use symbolon_app::profiles;
 use symbolon_app::{Actor, AppError, invitation, links, owner_freeze, recovery, setup, users};
@@ -29,11 +30,12 @@ async fn mailed_link(house: &TestHouse, kind: LinkKind) -> LinkSecret {
 async fn a_setup_link_makes_one_administrator_and_no_second() {
     let house = TestHouse::new().await;
     let (link, _) = setup::issue_setup_link(&house.ctx).await.unwrap();
+    let from = origin("10.1.2.3");
     let accept = |name: &str| {
         let username = Username::parse(name).unwrap();
         let email = EmailAddress::parse("root@mail.example").unwrap();
         let name = DisplayName::parse("Root").unwrap();
-        setup::accept(&house.ctx, &link, username, name, email, password(PASSWORD))
+        setup::accept(&house.ctx, &link, username, name, email, password(PASSWORD), &from)
     };
 
     assert!(!setup::has_administrator(&house.ctx).await.unwrap());
@@ -54,16 +56,17 @@ async fn an_invited_user_chooses_a_password_once() {
         administrator: false,
         password: None,
     };
-    users::add(&house.ctx, Actor::Operator, new).await.unwrap();
+    users::add(&house.ctx, Actor::Operator, Asker::Operator, new).await.unwrap();
     let link = mailed_link(&house, LinkKind::Invitation).await;
     let view = links::look(&house.ctx, LinkKind::Invitation, &link).await.unwrap().unwrap();
     assert_eq!(view.username.unwrap().as_str(), "kim");
 
-    let weak = invitation::accept(&house.ctx, &link, password("password1234")).await;
+    let from = origin("10.1.2.3");
+    let weak = invitation::accept(&house.ctx, &link, password("password1234"), &from).await;
     assert!(matches!(weak, Err(AppError::Password(_))));
-    invitation::accept(&house.ctx, &link, password(PASSWORD)).await.unwrap();
+    invitation::accept(&house.ctx, &link, password(PASSWORD), &from).await.unwrap();
 
-    let again = invitation::accept(&house.ctx, &link, password(OTHER)).await;
+    let again = invitation::accept(&house.ctx, &link, password(OTHER), &from).await;
     assert!(matches!(again, Err(AppError::NotFound("link"))));
 }
 
@@ -219,7 +222,7 @@ async fn the_last_administrator_who_can_log_in_is_spared() {
             administrator: true,
             password: Some(password(PASSWORD)),
         };
-        users::add(&house.ctx, Actor::Operator, new).await.unwrap();
+        users::add(&house.ctx, Actor::Operator, Asker::Operator, new).await.unwrap();
     }
 
     users::freeze(&house.ctx, Actor::Operator, "second").await.unwrap();

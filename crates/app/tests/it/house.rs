@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use symbolon_app::chance::Chance;
 use symbolon_app::clock::Clock;
 use symbolon_app::context::{Settings, Switch};
-use symbolon_app::hashing::Hasher;
+use symbolon_app::hashing::{Asker, Hasher};
 use symbolon_app::history::LoginEntry;
 use symbolon_app::login::{self, ApiLogin, Head, LoginError, NewSession, Refused};
 use symbolon_app::reset::{self, OwnReset, Receipt, ResetError};
@@ -103,10 +103,12 @@ impl TestHouse {
             keys: KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([7; 32]))]).unwrap(),
             clock: Box::new(clock.clone()),
             chance: Chance::new(StdRng::seed_from_u64(1)),
-            hasher: Hasher::new(2, 64),
+            hasher: Hasher::start_at_normal_priority(2, 1024).unwrap(),
             turnstile: Turnstile::default(),
             settings,
             letters_waiting: tokio::sync::Notify::new(),
+            live: symbolon_app::live::Live::to_be_filled(),
+            notebook: symbolon_app::notebook::Notebook::default(),
         });
         setup::prepare(&ctx).await.unwrap();
         let from = EmailAddress::parse("symbolon@symbolon.example").unwrap();
@@ -129,7 +131,7 @@ impl TestHouse {
             administrator: false,
             password: Some(password(PASSWORD)),
         };
-        users::add(&self.ctx, Actor::Operator, new).await.unwrap()
+        users::add(&self.ctx, Actor::Operator, Asker::Operator, new).await.unwrap()
     }
 
     /// Resets the whole account, with a request key of its own.

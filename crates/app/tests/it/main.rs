@@ -5,6 +5,7 @@
 mod accounts;
 mod clients;
 mod device_types;
+mod hash_line;
 mod house;
 mod letters;
 mod logins;

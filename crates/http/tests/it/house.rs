@@ -14,7 +14,7 @@ use symbolon_app::clients::NewClient;
 use symbolon_app::clock::Clock;
 use symbolon_app::context::Switch;
 use symbolon_app::courier;
-use symbolon_app::hashing::Hasher;
+use symbolon_app::hashing::{Asker, Hasher};
 use symbolon_app::login::{self, ApiLogin, Head, WebLogin};
 use symbolon_app::turnstile::Turnstile;
 use symbolon_app::users::{self, NewUser};
@@ -100,10 +100,12 @@ impl TestHouse {
             keys: KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([7; 32]))]).unwrap(),
             clock: Box::new(clock.clone()),
             chance: Chance::new(StdRng::seed_from_u64(7)),
-            hasher: Hasher::new(2, 64),
+            hasher: Hasher::start_at_normal_priority(2, 64).unwrap(),
             turnstile: Turnstile::default(),
             settings: plan.settings,
             letters_waiting: Notify::new(),
+            live: symbolon_app::live::Live::to_be_filled(),
+            notebook: symbolon_app::notebook::Notebook::default(),
         });
         setup::prepare(&ctx).await.unwrap();
         let state = HttpState { ctx: ctx.clone(), front: Arc::new(plan.front) };
@@ -130,7 +132,7 @@ impl TestHouse {
             administrator,
             password: Some(Password::new(PASSWORD.to_owned())),
         };
-        users::add(&self.ctx, Actor::Operator, new).await.unwrap().id
+        users::add(&self.ctx, Actor::Operator, Asker::Operator, new).await.unwrap().id
     }
 
     /// Resets the user's token and reads the new one out of the mail.

@@ -108,6 +108,7 @@ CREATE TABLE session (
     kind         TEXT    NOT NULL,
     user_id      BIGINT NOT NULL REFERENCES user_account (id),
     token_id     BIGINT REFERENCES token (id),
+    device_type  TEXT,
     client_id    BIGINT,
     head         TEXT    NOT NULL,
     client       TEXT    NOT NULL,

@@ -108,6 +108,7 @@ CREATE TABLE session (
     kind         TEXT    NOT NULL,
     user_id      INTEGER NOT NULL REFERENCES user_account (id),
     token_id     INTEGER REFERENCES token (id),
+    device_type  TEXT,
     client_id    INTEGER,
     head         TEXT    NOT NULL,
     client       TEXT    NOT NULL,

@@ -19,15 +19,25 @@ use crate::sql::value::Value;
 #[must_use = "a transaction that is not committed is rolled back"]
 pub struct Tx {
     conn: Conn,
+    revision: Option<i64>,
 }
 
 impl Tx {
     pub(super) fn sqlite(member: Member) -> Self {
-        Self { conn: Conn::new(Link::SqliteTx(member)) }
+        Self { conn: Conn::new(Link::SqliteTx(member)), revision: None }
     }
 
     pub(super) fn postgres(session: Session) -> Self {
-        Self { conn: Conn::new(Link::PostgresTx(session)) }
+        Self { conn: Conn::new(Link::PostgresTx(session)), revision: None }
+    }
+
+    /// The last revision that the transaction took: what it changes is to be seen from there on.
+    pub fn revision(&self) -> Option<i64> {
+        self.revision
+    }
+
+    pub(crate) fn note_revision(&mut self, revision: i64) {
+        self.revision = Some(revision);
     }
 
     /// Runs a write and returns how many rows it changed.

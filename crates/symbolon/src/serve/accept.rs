@@ -1,25 +1,20 @@
-//! The accept loop of a network listener: HTTP/1.1 by hyper, over TLS or not.
+//! The accept loop of a network listener, over TLS or not.
 //!
 //! Slow clients are cut off: 10 s for the TLS handshake, 10 s for the head of a request (which also
 //! ends idle connections); the body's time is the router's business. A full listener lets further
 //! clients wait in the kernel's queue.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use http::Extensions;
+use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use symbolon_http::Connection;
-use tokio::io::{AsyncRead, AsyncWrite};
+use symbolon_http::{Connection, Entrance};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -28,22 +23,29 @@ use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use super::DRAIN;
+use super::speak::{Protocol, serve};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEAD: Duration = Duration::from_secs(10);
 /// The pause after a failed accept: nearly always the process has too many open files, and some of
 /// them close meanwhile.
 pub(super) const AFTER_FAILURE: Duration = Duration::from_millis(100);
-/// Most bytes of a request's head.
-const MOST_HEAD: usize = 64 * 1024;
 
 /// A listener and what answers behind it.
 pub(super) struct Door {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
-    pub(super) router: Router,
+    pub(super) behind: Arc<Behind>,
     /// Connections at a time.
     pub(super) most: usize,
+}
+
+/// What answers behind a listener.
+#[derive(Debug)]
+pub(super) enum Behind {
+    /// Everything that is public.
+    Entrance(Entrance),
+    /// The operators' few paths.
+    Router(Router),
 }
 
 /// Lets clients in until `stopped`, and then those inside finish their requests.
@@ -66,7 +68,7 @@ pub(super) async fn keep(door: Door, stopped: watch::Receiver<bool>) {
             },
         };
         let guest = Guest { stream, peer, slot, watcher: graceful.watcher() };
-        tokio::spawn(welcome(guest, door.tls.clone(), door.router.clone()));
+        tokio::spawn(welcome(guest, door.tls.clone(), Arc::clone(&door.behind)));
     }
     drop(door);
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
@@ -98,19 +100,27 @@ struct Guest {
     watcher: Watcher,
 }
 
-async fn welcome(guest: Guest, tls: Option<TlsAcceptor>, router: Router) {
+async fn welcome(guest: Guest, tls: Option<TlsAcceptor>, behind: Arc<Behind>) {
     // Answers are short: waiting for more of them to send together only delays them.
     if let Err(error) = guest.stream.set_nodelay(true) {
         debug!("could not set TCP_NODELAY: {error}");
     }
     let connection = Connection { peer: guest.peer, tls: tls.is_some() };
-    let mark = move |extensions: &mut Extensions| {
-        extensions.insert(connection);
+    let answer = |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(connection);
+        let behind = Arc::clone(&behind);
+        async move { behind.answer(request).await }
     };
     match tls {
-        None => serve(guest.stream, router, guest.watcher, mark).await,
+        None => match Protocol::of_first_bytes(&guest.stream).await {
+            Ok(protocol) => serve(guest.stream, protocol, guest.watcher, answer).await,
+            Err(error) => debug!("a connection ended before a request: {error}"),
+        },
         Some(tls) => match timeout(HANDSHAKE, tls.accept(guest.stream)).await {
-            Ok(Ok(stream)) => serve(stream, router, guest.watcher, mark).await,
+            Ok(Ok(stream)) => {
+                let protocol = Protocol::of_alpn(stream.get_ref().1.alpn_protocol());
+                serve(stream, protocol, guest.watcher, answer).await;
+            }
             Ok(Err(error)) => debug!("a TLS handshake failed: {error}"),
             Err(_) => debug!("a TLS handshake took too long"),
         },
@@ -118,26 +128,14 @@ async fn welcome(guest: Guest, tls: Option<TlsAcceptor>, router: Router) {
     drop(guest.slot);
 }
 
-/// Serves one connection; `mark` puts into each request what the listener knows.
-pub(super) async fn serve<S>(
-    stream: S,
-    router: Router,
-    watcher: Watcher,
-    mark: impl Fn(&mut Extensions),
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(|mut request: Request<Incoming>| {
-        mark(request.extensions_mut());
-        let answer = router.clone().oneshot(request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(MOST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
-        debug!("a connection ended: {error}");
+impl Behind {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        match self {
+            Self::Entrance(entrance) => entrance.answer(request).await,
+            Self::Router(router) => {
+                let answered = router.clone().oneshot(request).await;
+                answered.unwrap_or_else(|never| match never {})
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::listeners::Bound;
 use super::tls::Identity;
 use crate::exit::{Exit, Failure};
 
-const CERTIFICATE: &str = "ca.pem";
+pub(crate) const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca-key.pem";
 const AUTHORITY_DAYS: u32 = 3650;
 /// The longest that clients take of an authority that people added (Apple: 825 days).

@@ -1,16 +1,19 @@
 //! The accept loop of the control socket.
 
 use axum::Router;
-use http::Extensions;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper_util::server::graceful::GracefulShutdown;
 use symbolon_http::control::ControlSocket;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use super::DRAIN;
-use super::accept::{AFTER_FAILURE, serve, until};
+use super::accept::{AFTER_FAILURE, until};
 use super::control_socket::ControlListener;
+use super::speak::{Protocol, serve};
 
 /// Serves operators until `stopped`, and then their last requests.
 pub(super) async fn keep(
@@ -28,7 +31,13 @@ pub(super) async fn keep(
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, router.clone(), graceful.watcher(), mark));
+                let router = router.clone();
+                let answer = move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(ControlSocket);
+                    let answered = router.clone().oneshot(request);
+                    async move { answered.await.unwrap_or_else(|never| match never {}) }
+                };
+                tokio::spawn(serve(stream, Protocol::Http1, graceful.watcher(), answer));
             }
             Err(error) => {
                 warn!("could not accept a connection on the control socket: {error}");
@@ -40,8 +49,4 @@ pub(super) async fn keep(
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
         debug!("requests on the control socket did not end in time");
     }
-}
-
-fn mark(extensions: &mut Extensions) {
-    extensions.insert(ControlSocket);
 }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Passwords that may wait for each that is being hashed: at some 30 ms each, two seconds' worth.
-/// Whoever comes then is told to try later.
+/// Whoever comes then is told when to try again.
 const QUEUE_PER_THREAD: usize = 64;
 
 /// An authority without listeners, and the data dir that it holds.
@@ -59,12 +59,16 @@ pub(super) async fn open(
     let chance = Chance::system();
     let keys = key_file::read_or_make(data_dir.path(), &chance)?;
     let store = open_database(&config.database).await?;
+    let queue = config.hash_threads * QUEUE_PER_THREAD;
+    let hasher = Hasher::start(config.hash_threads, queue).map_err(|error| {
+        Failure::because(Exit::Failed, "cannot start the threads that hash", &error)
+    })?;
     let ctx = Ctx::new(House {
         store,
         keys,
         clock: Box::new(SystemClock),
         chance,
-        hasher: Hasher::new(config.hash_threads, config.hash_threads * QUEUE_PER_THREAD),
+        hasher,
         turnstile: Turnstile::default(),
         settings: Settings {
             organization: config.organization.clone(),
@@ -75,6 +79,8 @@ pub(super) async fn open(
             mail_configured: switch(mail),
         },
         letters_waiting: Notify::new(),
+        live: symbolon_app::live::Live::to_be_filled(),
+        notebook: symbolon_app::notebook::Notebook::default(),
     });
     setup::prepare(&ctx)
         .await

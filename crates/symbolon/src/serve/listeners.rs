@@ -99,7 +99,7 @@ fn warn_of_plain_http(listeners: &Listeners) {
 }
 
 /// What the public URL is going to be, for commands that do not listen.
-pub(super) fn expected_public_url(listeners: &Listeners) -> String {
+pub(crate) fn expected_public_url(listeners: &Listeners) -> String {
     let tls = listeners.tls.as_ref().map(|listener| listener.address);
     listeners.public_url.clone().unwrap_or_else(|| derived(listeners.http, tls))
 }

@@ -14,17 +14,17 @@ pub(crate) mod key_file;
 mod listeners;
 mod open_files;
 mod post;
+mod speak;
 mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use symbolon_app::links::LinkKind;
-use symbolon_app::{AppError, Ctx, courier, janitor, setup};
+use symbolon_app::{AppError, Ctx, courier, janitor, live, scribe, setup};
 use symbolon_http::control as operators;
-use symbolon_http::{Front, HttpState, Metrics, ops_router, router};
+use symbolon_http::{Entrance, Front, HttpState, Metrics, ops_router};
 use symbolon_mail::Mailbox;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -32,12 +32,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+pub(crate) use authority::CERTIFICATE as PRIVATE_AUTHORITY;
 pub(crate) use house::open_without_listening;
+pub(crate) use listeners::expected_public_url;
 
 use crate::config::Config;
 use crate::exit::{Exit, Failure, chain, of_store};
 use crate::out::{Out, say};
-use accept::Door;
+use accept::{Behind, Door};
 use control_socket::ControlListener;
 use data_dir::DataDir;
 use listeners::Bound;
@@ -60,6 +62,10 @@ pub(crate) struct Server {
     doors: JoinSet<()>,
     courier: Option<JoinHandle<()>>,
     janitor: JoinHandle<()>,
+    feed: JoinHandle<()>,
+    scribe: JoinHandle<()>,
+    /// The scribe writes its last notes when nobody can verify any more.
+    doors_closed: watch::Sender<bool>,
     data_dir: DataDir,
 }
 
@@ -137,18 +143,18 @@ impl Server {
         let network = [&sockets.http, &sockets.tls, &sockets.ops];
         let listeners = network.iter().filter(|listener| listener.is_some()).count();
         let most = open_files::connections_of_each(listeners);
-        let mut open = |listener, tls, router: Router| {
-            doors.spawn(accept::keep(Door { listener, tls, router, most }, stopped.clone()));
+        let mut open = |listener, tls, behind| {
+            doors.spawn(accept::keep(Door { listener, tls, behind, most }, stopped.clone()));
         };
-        let public = router(state.clone());
+        let public = Arc::new(Behind::Entrance(Entrance::new(state.clone())));
         if let Some(listener) = sockets.http {
-            open(listener, None, public.clone());
+            open(listener, None, Arc::clone(&public));
         }
         if let Some(listener) = sockets.tls {
             open(listener, tls, public);
         }
         if let Some(listener) = sockets.ops {
-            open(listener, None, ops_router(state.clone()));
+            open(listener, None, Arc::new(Behind::Router(ops_router(state.clone()))));
         }
         doors.spawn(control::keep(control, operators::router(state.clone()), stopped.clone()));
         let courier = office.map(|Office { letterhead, transport }| {
@@ -157,8 +163,11 @@ impl Server {
             tokio::spawn(courier::run(ctx.clone(), letterhead, transport, stop))
         });
         let janitor = tokio::spawn(janitor::run(ctx.clone()));
+        let feed = tokio::spawn(live::run(ctx.clone()));
+        let (doors_closed, closed) = watch::channel(false);
+        let scribe = tokio::spawn(scribe::run(ctx.clone(), accept::until(closed)));
         info!(public.url = bound.public_url, "serving {}", bound.public_url);
-        Ok(Self { ctx, bound, stop, doors, courier, janitor, data_dir })
+        Ok(Self { ctx, bound, stop, doors, courier, janitor, feed, scribe, doors_closed, data_dir })
     }
 
     /// Where keys, database and control socket are.
@@ -184,6 +193,11 @@ impl Server {
         self.stop.send_replace(true);
         self.janitor.abort();
         tokio::join!(close_doors(&mut self.doors), dismiss(self.courier.as_mut()));
+        self.feed.abort();
+        self.doors_closed.send_replace(true);
+        if let Err(error) = self.scribe.await {
+            error!("the scribe ended in the middle of its work: {error}");
+        }
         self.ctx.store.close().await;
         control_socket::remove(self.data_dir.path());
         info!("stopped");
@@ -243,7 +257,7 @@ fn tell_supervisor(state: &[sd_notify::NotifyState<'_>]) {
 pub(crate) fn app_failure(what: &str, error: &AppError) -> Failure {
     let exit = match error {
         AppError::Database(store) => of_store(store),
-        AppError::Busy => Exit::Unreachable,
+        AppError::TooMany { .. } | AppError::Busy => Exit::Unreachable,
         AppError::NotFound(_) => Exit::NotFound,
         AppError::Taken(_) => Exit::Conflict,
         AppError::Name { .. }

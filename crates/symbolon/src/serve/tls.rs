@@ -45,7 +45,7 @@ pub(super) fn acceptor(
         .with_no_client_auth()
         .with_single_cert(identity.chain, identity.key)
         .map_err(|error| unusable(&error))?;
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Some(TlsAcceptor::from(Arc::new(tls))))
 }
 

@@ -1,0 +1,72 @@
+//! The live view, filled from the database and fed by its change log, and the gate before it.
+//!
+//! - [`fill`] reads every live credential, page by page, while changes go on;
+//! - [`feed`] applies the changes of the log in their order, each of them before the answer to whoever
+//!   made it: [`settle`];
+//! - [`Gate`] lets verifications ask the view only while it is known to be current. Closed, nobody is
+//!   told "valid" from memory: a node that cannot know says so (I15).
+
+mod change;
+mod feed;
+mod fill;
+mod gate;
+mod idle;
+mod settle;
+
+use std::fmt;
+
+use symbolon_live::{LiveView, PlaceHasher};
+use symbolon_store::Reader;
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
+
+pub(crate) use change::commit;
+pub use feed::{FeedError, bring_up_to_date, run};
+pub use fill::fill;
+pub use gate::Gate;
+pub use idle::sweep;
+pub(crate) use idle::look_again;
+use settle::settle;
+pub use settle::{Stale, at_least};
+
+/// The live view of one node and what keeps it current.
+pub struct Live {
+    /// The view.
+    pub view: LiveView,
+    /// Folds places of use.
+    pub places: PlaceHasher,
+    /// Whether the view may be asked.
+    pub gate: Gate,
+    /// Who applies changes holds this, and the connection that reads them.
+    feed: Mutex<Option<Reader>>,
+    /// The last revision that is applied, for those who wait for one.
+    progress: watch::Sender<i64>,
+    /// Wakes [`run`] before its time.
+    wanted: Notify,
+    /// Places for verifications that wait for a revision.
+    waiting: Semaphore,
+}
+
+/// Verifications that may wait for a revision at a time. Each is held by a connection; whoever comes
+/// beyond is told to ask again.
+const MOST_WAITING: usize = 256;
+
+impl Live {
+    /// A view that nothing has been read into; its gate is closed.
+    pub fn to_be_filled() -> Self {
+        Self {
+            view: LiveView::to_be_filled(),
+            places: PlaceHasher::default(),
+            gate: Gate::closed(),
+            feed: Mutex::new(None),
+            progress: watch::Sender::new(0),
+            wanted: Notify::new(),
+            waiting: Semaphore::new(MOST_WAITING),
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Live(applied {}, {:?})", self.view.applied(), self.gate)
+    }
+}

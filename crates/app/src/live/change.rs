@@ -1,0 +1,21 @@
+//! How every transaction of a use case ends.
+
+use symbolon_store::Tx;
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::live::settle;
+
+/// Commits. If the transaction has changed a credential, a user or a policy, returns once no verification
+/// sees the state before; that is why no use case commits in another way.
+///
+/// # Errors
+/// The database's. If the answer to the commit was lost the whole may have been done.
+pub(crate) async fn commit(ctx: &Ctx, tx: Tx) -> Result<(), AppError> {
+    let revision = tx.revision();
+    tx.commit().await?;
+    if let Some(revision) = revision {
+        settle(ctx, revision).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Applies the change log to the view, in order.
+//!
+//! Revisions are dense and become visible in their order, so the changes that are read are all there are
+//! up to the last of them. What they say is not what happened but whose state changed: that state is
+//! read afterwards, and may be newer than the change; a later change then says the same again.
+
+use std::time::Duration;
+
+use symbolon_store::changes::Change;
+use symbolon_store::error::StoreError;
+use symbolon_store::live::{self as stored, LoggedChange, Stretch};
+use symbolon_store::{Conn, Reader};
+use tokio::sync::MutexGuard;
+use tokio::time::sleep;
+use tracing::{error, info};
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::live::{Live, fill};
+
+/// Changes in one reading.
+const MOST_CHANGES: i64 = 1000;
+/// How often the log is looked at unasked. Who changes something in this process does not wait for it.
+const ROUND: Duration = Duration::from_secs(1);
+/// The pause after a failure, with the gate closed.
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
+
+/// Why the view could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The database's.
+    #[error("the change log could not be read")]
+    Log(#[from] StoreError),
+    /// The database's, while everything was read.
+    #[error("the view could not be filled")]
+    Fill(#[from] AppError),
+    /// This node was away for so long that what it needs has been forgotten.
+    #[error("the change log begins after revision {0}")]
+    Gap(i64),
+}
+
+/// Fills the view and keeps it current for ever; a view that cannot be kept current is closed.
+pub async fn run(ctx: Ctx) {
+    let mut told = false;
+    loop {
+        let outcome = bring_up_to_date(&ctx).await;
+        let pause = match outcome {
+            Ok(()) => {
+                if told {
+                    info!("the live view is current again");
+                }
+                told = false;
+                ROUND
+            }
+            Err(failure) => {
+                ctx.live.gate.close();
+                if !told {
+                    error!(error = &failure as &dyn std::error::Error, "the live view is closed");
+                }
+                told = true;
+                AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = ctx.live.wanted.notified() => {}
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// Fills the view if that is still to be done, applies every change, and opens the gate.
+///
+/// # Errors
+/// [`FeedError`]; the gate is left as it is.
+pub async fn bring_up_to_date(ctx: &Ctx) -> Result<(), FeedError> {
+    if ctx.live.view.is_filling() {
+        fill(ctx).await?;
+    }
+    let mut feed = ctx.live.feed.lock().await;
+    read_on(ctx, &mut feed).await
+}
+
+/// Applies changes until `revision` is in. A failure closes the gate.
+pub(super) async fn catch_up(ctx: &Ctx, revision: i64) {
+    let live = &ctx.live;
+    let mut feed = live.feed.lock().await;
+    // Whoever held the feed before may have applied it along with its own.
+    if live.view.applied() >= revision {
+        return;
+    }
+    if let Err(failure) = read_on(ctx, &mut feed).await {
+        live.gate.close();
+        error!(error = &failure as &dyn std::error::Error, "the live view is closed");
+    }
+}
+
+/// Applies everything that the log has beyond what is applied, and opens the gate.
+async fn read_on(
+    ctx: &Ctx,
+    feed: &mut MutexGuard<'_, Option<Reader>>,
+) -> Result<(), FeedError> {
+    // A connection that failed is not used again.
+    let mut reader = match feed.take() {
+        Some(reader) => reader,
+        None => ctx.store.read().await?,
+    };
+    let live = &ctx.live;
+    loop {
+        let applied = live.view.applied();
+        let changes = stored::changes(&mut reader, applied, MOST_CHANGES).await?;
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+            break;
+        };
+        if first.revision != applied + 1 {
+            return Err(FeedError::Gap(first.revision));
+        }
+        apply(live, &mut reader, &changes, last.revision).await?;
+    }
+    **feed = Some(reader);
+    live.gate.open(live.view.applied());
+    Ok(())
+}
+
+/// Applies a run of changes and says so.
+async fn apply(
+    live: &Live,
+    conn: &mut Conn,
+    changes: &[LoggedChange],
+    through: i64,
+) -> Result<(), StoreError> {
+    let stretch = Stretch { after: live.view.applied(), through };
+    let any = |kinds: &[Change]| changes.iter().any(|change| kinds.contains(&change.change));
+    if any(&[Change::ProfileChanged, Change::DeviceTypeChanged, Change::ClientChanged]) {
+        fill::read_rules(live, conn).await?;
+    }
+    if any(&[Change::SessionStarted]) {
+        for session in stored::started_sessions(conn, stretch).await? {
+            live.view.apply_session_started(&fill::of_session(session), through);
+        }
+    }
+    if any(&[Change::SessionEnded]) {
+        for (session, digest) in stored::ended_sessions(conn, stretch).await? {
+            live.view.apply_session_ended(session, &digest, through);
+        }
+    }
+    if any(&[Change::UserChanged, Change::TokenReset, Change::TokenRevoked]) {
+        apply_users(live, conn, stretch).await?;
+    }
+    live.view.advance(through);
+    live.progress.send_replace(through);
+    Ok(())
+}
+
+async fn apply_users(live: &Live, conn: &mut Conn, stretch: Stretch) -> Result<(), StoreError> {
+    let users = stored::changed_users(conn, stretch).await?;
+    let tokens = stored::changed_tokens(conn, stretch).await?;
+    let sessions = stored::changed_sessions(conn, stretch).await?;
+    let mut credentials: Vec<_> = tokens.into_iter().map(fill::of_token).collect();
+    credentials.extend(sessions.into_iter().map(fill::of_session));
+    credentials.sort_unstable_by_key(|credential| credential.user);
+    for user in users {
+        let from = credentials.partition_point(|credential| credential.user < user.id);
+        let to = credentials.partition_point(|credential| credential.user <= user.id);
+        live.view.apply_user(&fill::of_user(user), &credentials[from..to], stretch.through);
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Fills the view from the database: users, tokens and sessions, page by page, several readers at a
+//! time, while changes go on. A page that a change overtakes puts nothing in that the change has ended:
+//! the view sees to that (`symbolon_live`, `fill`).
+
+use std::time::Duration;
+
+use symbolon_core::policy::DAY;
+use symbolon_core::verification::{BearerUse, OwnerState};
+use symbolon_live::{
+    ClientRule, Credential, CredentialSort, DeviceTypeRule, ProfileRule, UserFacts,
+};
+use symbolon_store::error::StoreError;
+use symbolon_store::live::{self as stored, LiveSession, LiveToken, LiveUser, Page};
+use symbolon_store::{Conn, changes, clients, device_types, profiles};
+use tokio::try_join;
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::live::Live;
+
+/// Rows of a page: some megabytes.
+const PAGE: i64 = 10_000;
+/// No session lives longer without use, whatever its profile says ([`symbolon_core::policy`]).
+const LONGEST_IDLE: Duration = DAY;
+
+/// Reads everything that lives into the view and ends its filling. The gate stays closed: what was
+/// committed meanwhile is to be applied first.
+///
+/// # Errors
+/// The database's; the view is still to be filled then.
+pub async fn fill(ctx: &Ctx) -> Result<(), AppError> {
+    let live = &ctx.live;
+    let mut reader = ctx.store.read().await?;
+    let from = changes::current(&mut reader).await?;
+    read_rules(live, &mut reader).await?;
+    drop(reader);
+    // From here on the feed applies changes while pages are read.
+    live.view.advance(from);
+    fill_range(ctx, Kind::Users, WHOLE).await?;
+    let (lower, upper) = HALVES;
+    try_join!(
+        fill_range(ctx, Kind::Tokens, lower),
+        fill_range(ctx, Kind::Tokens, upper),
+    )?;
+    try_join!(
+        fill_range(ctx, Kind::Sessions, lower),
+        fill_range(ctx, Kind::Sessions, upper),
+    )?;
+    live.view.finish_filling();
+    Ok(())
+}
+
+/// Identifiers are random, so that half of the numbers hold half of the rows.
+const MIDDLE: i64 = i64::MAX / 2;
+const WHOLE: (i64, i64) = (-1, i64::MAX);
+const HALVES: ((i64, i64), (i64, i64)) = ((-1, MIDDLE), (MIDDLE, i64::MAX));
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Users,
+    Tokens,
+    Sessions,
+}
+
+async fn fill_range(ctx: &Ctx, kind: Kind, (after, through): (i64, i64)) -> Result<(), AppError> {
+    let mut reader = ctx.store.read().await?;
+    let mut page = Page { after, through, limit: PAGE };
+    while let Some(last) = fill_page(ctx, &mut reader, kind, page).await? {
+        page.after = last;
+    }
+    Ok(())
+}
+
+/// Puts one page in; tells its last identifier unless it was the last page.
+async fn fill_page(
+    ctx: &Ctx,
+    conn: &mut Conn,
+    kind: Kind,
+    page: Page,
+) -> Result<Option<i64>, StoreError> {
+    let view = &ctx.live.view;
+    let read_at = changes::current(conn).await?;
+    let (rows, last) = match kind {
+        Kind::Users => {
+            let users = stored::users(conn, page).await?;
+            let last = users.last().map(|user| user.id.raw());
+            let users: Vec<_> = users.into_iter().map(of_user).collect();
+            view.fill_users(&users, read_at);
+            (users.len(), last)
+        }
+        Kind::Tokens => {
+            let tokens = stored::tokens(conn, page).await?;
+            let last = tokens.last().map(|token| token.id);
+            let tokens: Vec<_> = tokens.into_iter().map(of_token).collect();
+            view.fill_credentials(&tokens, read_at);
+            (tokens.len(), last)
+        }
+        Kind::Sessions => {
+            let since = ctx.clock.now() - LONGEST_IDLE;
+            let sessions = stored::sessions(conn, page, since).await?;
+            let last = sessions.last().map(|session| session.id);
+            let sessions: Vec<_> = sessions.into_iter().map(of_session).collect();
+            view.fill_credentials(&sessions, read_at);
+            (sessions.len(), last)
+        }
+    };
+    let full = i64::try_from(rows).is_ok_and(|rows| rows == page.limit);
+    Ok(last.filter(|_| full))
+}
+
+/// Reads the small tables anew.
+pub(super) async fn read_rules(live: &Live, conn: &mut Conn) -> Result<(), StoreError> {
+    let profiles = profiles::list(conn).await?.into_iter().map(|row| ProfileRule {
+        id: row.id,
+        name: row.name,
+        session_idle: row.policy.session_idle,
+    });
+    let device_types = device_types::list(conn).await?.into_iter().map(|row| DeviceTypeRule {
+        name: row.name.to_string(),
+        bearer: if row.bearer_since.is_some() { BearerUse::Allowed } else { BearerUse::OneHalf },
+    });
+    let mut known: Vec<ClientRule> = Vec::new();
+    for row in clients::list(conn).await? {
+        known.push(ClientRule {
+            id: row.id,
+            name: row.name,
+            password_grant: row.password_grant_since.is_some(),
+            secrets: Vec::new(),
+        });
+    }
+    let mut secrets = clients::secrets(conn).await?;
+    for client in &mut known {
+        let of_client = secrets.extract_if(.., |secret| secret.client == client.id);
+        client.secrets = of_client.map(|secret| secret.digest).collect();
+    }
+    let rules = live.view.rules().renewed(profiles.collect(), device_types.collect(), known);
+    live.view.set_rules(rules);
+    Ok(())
+}
+
+pub(super) fn of_user(user: LiveUser) -> UserFacts {
+    UserFacts {
+        id: user.id,
+        username: user.username,
+        email: user.email,
+        name: user.name,
+        administrator: user.administrator,
+        profile: user.profile,
+        owner: OwnerState {
+            active: !user.inactive,
+            tokens_frozen: user.tokens_frozen,
+            password_expired: user.password_expired,
+        },
+    }
+}
+
+pub(super) fn of_token(token: LiveToken) -> Credential {
+    Credential {
+        id: token.id,
+        digest: token.digest,
+        user: token.user,
+        sort: CredentialSort::Token { expires_at: token.expires_at },
+        started_at: token.issued_at,
+        device_type: Some(token.device_type),
+    }
+}
+
+pub(super) fn of_session(session: LiveSession) -> Credential {
+    let LiveSession { id, digest, user, device_type, started_at, last_used_at, client } = session;
+    let sort = CredentialSort::Session { last_used_at, client };
+    Credential { id, digest, user, sort, started_at, device_type }
+}

@@ -1,0 +1,49 @@
+//! Waiting: of a change for the view, and of a verification for a change.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::context::Ctx;
+use crate::live::feed;
+use crate::live::gate::Passage;
+
+/// The view does not know yet whether it is as new as was asked: the answer is "unavailable".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+/// Waits until the change `revision`, which is committed, is what every verification sees.
+///
+/// It runs on when who asked goes away. If the view cannot be brought up to date its gate closes, and
+/// with nobody answering from memory there is nothing left to wait for.
+pub(crate) async fn settle(ctx: &Ctx, revision: i64) {
+    let live = &ctx.live;
+    if live.gate.passage(revision) == Passage::Closed || live.view.applied() >= revision {
+        return;
+    }
+    let ctx = ctx.clone();
+    let applying = tokio::spawn(async move { feed::catch_up(&ctx, revision).await });
+    // A panic in there has closed nothing: nothing was applied, so the gate must not stay open.
+    if applying.await.is_err() {
+        tracing::error!("applying a change to the live view broke off");
+    }
+}
+
+/// Waits until the view is at least as new as `revision`, no longer than `deadline`.
+///
+/// # Errors
+/// [`Stale`] at the deadline, and at once if too many wait already.
+pub async fn at_least(ctx: &Ctx, revision: i64, deadline: Duration) -> Result<(), Stale> {
+    let live = &ctx.live;
+    if live.view.applied() >= revision {
+        return Ok(());
+    }
+    let _place = live.waiting.try_acquire().map_err(|_| Stale)?;
+    let mut progress = live.progress.subscribe();
+    live.wanted.notify_one();
+    let reached = progress.wait_for(|applied| *applied >= revision);
+    match timeout(deadline, reached).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Stale),
+    }
+}

@@ -1,0 +1,229 @@
+//! What verifications leave behind until the scribe writes it down: who used which credential from
+//! where, and which refusals an owner should read of.
+//!
+//! A note takes one short lock and waits for nobody. The notebook is bounded: what does not fit is
+//! counted and dropped. The same credential from the same place is one note until it is written down.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use symbolon_core::Timestamp;
+use symbolon_core::names::ClientName;
+use symbolon_core::secret::Digest;
+use symbolon_core::verification::CredentialRefusal;
+use symbolon_live::{Refused, Subject};
+
+use crate::login::Head;
+
+/// Notes of either kind that are kept until they are written down; some 200 bytes each.
+const MOST_NOTES: usize = 16_384;
+
+/// From where a credential was used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The address.
+    pub source: IpAddr,
+    /// What the client says it is.
+    pub client: ClientName,
+    /// The head that was asked.
+    pub head: Head,
+}
+
+/// When a note was made first and last, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) first_at: Timestamp,
+    pub(crate) last_at: Timestamp,
+    pub(crate) times: i64,
+}
+
+/// What was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Offence {
+    /// A credential of ours, for this reason.
+    Known(Subject, CredentialRefusal),
+    /// A well-formed security token that is not live: perhaps a retired one. By its digest.
+    NotLive([u8; 32]),
+}
+
+/// All notes that are not written down yet.
+#[derive(Debug, Default)]
+pub struct Notebook {
+    uses: Pages<(Subject, Place)>,
+    refusals: Pages<(Offence, Place)>,
+}
+
+impl Notebook {
+    /// Notes a use.
+    pub fn note_use(&self, subject: Subject, place: Place, now: Timestamp) {
+        self.uses.note((subject, place), now);
+    }
+
+    /// Notes a refusal that its owner should read of; others leave nothing.
+    pub fn note_refusal(&self, refused: &Refused, place: impl FnOnce() -> Place, now: Timestamp) {
+        if let Some(offence) = offence_of(refused) {
+            self.refusals.note((offence, place()), now);
+        }
+    }
+
+    /// How many notes were dropped because the notebook was full.
+    pub fn dropped(&self) -> u64 {
+        self.uses.dropped() + self.refusals.dropped()
+    }
+
+    pub(crate) fn take_uses(&self) -> HashMap<(Subject, Place), Seen> {
+        self.uses.take()
+    }
+
+    pub(crate) fn take_refusals(&self) -> HashMap<(Offence, Place), Seen> {
+        self.refusals.take()
+    }
+
+    /// Puts uses back that could not be written down.
+    pub(crate) fn put_back_uses(&self, uses: HashMap<(Subject, Place), Seen>) {
+        for (key, seen) in uses {
+            self.uses.add(key, seen);
+        }
+    }
+}
+
+/// What an owner should read of: that a credential of his is being used in vain by something that does
+/// not know better, or by somebody who should not have it.
+fn offence_of(refused: &Refused) -> Option<Offence> {
+    match (refused.refusal, refused.subject) {
+        (
+            CredentialRefusal::OneHalf
+            | CredentialRefusal::TokensFrozen
+            | CredentialRefusal::Expired
+            | CredentialRefusal::OtherUser
+            | CredentialRefusal::OwnerInactive,
+            Some(subject),
+        ) => Some(Offence::Known(subject, refused.refusal)),
+        (CredentialRefusal::Unknown, _) => {
+            refused.token_digest.map(|digest: Digest| Offence::NotLive(*digest.as_bytes()))
+        }
+        (
+            CredentialRefusal::Unreadable
+            | CredentialRefusal::Idle
+            | CredentialRefusal::PasswordExpired
+            | CredentialRefusal::OneHalf
+            | CredentialRefusal::TokensFrozen
+            | CredentialRefusal::Expired
+            | CredentialRefusal::OtherUser
+            | CredentialRefusal::OwnerInactive,
+            _,
+        ) => None,
+    }
+}
+
+/// Notes of one kind.
+#[derive(Debug)]
+struct Pages<K> {
+    notes: Mutex<HashMap<K, Seen>>,
+    dropped: AtomicU64,
+}
+
+impl<K> Default for Pages<K> {
+    fn default() -> Self {
+        Self { notes: Mutex::default(), dropped: AtomicU64::new(0) }
+    }
+}
+
+impl<K: Eq + Hash> Pages<K> {
+    fn note(&self, key: K, now: Timestamp) {
+        self.add(key, Seen { first_at: now, last_at: now, times: 1 });
+    }
+
+    fn add(&self, key: K, seen: Seen) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = notes.len() >= MOST_NOTES;
+        match notes.entry(key) {
+            Entry::Occupied(mut noted) => {
+                let noted = noted.get_mut();
+                noted.first_at = noted.first_at.min(seen.first_at);
+                noted.last_at = noted.last_at.max(seen.last_at);
+                noted.times += seen.times;
+            }
+            Entry::Vacant(_) if full => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            Entry::Vacant(place) => {
+                place.insert(seen);
+            }
+        }
+    }
+
+    fn take(&self) -> HashMap<K, Seen> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use symbolon_core::Id;
+    use symbolon_live::Sort;
+
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+
+    fn subject(credential: i64) -> Subject {
+        Subject { credential, sort: Sort::Session, user: Id::from_raw(1) }
+    }
+
+    fn place() -> Place {
+        Place {
+            source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            client: ClientName::sanitised("curl"),
+            head: Head::ForwardAuth,
+        }
+    }
+
+    #[test]
+    fn the_same_use_again_is_one_note() {
+        let notebook = Notebook::default();
+        let later = T0 + Duration::from_secs(11);
+
+        notebook.note_use(subject(1), place(), T0);
+        notebook.note_use(subject(1), place(), later);
+
+        let seen = Seen { first_at: T0, last_at: later, times: 2 };
+        assert_eq!(notebook.take_uses(), HashMap::from([((subject(1), place()), seen)]));
+        assert!(notebook.take_uses().is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_what_is_noted_already_still_fits() {
+        let notebook = Notebook::default();
+        for credential in 0..i64::try_from(MOST_NOTES).unwrap() + 3 {
+            notebook.note_use(subject(credential), place(), T0);
+        }
+
+        notebook.note_use(subject(0), place(), T0);
+
+        assert_eq!(notebook.dropped(), 3);
+        assert_eq!(notebook.take_uses().len(), MOST_NOTES);
+    }
+
+    #[test]
+    fn junk_and_unknown_sessions_leave_no_note() {
+        let notebook = Notebook::default();
+
+        notebook.note_refusal(&Refused::UNREADABLE, place, T0);
+        let unknown = Refused { refusal: CredentialRefusal::Unknown, ..Refused::UNREADABLE };
+        notebook.note_refusal(&unknown, place, T0);
+
+        assert!(notebook.take_refusals().is_empty());
+    }
+}

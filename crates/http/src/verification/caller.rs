@@ -1,0 +1,98 @@
+//! Who presents a credential, and the credential itself, out of the headers of a request.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, header};
+use symbolon_app::login::Head;
+use symbolon_app::verify::{Presented, Presenter, Question};
+use symbolon_core::names::Source;
+use symbolon_wire::credential::{self, Credential};
+use symbolon_wire::{HeaderLines, RequestHeader, session_id};
+
+use crate::forwarded;
+use crate::origin::Connection;
+use crate::state::HttpState;
+
+/// The headers of an HTTP request, as `wire` reads them.
+pub(super) struct Headers<'a>(pub(super) &'a HeaderMap);
+
+impl HeaderLines for Headers<'_> {
+    fn lines(&self, header: RequestHeader) -> impl Iterator<Item = &[u8]> {
+        self.0.get_all(name_of(header)).iter().map(http::HeaderValue::as_bytes)
+    }
+}
+
+const fn name_of(header: RequestHeader) -> HeaderName {
+    match header {
+        RequestHeader::Authorization => header::AUTHORIZATION,
+        RequestHeader::ApiKey => HeaderName::from_static("x-api-key"),
+        RequestHeader::RequireDeviceType => {
+            HeaderName::from_static("x-symbolon-require-device-type")
+        }
+        RequestHeader::RequireProfile => HeaderName::from_static("x-symbolon-require-profile"),
+        RequestHeader::MinRevision => HeaderName::from_static("x-symbolon-min-revision"),
+        RequestHeader::DeadlineMs => HeaderName::from_static("x-symbolon-deadline-ms"),
+    }
+}
+
+/// Who presents, as far as the headers tell.
+///
+/// The address is for the owner's eyes alone and decides nothing, so two headers that contradict each
+/// other are no reason to refuse: the proxy's own address stands then.
+pub(super) fn presenter<'a>(state: &HttpState, head: Head, parts: &'a Parts) -> Presenter<'a> {
+    let peer = parts.extensions.get::<Connection>().map_or(IpAddr::from([0, 0, 0, 0]), |c| c.peer.ip());
+    let trusted = &state.front.trusted_proxies;
+    let source = if !trusted.is_empty() && forwarded::is_trusted(peer, trusted) {
+        forwarded::read(&parts.headers, peer, trusted).map_or(peer, |said| said.source)
+    } else {
+        peer
+    };
+    let client = parts.headers.get(header::USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
+    Presenter { head, source: Source::new(source), client }
+}
+
+/// The credential that is found; where it was decoded into memory of ours it lives in here.
+#[derive(Debug)]
+pub(super) struct Found<'a>(Option<Credential<'a>>);
+
+impl<'a> Found<'a> {
+    /// Looks for it; one that cannot be read is none.
+    pub(super) fn among(headers: &'a impl HeaderLines) -> Self {
+        Self(credential::find(headers).unwrap_or_default())
+    }
+
+    /// The question that it puts.
+    pub(super) fn question(&self) -> Question<'_> {
+        match &self.0 {
+            Some(Credential::Bearer(text) | Credential::ApiKey(text)) => {
+                Question { presented: presented(text.reveal()), username: None }
+            }
+            Some(Credential::Basic(pair)) => Question {
+                presented: presented(pair.reveal_password()),
+                username: Some(pair.username()),
+            },
+            None => Question { presented: None, username: None },
+        }
+    }
+
+    /// The header that it stood in: what the service behind has no business to see.
+    pub(super) fn header(&self) -> Option<&'static str> {
+        match &self.0 {
+            Some(Credential::Bearer(_) | Credential::Basic(_)) => {
+                Some(RequestHeader::Authorization.name())
+            }
+            Some(Credential::ApiKey(_)) => Some(RequestHeader::ApiKey.name()),
+            None => None,
+        }
+    }
+}
+
+/// What a text can be: a session id, or a security token of the right format. Anything else is refused
+/// without being looked up.
+pub(super) fn presented(text: &str) -> Option<Presented<'_>> {
+    match session_id::secret_part(text) {
+        Some(secret) => Some(Presented::Session(secret)),
+        None => Presented::token(text),
+    }
+}

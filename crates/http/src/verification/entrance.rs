@@ -1,0 +1,137 @@
+//! What every request of the public listeners comes to first: verifications go straight to their answer,
+//! everything else to the router.
+
+use std::fmt;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::response::Response;
+use http::{Method, Request, Version, header};
+use symbolon_wire::ext_authz::CHECK_PATH;
+use tower::ServiceExt as _;
+
+use crate::state::HttpState;
+use crate::verification::proxies::Proxy;
+use crate::verification::{
+    AUTH_REQUEST, EXT_AUTHZ, FORWARD_AUTH, INTROSPECT, VERIFY, batch, ext_authz, introspection,
+    proxies,
+};
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Entrance {
+    state: HttpState,
+    router: Router,
+}
+
+/// What is answered without the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shortcut {
+    Proxy(Proxy),
+    Introspection,
+    Batch,
+    Check,
+}
+
+impl Entrance {
+    /// The entrance of the public listeners.
+    ///
+    /// Each request must carry a [`crate::Connection`] in its extensions.
+    pub fn new(state: HttpState) -> Self {
+        let router = crate::router(state.clone());
+        Self { state, router }
+    }
+
+    /// Answers a request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        match shortcut_of(&request) {
+            Some(Shortcut::Proxy(proxy)) => {
+                // The body goes unread with the request.
+                let (parts, _body) = request.into_parts();
+                proxies::answer(&self.state, proxy, &parts).await
+            }
+            Some(Shortcut::Introspection) => introspection::answer(&self.state, request).await,
+            Some(Shortcut::Batch) => batch::answer(&self.state, request).await,
+            Some(Shortcut::Check) => ext_authz::answer(&self.state, request).await,
+            None => {
+                let answered = self.router.clone().oneshot(request.map(Body::new)).await;
+                answered.unwrap_or_else(|never| match never {})
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entrance(..)")
+    }
+}
+
+fn shortcut_of<B>(request: &Request<B>) -> Option<Shortcut> {
+    let path = request.uri().path();
+    if path.starts_with("/authz/") {
+        return proxy_of(path).map(Shortcut::Proxy);
+    }
+    if request.method() != Method::POST {
+        return None;
+    }
+    match path {
+        INTROSPECT => Some(Shortcut::Introspection),
+        VERIFY => Some(Shortcut::Batch),
+        CHECK_PATH if is_grpc(request) => Some(Shortcut::Check),
+        _ => None,
+    }
+}
+
+fn proxy_of(path: &str) -> Option<Proxy> {
+    match path {
+        FORWARD_AUTH => Some(Proxy::ForwardAuth),
+        AUTH_REQUEST => Some(Proxy::AuthRequest),
+        _ => {
+            let behind = path.strip_prefix(EXT_AUTHZ)?;
+            (behind.is_empty() || behind.starts_with('/')).then_some(Proxy::ExtAuthz)
+        }
+    }
+}
+
+/// gRPC has no other way to travel than HTTP/2.
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let media_type = request.headers().get(header::CONTENT_TYPE);
+    request.version() == Version::HTTP_2
+        && media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shortcut(method: Method, path: &str) -> Option<Shortcut> {
+        shortcut_of(&Request::builder().method(method).uri(path).body(()).unwrap())
+    }
+
+    #[test]
+    fn verifications_take_the_shortcut_and_everything_else_the_router() {
+        let ext_authz = Some(Shortcut::Proxy(Proxy::ExtAuthz));
+
+        for (method, path, expected) in [
+            (Method::GET, "/authz/auth-request", Some(Shortcut::Proxy(Proxy::AuthRequest))),
+            (Method::DELETE, "/authz/forward-auth?profile=a", Some(Shortcut::Proxy(Proxy::ForwardAuth))),
+            (Method::PUT, "/authz/ext-authz/a/b", ext_authz),
+            (Method::PUT, "/authz/ext-authz", ext_authz),
+            (Method::GET, "/authz/ext-authzed", None),
+            (Method::GET, "/authz/other", None),
+            (Method::POST, "/services/oauth2/introspect", Some(Shortcut::Introspection)),
+            (Method::GET, "/services/oauth2/introspect", None),
+            (Method::POST, "/services/oauth2/introspect/", None),
+            (Method::POST, "/api/v1/verify", Some(Shortcut::Batch)),
+            (Method::POST, "/envoy.service.auth.v3.Authorization/Check", None),
+            (Method::POST, "/services/oauth2/token", None),
+        ] {
+            assert_eq!(shortcut(method, path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Token introspection (RFC 7662) for registered API clients.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::response::Response;
+use http::{HeaderValue, Request, StatusCode, header};
+use symbolon_app::login::Head;
+use symbolon_app::verify::{self, Admission, NoAdmission, Question};
+use symbolon_wire::client_proof::ClientProof;
+use symbolon_wire::introspection::{Active, INACTIVE, parse_introspection_request};
+use symbolon_wire::oauth::{OAuthError, RequestFault};
+use tokio::time::timeout;
+
+use crate::answer::{JSON, Kind, RETRY_AFTER, answer as answer_text, refuse};
+use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text, read_lean};
+use crate::metrics::Outcome;
+use crate::state::HttpState;
+use crate::verification::NO_STORE;
+use crate::verification::caller::{presented, presenter};
+use crate::verification::demand::fresh_enough;
+
+/// Bytes of a form with one token.
+const FORM_LIMIT: usize = 10 * 1024;
+const FORM_TYPES: [&str; 1] = ["application/x-www-form-urlencoded"];
+/// Time that a body may take.
+pub(super) const BODY_TIME: Duration = Duration::from_secs(10);
+/// What RFC 6749 §5.2 demands beside a 401.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"symbolon\"");
+const JSON_TYPE: HeaderValue = HeaderValue::from_static(JSON);
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Answers whether a token is active and whose it is.
+pub(super) async fn answer<B>(state: &HttpState, request: Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let (parts, body) = request.into_parts();
+    let checked = check_media_type(&parts.headers, &FORM_TYPES)
+        .and_then(|()| check_no_encoding(&parts.headers));
+    if let Err(fault) = checked {
+        return fault.refuse(Kind::OAuth);
+    }
+    let body = match gathered(body, FORM_LIMIT).await {
+        Ok(body) => body,
+        Err(fault) => return fault.refuse(Kind::OAuth),
+    };
+    let authorization = match header_text(&parts.headers, &header::AUTHORIZATION) {
+        Single::Absent => None,
+        Single::Text(text) => Some(text),
+        Single::Unreadable => {
+            let fault = RequestFault::Refused("authorization header given twice or unreadable");
+            return refused(OAuthError::InvalidRequest(fault));
+        }
+    };
+    let asked = match parse_introspection_request(&body, authorization) {
+        Ok(asked) => asked,
+        Err(error) => return refused(error),
+    };
+    match prove(state, &asked.client) {
+        Ok(true) => {}
+        Ok(false) => return refused(OAuthError::InvalidClient),
+        Err(unavailable) => return unavailable,
+    }
+    if fresh_enough(&state.ctx, asked.freshness, None).await.is_err() {
+        return unavailable(state);
+    }
+    let question = Question { presented: presented(asked.token.reveal()), username: None };
+    let presenter = presenter(state, Head::Introspection, &parts);
+    let verified = verify::verify(&state.ctx, &question, presenter).await;
+    let outcome = Outcome::of(&verified);
+    state.front.metrics.count_verification(Head::Introspection, outcome);
+    match verified {
+        Ok(admission) => {
+            let mut text = Vec::with_capacity(384);
+            active(state, &admission).write_to(&mut text);
+            json(Body::from(text))
+        }
+        // RFC 7662 §2.2: no hint why; the owner's history tells.
+        Err(NoAdmission::Refused(_)) => json(Body::from(INACTIVE)),
+        Err(NoAdmission::CannotKnow) => unavailable(state),
+    }
+}
+
+/// Whether the client proves itself.
+pub(super) fn prove(state: &HttpState, client: &ClientProof<'_>) -> Result<bool, Response> {
+    match verify::prove_client(&state.ctx, client.id(), client.secret().as_bytes()) {
+        Ok(proved) => Ok(proved.is_some()),
+        Err(_) => Err(unavailable(state)),
+    }
+}
+
+/// What is told of an accepted credential.
+pub(super) fn active<'a>(state: &'a HttpState, admission: &'a Admission) -> Active<'a> {
+    let device_type = admission.device_type();
+    Active {
+        sub: &admission.holder.sub,
+        username: &admission.holder.username,
+        client_id: admission.client_id(),
+        issued_at_ms: admission.started_at.unix_ms(),
+        expires_at_ms: Some(admission.ends_at.unix_ms()),
+        authenticated_at_ms: admission.started_at.unix_ms(),
+        iss: &state.ctx.settings.public_url,
+        device_type: (!device_type.is_empty()).then_some(device_type),
+        profile: admission.profile(),
+        revision: admission.revision,
+    }
+}
+
+/// Reads a body whole, within its limit and time.
+pub(super) async fn gathered<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    timeout(BODY_TIME, read_lean(body, limit)).await.unwrap_or(Err(BodyFault::Broken))
+}
+
+fn refused(error: OAuthError) -> Response {
+    let is_about_client = matches!(error, OAuthError::InvalidClient | OAuthError::InvalidClientId);
+    if is_about_client {
+        let mut response = answer_text(StatusCode::UNAUTHORIZED, JSON, error.to_json(None));
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        return response;
+    }
+    answer_text(StatusCode::BAD_REQUEST, JSON, error.to_json(None))
+}
+
+fn unavailable(state: &HttpState) -> Response {
+    state.front.metrics.count_verification(Head::Introspection, Outcome::CannotKnow);
+    let text = "Whether the token is active cannot be told now; try again in a moment.";
+    let mut response = refuse(Kind::OAuth, StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
+/// An answer that nobody keeps.
+pub(super) fn json(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON_TYPE);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    response
+}

@@ -1,0 +1,130 @@
+//! Forward-auth over HTTP: what nginx, Traefik, Caddy, HAProxy and Envoy ask before they let a request
+//! pass. Any method; the body is never read.
+//!
+//! Each proxy understands other statuses. 200 alone allows (Envoy takes another 2xx for a refusal);
+//! nginx makes an error of everything but 200, 401 and 403, so it is told 403 where the others hear
+//! 503. Every identity header is in every 200, empty where there is nothing to say: a proxy replaces
+//! only what the answer names, and what it does not replace a client can forge.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use symbolon_app::login::Head;
+use symbolon_wire::demands::Demands;
+
+use crate::answer::RETRY_AFTER;
+use crate::state::HttpState;
+use crate::verification::NO_STORE;
+use crate::verification::caller::{Found, Headers, presenter};
+use crate::verification::demand::{Verdict, decide, identity};
+
+/// Contract §6; RFC 6750 §3.1.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Tells nginx's log, and whoever reads it, why.
+const REASON: HeaderName = HeaderName::from_static("x-symbolon-reason");
+/// Envoy takes these headers away before the request goes on.
+const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+/// How long Envoy waits for the answer, in milliseconds.
+const ENVOY_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+/// Which of them asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proxy {
+    /// Traefik, Caddy, HAProxy.
+    ForwardAuth,
+    /// nginx.
+    AuthRequest,
+    /// Envoy.
+    ExtAuthz,
+}
+
+impl Proxy {
+    fn head(self) -> Head {
+        match self {
+            Self::ForwardAuth => Head::ForwardAuth,
+            Self::AuthRequest => Head::AuthRequest,
+            Self::ExtAuthz => Head::ExtAuthz,
+        }
+    }
+}
+
+/// Answers a proxy.
+pub(super) async fn answer(state: &HttpState, proxy: Proxy, parts: &Parts) -> Response {
+    let headers = Headers(&parts.headers);
+    let found = Found::among(&headers);
+    let presenter = presenter(state, proxy.head(), parts);
+    let demands = demands_of(proxy, parts, &headers);
+    let deadline = envoys_deadline(&parts.headers);
+    let verdict = decide(&state.ctx, &found.question(), demands, deadline, presenter).await;
+    state.front.metrics.count_verification(proxy.head(), verdict.outcome());
+    render(proxy, &verdict, found.header())
+}
+
+fn demands_of<'a>(
+    proxy: Proxy,
+    parts: &'a Parts,
+    headers: &'a Headers<'a>,
+) -> Result<Demands<'a>, symbolon_wire::demands::DemandError> {
+    let demands = Demands::default().and_headers(headers)?;
+    match (proxy, parts.uri.query()) {
+        // Envoy hands on the client's own query: nobody's demands.
+        (Proxy::ExtAuthz, _) | (_, None) => Ok(demands),
+        (Proxy::ForwardAuth | Proxy::AuthRequest, Some(query)) => demands.and_query(query),
+    }
+}
+
+fn envoys_deadline(headers: &HeaderMap) -> Option<Duration> {
+    let ms = headers.get(ENVOY_TIMEOUT)?.to_str().ok()?.parse().ok()?;
+    // Something must be left for the way back.
+    Some(Duration::from_millis(ms) * 9 / 10)
+}
+
+fn render(proxy: Proxy, verdict: &Verdict, credential: Option<&'static str>) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    match verdict {
+        Verdict::Allowed(admission) => {
+            for (name, value) in identity(admission).lines() {
+                headers.insert(HeaderName::from_static(name), value_of(&value));
+            }
+            if let (Proxy::ExtAuthz, Some(credential)) = (proxy, credential) {
+                headers.insert(TO_REMOVE, HeaderValue::from_static(credential));
+            }
+            response
+        }
+        Verdict::Refused => {
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+            refuse(response, StatusCode::UNAUTHORIZED, "The credential is missing or not accepted.\n")
+        }
+        Verdict::Forbidden => {
+            refuse(response, StatusCode::FORBIDDEN, "The credential is not accepted here.\n")
+        }
+        Verdict::CannotKnow => {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            headers.insert(REASON, HeaderValue::from_static("unavailable"));
+            let status = match proxy {
+                Proxy::AuthRequest => StatusCode::FORBIDDEN,
+                Proxy::ForwardAuth | Proxy::ExtAuthz => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            refuse(response, status, "Whether the credential is good cannot be told now.\n")
+        }
+    }
+}
+
+fn refuse(mut response: Response, status: StatusCode, text: &'static str) -> Response {
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, TEXT);
+    *response.body_mut() = Body::from(text);
+    response
+}
+
+/// `wire` has made it fit for a header; what should not fit all the same is not told.
+fn value_of(value: &Cow<'_, str>) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+}

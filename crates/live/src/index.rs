@@ -1,0 +1,403 @@
+//! The index of one shard: from the digest of a credential to its record.
+//!
+//! Open addressing with linear probing over 32-bit slots, each a tag of the digest and the number of a
+//! record: one cache line for the slots and one for the record are all that a look-up touches, and ten
+//! million credentials fit where a table of pointers would hold three. Deletion shifts back, so that
+//! there are no tombstones to collect.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The first 128 bits of a keyed digest. They are as good as random, whatever a stranger presents, so
+/// they need no further hashing, and comparing them tells nobody anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint(pub(crate) [u32; 4]);
+
+impl Fingerprint {
+    pub(crate) fn of(digest: &[u8; 32]) -> Self {
+        let word =
+            |at: usize| u32::from_le_bytes([digest[at], digest[at + 1], digest[at + 2], digest[at + 3]]);
+        Self([word(0), word(4), word(8), word(12)])
+    }
+
+    /// Which shard it belongs to, of a power of two.
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        self.0[0] as usize & (shards - 1)
+    }
+
+    fn tag(self) -> u32 {
+        self.0[0] & TAG
+    }
+
+    fn home(self, mask: usize) -> usize {
+        self.0[1] as usize & mask
+    }
+}
+
+/// What is kept of a credential: 48 bytes.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) fingerprint: Fingerprint,
+    /// The identifier of the session or token, in two halves: 64-bit fields would cost a padding.
+    id: [u32; 2],
+    /// Seconds since the epoch: of a session its last use, of a token its expiry.
+    clock_s: AtomicU32,
+    /// Seconds since the epoch: the login, or the issue of the token.
+    pub(crate) started_s: u32,
+    /// The slot of the owner.
+    pub(crate) user: u32,
+    /// The owner's generation that it was put in or confirmed by. Older than the owner's: dead.
+    pub(crate) generation: u32,
+    /// Where it was last used, as [`crate::PlaceHasher`] folds it.
+    place: AtomicU32,
+    /// Which of the two it is.
+    pub(crate) sort: RecordSort,
+    /// The number of the device type in the rules.
+    pub(crate) device_type: u8,
+    /// Of a session the number of its API client, of a token the milliseconds of its expiry.
+    extra: u16,
+}
+
+/// Session or token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum RecordSort {
+    Session,
+    Token,
+}
+
+/// A record as it is put in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewRecord {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) id: i64,
+    pub(crate) clock_ms: i64,
+    pub(crate) started_ms: i64,
+    pub(crate) user: u32,
+    pub(crate) generation: u32,
+    pub(crate) sort: RecordSort,
+    pub(crate) device_type: u8,
+    pub(crate) client: u16,
+}
+
+impl Record {
+    fn new(new: &NewRecord) -> Self {
+        let (clock_s, ms) = seconds(new.clock_ms);
+        let id = new.id.cast_unsigned();
+        Self {
+            fingerprint: new.fingerprint,
+            id: [low(id), low(id >> 32)],
+            clock_s: AtomicU32::new(clock_s),
+            started_s: seconds(new.started_ms).0,
+            user: new.user,
+            generation: new.generation,
+            place: AtomicU32::new(0),
+            sort: new.sort,
+            device_type: new.device_type,
+            extra: match new.sort {
+                RecordSort::Session => new.client,
+                RecordSort::Token => ms,
+            },
+        }
+    }
+
+    /// Takes over what a later reading says. A use that only memory knows of is kept.
+    fn renew(&mut self, new: &NewRecord) {
+        let used_s = self.clock_s.load(Ordering::Relaxed);
+        let place = self.place.load(Ordering::Relaxed);
+        *self = Self::new(new);
+        if self.sort == RecordSort::Session {
+            self.clock_s.fetch_max(used_s, Ordering::Relaxed);
+        }
+        self.place = AtomicU32::new(place);
+    }
+
+    pub(crate) fn id(&self) -> i64 {
+        (u64::from(self.id[1]) << 32 | u64::from(self.id[0])).cast_signed()
+    }
+
+    /// Milliseconds since the epoch: of a session its last use (to the second), of a token its expiry.
+    pub(crate) fn clock_ms(&self) -> i64 {
+        let ms = match self.sort {
+            RecordSort::Session => 0,
+            RecordSort::Token => i64::from(self.extra),
+        };
+        i64::from(self.clock_s.load(Ordering::Relaxed)) * 1000 + ms
+    }
+
+    /// The number of a session's API client in the rules.
+    pub(crate) fn client(&self) -> Option<u16> {
+        (self.sort == RecordSort::Session && self.extra != NO_CLIENT).then_some(self.extra)
+    }
+
+    /// Notes a use. Tells whether it was from another place, or another time, than the last noted.
+    pub(crate) fn note_use(&self, now_ms: i64, place: u32) -> bool {
+        if self.sort == RecordSort::Session {
+            let now_s = seconds(now_ms).0;
+            // Most uses fall into the same second: then nothing is written, and no core disturbs another.
+            if self.clock_s.load(Ordering::Relaxed) < now_s {
+                self.clock_s.fetch_max(now_s, Ordering::Relaxed);
+            }
+        }
+        self.place.load(Ordering::Relaxed) != place
+            && self.place.swap(place, Ordering::Relaxed) != place
+    }
+}
+
+/// That a session was opened through no API client.
+pub(crate) const NO_CLIENT: u16 = u16::MAX;
+
+/// Seconds until 2106, and the milliseconds beyond.
+fn seconds(ms: i64) -> (u32, u16) {
+    let ms = ms.max(0);
+    let rest = u16::try_from(ms % 1000).unwrap_or(0);
+    (u32::try_from(ms / 1000).unwrap_or(u32::MAX), rest)
+}
+
+fn low(bits: u64) -> u32 {
+    u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+const INDEX: u32 = (1 << 20) - 1;
+const TAG: u32 = !INDEX;
+/// Records that a shard can number; 0 stands for an empty slot.
+const MOST_RECORDS: usize = INDEX as usize;
+const LEAST_SLOTS: usize = 16;
+
+/// The records of one shard and the way to them.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    slots: Vec<u32>,
+    records: Vec<Record>,
+    free: Vec<u32>,
+}
+
+/// A shard that can number no further record; with a thousand shards that is a thousand million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Shard {
+    /// How many records it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() - self.free.len()
+    }
+
+    pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<&Record> {
+        self.locate(fingerprint).map(|(_, record)| &self.records[record])
+    }
+
+    /// Puts a record in, or renews the one that is there.
+    pub(crate) fn put(&mut self, new: &NewRecord) -> Result<(), Full> {
+        if let Some((_, record)) = self.locate(new.fingerprint) {
+            self.records[record].renew(new);
+            return Ok(());
+        }
+        if (self.len() + 1) * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        let record = self.place_for(Record::new(new))?;
+        self.link(new.fingerprint, record);
+        Ok(())
+    }
+
+    /// Takes a record out; `false` if it is not there.
+    pub(crate) fn remove(&mut self, fingerprint: Fingerprint) -> bool {
+        let Some((mut hole, record)) = self.locate(fingerprint) else {
+            return false;
+        };
+        self.free.push(number(record));
+        let mask = self.slots.len() - 1;
+        let mut next = (hole + 1) & mask;
+        while self.slots[next] != 0 {
+            let home = self.records[record_of(self.slots[next])].fingerprint.home(mask);
+            // It may fill the hole unless its home lies behind the hole.
+            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
+                self.slots[hole] = self.slots[next];
+                hole = next;
+            }
+            next = (next + 1) & mask;
+        }
+        self.slots[hole] = 0;
+        true
+    }
+
+    /// Takes out every record for which `dead` holds; tells how many.
+    pub(crate) fn sweep(&mut self, dead: impl Fn(&Record) -> bool) -> usize {
+        let dead: Vec<Fingerprint> =
+            self.records().filter(|record| dead(record)).map(|record| record.fingerprint).collect();
+        dead.iter().filter(|fingerprint| self.remove(**fingerprint)).count()
+    }
+
+    /// Every record, in no order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        let linked = self.slots.iter().filter(|slot| **slot != 0);
+        linked.map(|slot| &self.records[record_of(*slot)])
+    }
+
+    /// The slot and the record of a fingerprint.
+    fn locate(&self, fingerprint: Fingerprint) -> Option<(usize, usize)> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = fingerprint.home(mask);
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return None;
+            }
+            if slot & TAG == fingerprint.tag() {
+                let record = record_of(slot);
+                if self.records[record].fingerprint == fingerprint {
+                    return Some((at, record));
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn place_for(&mut self, record: Record) -> Result<usize, Full> {
+        if let Some(free) = self.free.pop() {
+            let at = free as usize;
+            self.records[at] = record;
+            return Ok(at);
+        }
+        if self.records.len() == MOST_RECORDS {
+            return Err(Full);
+        }
+        if self.records.len() == self.records.capacity() {
+            // By an eighth, not twofold: with a thousand shards the copying is small, the waste is not.
+            self.records.reserve_exact((self.records.len() / 8).max(8));
+        }
+        self.records.push(record);
+        Ok(self.records.len() - 1)
+    }
+
+    fn link(&mut self, fingerprint: Fingerprint, record: usize) {
+        let mask = self.slots.len() - 1;
+        let mut at = fingerprint.home(mask);
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = fingerprint.tag() | (number(record) + 1);
+    }
+
+    fn grow(&mut self) {
+        let slots = (self.slots.len() * 2).max(LEAST_SLOTS);
+        let before = std::mem::replace(&mut self.slots, vec![0; slots]);
+        for slot in before.into_iter().filter(|slot| *slot != 0) {
+            let record = record_of(slot);
+            self.link(self.records[record].fingerprint, record);
+        }
+    }
+}
+
+fn record_of(slot: u32) -> usize {
+    (slot & INDEX) as usize - 1
+}
+
+fn number(record: usize) -> u32 {
+    u32::try_from(record).expect("a shard holds fewer records than 20 bits can number")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn new(fingerprint: Fingerprint, id: i64) -> NewRecord {
+        NewRecord {
+            fingerprint,
+            id,
+            clock_ms: 1_800_000_000_123,
+            started_ms: 1_700_000_000_000,
+            user: 1,
+            generation: 1,
+            sort: RecordSort::Token,
+            device_type: 0,
+            client: NO_CLIENT,
+        }
+    }
+
+    #[test]
+    fn a_record_has_48_bytes_and_gives_back_what_was_put_in() {
+        let fingerprint = Fingerprint([1, 2, 3, 4]);
+        let mut shard = Shard::default();
+
+        shard.put(&new(fingerprint, i64::MAX - 5)).unwrap();
+        let record = shard.find(fingerprint).unwrap();
+
+        assert_eq!(size_of::<Record>(), 48);
+        assert_eq!(record.id(), i64::MAX - 5);
+        assert_eq!(record.clock_ms(), 1_800_000_000_123);
+        assert_eq!(record.client(), None);
+    }
+
+    #[test]
+    fn a_use_that_only_memory_knows_of_survives_a_later_reading() {
+        let fingerprint = Fingerprint([1, 2, 3, 4]);
+        let session = NewRecord { sort: RecordSort::Session, client: 3, ..new(fingerprint, 7) };
+        let mut shard = Shard::default();
+        shard.put(&session).unwrap();
+
+        assert!(shard.find(fingerprint).unwrap().note_use(1_800_000_060_000, 9));
+        shard.put(&session).unwrap();
+
+        let record = shard.find(fingerprint).unwrap();
+        assert_eq!(record.clock_ms(), 1_800_000_060_000);
+        assert!(!record.note_use(1_800_000_061_000, 9));
+        assert_eq!(record.client(), Some(3));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(u8),
+        Remove(u8),
+        Sweep(u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => any::<u8>().prop_map(Step::Put),
+            2 => any::<u8>().prop_map(Step::Remove),
+            1 => any::<u8>().prop_map(Step::Sweep),
+        ];
+        proptest::collection::vec(step, 0..400)
+    }
+
+    /// Few homes and few tags, so that chains meet, wrap around and are shifted back.
+    fn crowded(key: u8) -> Fingerprint {
+        let key = u32::from(key);
+        Fingerprint([(key % 3) << 20, key % 7 * 5, key, 0])
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_is_a_map(steps in steps()) {
+            let mut shard = Shard::default();
+            let mut model: HashMap<u8, i64> = HashMap::new();
+            for (id, step) in (0..).zip(steps) {
+                match step {
+                    Step::Put(key) => {
+                        shard.put(&new(crowded(key), id)).unwrap();
+                        model.insert(key, id);
+                    }
+                    Step::Remove(key) => {
+                        prop_assert_eq!(shard.remove(crowded(key)), model.remove(&key).is_some());
+                    }
+                    Step::Sweep(below) => {
+                        let below = i64::from(below);
+                        let swept = shard.sweep(|record| record.id() < below);
+                        let before = model.len();
+                        model.retain(|_, id| *id >= below);
+                        prop_assert_eq!(swept, before - model.len());
+                    }
+                }
+                prop_assert_eq!(shard.len(), model.len());
+            }
+            for key in 0..=u8::MAX {
+                let found = shard.find(crowded(key)).map(Record::id);
+                prop_assert_eq!(found, model.get(&key).copied());
+            }
+        }
+    }
+}

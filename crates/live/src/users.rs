@@ -1,0 +1,171 @@
+//! The owners of credentials: one word of state that judges, and what is told of them.
+//!
+//! A record names its owner by slot. The word of a slot holds the owner's generation: a change of the
+//! user confirms the credentials that live on under the next generation and then raises the word, so
+//! that all others die in one instant, wherever they are.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+use symbolon_core::id::{Id, User};
+use symbolon_core::verification::OwnerState;
+
+/// Who holds a credential, as relying services are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Identifier.
+    pub user: Id<User>,
+    /// The identifier as it is written: RFC 7662's `sub`.
+    pub sub: String,
+    /// Login name.
+    pub username: String,
+    /// Login name, folded for comparing.
+    pub username_key: String,
+    /// Address.
+    pub email: String,
+    /// As shown.
+    pub name: String,
+    /// Whether an administrator.
+    pub administrator: bool,
+}
+
+/// The word of state of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) generation: u32,
+    pub(crate) profile: u16,
+    pub(crate) owner: OwnerState,
+}
+
+const ACTIVE: u64 = 1;
+const TOKENS_FROZEN: u64 = 2;
+const PASSWORD_EXPIRED: u64 = 4;
+
+impl State {
+    /// Nobody has been put in yet.
+    const NOBODY: Self = Self {
+        generation: 0,
+        profile: 0,
+        owner: OwnerState { active: false, tokens_frozen: false, password_expired: false },
+    };
+
+    fn pack(self) -> u64 {
+        let flag = |is: bool, bit: u64| if is { bit } else { 0 };
+        u64::from(self.generation) << 32
+            | u64::from(self.profile) << 16
+            | flag(self.owner.active, ACTIVE)
+            | flag(self.owner.tokens_frozen, TOKENS_FROZEN)
+            | flag(self.owner.password_expired, PASSWORD_EXPIRED)
+    }
+
+    fn unpack(word: u64) -> Self {
+        Self {
+            generation: u32::try_from(word >> 32).unwrap_or(0),
+            profile: u16::try_from(word >> 16 & 0xFFFF).unwrap_or(0),
+            owner: OwnerState {
+                active: word & ACTIVE != 0,
+                tokens_frozen: word & TOKENS_FROZEN != 0,
+                password_expired: word & PASSWORD_EXPIRED != 0,
+            },
+        }
+    }
+}
+
+/// Slots come in chunks, each twice as large as the one before, so that none ever moves and readers need
+/// no lock to find one.
+const FIRST_CHUNK: u32 = 1024;
+const CHUNKS: usize = 22;
+
+#[derive(Debug)]
+struct Chunk {
+    states: Box<[AtomicU64]>,
+    holders: Box<[ArcSwapOption<Holder>]>,
+}
+
+impl Chunk {
+    fn new(slots: usize) -> Self {
+        Self {
+            states: (0..slots).map(|_| AtomicU64::new(State::NOBODY.pack())).collect(),
+            holders: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
+        }
+    }
+}
+
+/// All slots.
+#[derive(Debug, Default)]
+pub(crate) struct Users {
+    chunks: [OnceLock<Chunk>; CHUNKS],
+}
+
+impl Users {
+    /// The state of a slot; of one that was never used, nobody's.
+    pub(crate) fn state(&self, slot: u32) -> State {
+        let (chunk, at) = position(slot);
+        let chunk = self.chunks.get(chunk).and_then(OnceLock::get);
+        chunk.map_or(State::NOBODY, |chunk| State::unpack(chunk.states[at].load(Ordering::Acquire)))
+    }
+
+    /// Who is in a slot.
+    pub(crate) fn holder(&self, slot: u32) -> Option<Arc<Holder>> {
+        let (chunk, at) = position(slot);
+        self.chunks.get(chunk)?.get()?.holders[at].load_full()
+    }
+
+    /// Puts somebody into a slot. The state comes last: who sees it sees the holder.
+    pub(crate) fn put(&self, slot: u32, holder: Option<Arc<Holder>>, state: State) {
+        let (chunk, at) = position(slot);
+        let Some(cell) = self.chunks.get(chunk) else {
+            return;
+        };
+        let chunk = cell.get_or_init(|| Chunk::new((FIRST_CHUNK as usize) << chunk));
+        chunk.holders[at].store(holder);
+        chunk.states[at].store(state.pack(), Ordering::Release);
+    }
+}
+
+/// The chunk of a slot and the place in it.
+fn position(slot: u32) -> (usize, usize) {
+    let from_one = u64::from(slot) + u64::from(FIRST_CHUNK);
+    let chunk = from_one.ilog2() - FIRST_CHUNK.ilog2();
+    let at = from_one - (u64::from(FIRST_CHUNK) << chunk);
+    (chunk as usize, usize::try_from(at).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn slots_fill_chunk_after_chunk() {
+        assert_eq!(position(0), (0, 0));
+        assert_eq!(position(1023), (0, 1023));
+        assert_eq!(position(1024), (1, 0));
+        assert_eq!(position(3071), (1, 2047));
+        assert_eq!(position(3072), (2, 0));
+        assert_eq!(position(u32::MAX).0, CHUNKS);
+    }
+
+    #[test]
+    fn a_slot_that_was_never_used_is_nobodys() {
+        let users = Users::default();
+
+        assert_eq!(users.state(70_000), State::NOBODY);
+        assert_eq!(users.state(u32::MAX), State::NOBODY);
+        assert!(users.holder(70_000).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_state_comes_back_as_it_was_packed(
+            generation: u32, profile: u16, active: bool, tokens_frozen: bool, password_expired: bool,
+        ) {
+            let owner = OwnerState { active, tokens_frozen, password_expired };
+            let state = State { generation, profile, owner };
+
+            prop_assert_eq!(State::unpack(state.pack()), state);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One verification: digest, look-up, judgement.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Profile, User};
+use symbolon_core::keys::{KeyRing, Purpose};
+use symbolon_core::secret::Digest;
+use symbolon_core::token;
+use symbolon_core::verification::{
+    BearerUse, CredentialKind, CredentialRecord, CredentialRefusal, judge_credential,
+};
+
+use crate::index::{Fingerprint, Record, RecordSort};
+use crate::rules::Rules;
+use crate::users::{Holder, State};
+use crate::view::{LiveView, read};
+
+/// A credential as it was presented: borrowed, looked at once, never kept.
+pub enum Presented<'a> {
+    /// The secret part of a session id.
+    Session(&'a str),
+    /// A text of a security token's format.
+    Token(&'a str),
+}
+
+impl<'a> Presented<'a> {
+    /// Takes `text` for a security token if its format is right.
+    pub fn token(text: &'a str) -> Option<Self> {
+        token::check_format(text).is_ok().then_some(Self::Token(text))
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented(..)")
+    }
+}
+
+/// Session or token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sort {
+    /// An API session.
+    Session,
+    /// A security token.
+    Token,
+}
+
+/// A live credential, as far as the writing down of its use needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// The identifier of the session or token.
+    pub credential: i64,
+    /// Which of the two.
+    pub sort: Sort,
+    /// Whose.
+    pub user: Id<User>,
+}
+
+/// A credential that is accepted.
+#[derive(Debug)]
+#[must_use]
+pub struct Admission {
+    /// Which credential.
+    pub subject: Subject,
+    /// Whose.
+    pub holder: Arc<Holder>,
+    /// The login, or the issue of the token; to the second.
+    pub started_at: Timestamp,
+    /// When it ends: a token's expiry, or a session's end if it is not used again.
+    pub ends_at: Timestamp,
+    /// Inactivity after which a session of this user ends.
+    pub session_idle: Duration,
+    /// The state that the answer is true of: at least this revision.
+    pub revision: i64,
+    /// Whether this use is from another place, or another time, than the last that was noted.
+    pub noteworthy: bool,
+    rules: Guard<Arc<Rules>>,
+    profile: u16,
+    device_type: u8,
+    client: Option<u16>,
+}
+
+impl Admission {
+    /// The name of the holder's profile.
+    pub fn profile(&self) -> &str {
+        self.rules.profile(self.profile).map_or("", |profile| &profile.name)
+    }
+
+    /// The holder's profile.
+    pub fn profile_id(&self) -> Id<Profile> {
+        self.rules.profile(self.profile).map_or(Id::from_raw(0), |profile| profile.id)
+    }
+
+    /// The device type of the token, or of the token that opened the session; empty if it was opened
+    /// from a trusted network without one.
+    pub fn device_type(&self) -> &str {
+        self.rules.device_type(self.device_type).map_or("", |device_type| &device_type.name)
+    }
+
+    /// The API client that the session was opened through.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client.and_then(|number| self.rules.client_id(number))
+    }
+}
+
+/// A credential that is not accepted.
+#[derive(Debug)]
+#[must_use]
+pub struct Refused {
+    /// Why; not for who presented it.
+    pub refusal: CredentialRefusal,
+    /// The credential, if it is one of ours.
+    pub subject: Option<Subject>,
+    /// The digest of a well-formed security token that is not live: it may be a retired one.
+    pub token_digest: Option<Digest>,
+}
+
+impl Refused {
+    /// Nothing that could be looked up was presented.
+    pub const UNREADABLE: Self =
+        Self { refusal: CredentialRefusal::Unreadable, subject: None, token_digest: None };
+}
+
+impl LiveView {
+    /// Decides on a credential at `now`, and notes its use from `place`. With a username, the credential
+    /// must be that user's.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    ///
+    /// # Security
+    /// A look-up by keyed digest tells nobody how near a guess was. The answer is true of a state at least
+    /// as new as [`Self::applied`] was when this was called.
+    pub fn verify(
+        &self,
+        keys: &KeyRing,
+        presented: &Presented<'_>,
+        username: Option<&str>,
+        now: Timestamp,
+        place: u32,
+    ) -> Result<Admission, Refused> {
+        let revision = self.applied();
+        let (purpose, secret) = match presented {
+            Presented::Session(secret) => (Purpose::Session, *secret),
+            Presented::Token(text) => (Purpose::Token, *text),
+        };
+        let mut newest = None;
+        for digest in keys.each_digest(purpose, secret.as_bytes()) {
+            let fingerprint = Fingerprint::of(digest.as_bytes());
+            let shard = read(&self.shards[fingerprint.shard(self.shards.len())]);
+            if let Some(record) = shard.find(fingerprint) {
+                let decided = self.decide(record, username, now, place, revision);
+                return decided.map_err(|refused| refused.with_digest(purpose, digest));
+            }
+            newest.get_or_insert(digest);
+        }
+        let unknown =
+            Refused { refusal: CredentialRefusal::Unknown, subject: None, token_digest: None };
+        Err(match newest {
+            Some(digest) => unknown.with_digest(purpose, digest),
+            None => unknown,
+        })
+    }
+
+    fn decide(
+        &self,
+        record: &Record,
+        username: Option<&str>,
+        now: Timestamp,
+        place: u32,
+        revision: i64,
+    ) -> Result<Admission, Refused> {
+        let state = self.users.state(record.user);
+        let unknown = Refused { refusal: CredentialRefusal::Unknown, ..Refused::UNREADABLE };
+        if record.generation < state.generation {
+            return Err(unknown);
+        }
+        let rules = self.rules.load();
+        let facts = facts_of(record, state, &rules);
+        let Some(holder) = self.users.holder(record.user) else {
+            return Err(unknown);
+        };
+        let sort = match record.sort {
+            RecordSort::Session => Sort::Session,
+            RecordSort::Token => Sort::Token,
+        };
+        let subject = Subject { credential: record.id(), sort, user: holder.user };
+        let refuse = |refusal| Refused { refusal, subject: Some(subject), token_digest: None };
+        if username.is_some_and(|name| !name.eq_ignore_ascii_case(&holder.username_key)) {
+            return Err(refuse(CredentialRefusal::OtherUser));
+        }
+        judge_credential(&facts, now).map_err(refuse)?;
+        let noteworthy = record.note_use(now.unix_ms(), place);
+        let idle = idle_of(state, &rules);
+        Ok(Admission {
+            subject,
+            holder,
+            started_at: Timestamp::from_unix_ms(i64::from(record.started_s) * 1000),
+            ends_at: match facts.kind {
+                CredentialKind::Session { .. } => now + idle,
+                CredentialKind::Token { expires_at, .. } => expires_at,
+            },
+            session_idle: idle,
+            revision,
+            noteworthy,
+            profile: state.profile,
+            device_type: record.device_type,
+            client: record.client(),
+            rules,
+        })
+    }
+
+    /// Whether nothing can make the credential live again.
+    pub(crate) fn is_dead(&self, record: &Record, rules: &Rules, now: Timestamp) -> bool {
+        let state = self.users.state(record.user);
+        record.generation < state.generation
+            || judge_credential(&facts_of(record, state, rules), now) == Err(CredentialRefusal::Expired)
+    }
+
+    /// Whether a session was not used for too long.
+    pub(crate) fn is_idle(&self, record: &Record, rules: &Rules, now: Timestamp) -> bool {
+        let state = self.users.state(record.user);
+        judge_credential(&facts_of(record, state, rules), now) == Err(CredentialRefusal::Idle)
+    }
+
+}
+
+impl Refused {
+    /// Remembers the digest where it may be that of a retired token.
+    fn with_digest(self, purpose: Purpose, digest: Digest) -> Self {
+        let unknown = self.refusal == CredentialRefusal::Unknown;
+        Self { token_digest: (unknown && purpose == Purpose::Token).then_some(digest), ..self }
+    }
+}
+
+fn facts_of(record: &Record, state: State, rules: &Rules) -> CredentialRecord {
+    let clock = Timestamp::from_unix_ms(record.clock_ms());
+    let kind = match record.sort {
+        RecordSort::Session => {
+            CredentialKind::Session { last_used_at: clock, idle: idle_of(state, rules) }
+        }
+        RecordSort::Token => CredentialKind::Token {
+            expires_at: clock,
+            bearer: rules
+                .device_type(record.device_type)
+                .map_or(BearerUse::OneHalf, |device_type| device_type.bearer),
+        },
+    };
+    CredentialRecord { kind, owner: state.owner }
+}
+
+fn idle_of(state: State, rules: &Rules) -> Duration {
+    rules.profile(state.profile).map_or(Duration::ZERO, |profile| profile.session_idle)
+}

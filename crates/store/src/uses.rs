@@ -1,0 +1,92 @@
+//! Who uses a live credential: the distinct pairs of client and network, each with its first and last
+//! use. Written in batches, after the fact.
+
+use symbolon_core::Timestamp;
+
+use crate::columns::{Columns, args};
+use crate::error::StoreError;
+use crate::sql::{Conn, Row, Tx};
+
+const NOTE: &str = "
+    INSERT INTO credential_use (credential, network, client, source, head, first_at, last_at, times)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (credential, network, client) DO UPDATE
+    SET source = excluded.source, head = excluded.head, last_at = excluded.last_at,
+        times = credential_use.times + excluded.times
+    RETURNING times";
+/// The pairs of a credential beyond the newest $2.
+const TRIM: &str = "
+    DELETE FROM credential_use
+    WHERE credential = $1 AND last_at < (SELECT MIN(last_at) FROM
+        (SELECT last_at FROM credential_use WHERE credential = $1 ORDER BY last_at DESC LIMIT $2)
+        AS newest)";
+const OF_CREDENTIAL: &str = "
+    SELECT network, client, source, head, first_at, last_at, times FROM credential_use
+    WHERE credential = $1 ORDER BY last_at DESC, network, client LIMIT $2";
+const FORGET: &str = "DELETE FROM credential_use WHERE last_at < $1";
+
+/// The uses of one credential by one client from one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The address, or the /64 of an IPv6 address.
+    pub network: String,
+    /// What the client says it is.
+    pub client: String,
+    /// The last address.
+    pub source: String,
+    /// The head that asked last.
+    pub head: String,
+    /// First use.
+    pub first_at: Timestamp,
+    /// Last use.
+    pub last_at: Timestamp,
+    /// How many uses were noted: those within ten seconds count as one.
+    pub times: i64,
+}
+
+/// Adds to the uses of a credential; `true` if there were none of this client and network.
+pub async fn note(tx: &mut Tx, credential: i64, noted: &Use) -> Result<bool, StoreError> {
+    let args = args![
+        credential,
+        &noted.network,
+        &noted.client,
+        &noted.source,
+        &noted.head,
+        noted.first_at,
+        noted.last_at,
+        noted.times,
+    ];
+    let times = tx.fetch_one(NOTE, args).await?.int(0)?;
+    Ok(times == noted.times)
+}
+
+/// Forgets the oldest pairs of a credential that has more than `most`.
+pub async fn trim(tx: &mut Tx, credential: i64, most: i64) -> Result<u64, StoreError> {
+    tx.execute(TRIM, args![credential, most]).await
+}
+
+/// The uses of a credential, the latest first.
+pub async fn of_credential(
+    conn: &mut Conn,
+    credential: i64,
+    limit: i64,
+) -> Result<Vec<Use>, StoreError> {
+    conn.fetch_all(OF_CREDENTIAL, args![credential, limit]).await?.iter().map(read).collect()
+}
+
+/// Forgets uses from before `limit`.
+pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET, args![limit]).await
+}
+
+fn read(row: &Row) -> Result<Use, StoreError> {
+    Ok(Use {
+        network: row.text(0)?,
+        client: row.text(1)?,
+        source: row.text(2)?,
+        head: row.text(3)?,
+        first_at: row.at(4)?,
+        last_at: row.at(5)?,
+        times: row.int(6)?,
+    })
+}
