@@ -3,9 +3,13 @@
 //! Unknown members are passed over, as the RFC demands. A member that is given twice, of the wrong
 //! type or impossible makes the whole answer unusable: half an answer is none.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::Unreadable;
 
@@ -75,15 +79,37 @@ struct Introspection {
 #[derive(Deserialize)]
 struct Batch {
     revision: u64,
-    results: Vec<Introspection>,
+    results: Vec<Object<Introspection>>,
+}
+
+/// A `T` whose members have names: serde alone would also read it from a list.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Object)
+    }
 }
 
 /// Reads the answer about one credential.
 ///
 /// An inactive one says nothing more, not even of which state it speaks.
 pub(crate) fn read_one(json: &[u8], at_least: Option<u64>) -> Result<Verification, Unreadable> {
-    let answer: Introspection = serde_json::from_slice(json).map_err(|_| Unreadable::Malformed)?;
-    verdict(answer, None, at_least)
+    verdict(read(json)?, None, at_least)
 }
 
 /// Reads the answer about `asked` credentials, in their order.
@@ -92,7 +118,7 @@ pub(crate) fn read_many(
     asked: usize,
     at_least: Option<u64>,
 ) -> Result<Vec<Verification>, Unreadable> {
-    let answer: Batch = serde_json::from_slice(json).map_err(|_| Unreadable::Malformed)?;
+    let answer: Batch = read(json)?;
     let answered = answer.results.len();
     // With one verdict too few or too many nobody could say which belongs to which credential.
     if answered != asked {
@@ -100,7 +126,13 @@ pub(crate) fn read_many(
     }
     new_enough(answer.revision, at_least)?;
     let of_batch = Some(answer.revision);
-    answer.results.into_iter().map(|each| verdict(each, of_batch, at_least)).collect()
+    answer.results.into_iter().map(|Object(each)| verdict(each, of_batch, at_least)).collect()
+}
+
+fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Unreadable> {
+    // What serde says of a fault quotes the answer, so none of it leaves here.
+    let Object(answer) = serde_json::from_slice(json).map_err(|_| Unreadable::Malformed)?;
+    Ok(answer)
 }
 
 fn verdict(
@@ -157,13 +189,13 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn read(json: &str) -> Result<Verification, Unreadable> {
+    fn one(json: &str) -> Result<Verification, Unreadable> {
         read_one(json.as_bytes(), None)
     }
 
     #[test]
     fn every_member_is_read_and_unknown_ones_are_passed_over() {
-        let holder = read(FULL).unwrap().holder().unwrap();
+        let holder = one(FULL).unwrap().holder().unwrap();
 
         assert_eq!((holder.sub.as_str(), holder.username.as_str()), ("005x", "ada"));
         assert_eq!(holder.device_type.as_deref(), Some("server"));
@@ -179,7 +211,7 @@ mod tests {
         let json = r#"{"active":true,"sub":"005x","username":"ada","profile":"P","iat":1,
             "auth_time":1,"device_type":null,"revision":1}"#;
 
-        let holder = read(json).unwrap().holder().unwrap();
+        let holder = one(json).unwrap().holder().unwrap();
 
         assert_eq!((holder.device_type, holder.client_id, holder.expires_at), (None, None, None));
     }
@@ -197,19 +229,19 @@ mod tests {
 
         for (member, text) in members {
             assert!(FULL.contains(text), "{member}");
-            assert_eq!(read(&FULL.replace(text, "")), Err(Unreadable::Member(member)));
+            assert_eq!(one(&FULL.replace(text, "")), Err(Unreadable::Member(member)));
         }
         let nobody = FULL.replace("005x", "");
-        assert_eq!(read(&nobody), Err(Unreadable::Member("sub")));
+        assert_eq!(one(&nobody), Err(Unreadable::Member("sub")));
         let never = FULL.replace("1800007200", "18446744073709551615");
-        assert_eq!(read(&never), Err(Unreadable::Member("exp")));
-        assert_eq!(read(r#"{"active":true}"#), Err(Unreadable::Member("revision")));
+        assert_eq!(one(&never), Err(Unreadable::Member("exp")));
+        assert_eq!(one(r#"{"active":true}"#), Err(Unreadable::Member("revision")));
     }
 
     #[test]
     fn inactive_is_inactive_whatever_stands_beside_it() {
         for json in [r#"{"active":false}"#, &FULL.replace("true", "false")] {
-            assert_eq!(read(json), Ok(Verification::Inactive));
+            assert_eq!(one(json), Ok(Verification::Inactive));
         }
     }
 
@@ -230,13 +262,14 @@ mod tests {
             &FULL[..FULL.len() - 1],
             &format!("{FULL}{{"),
             &format!("[{FULL}]"),
+            r#"[true,"005x","ada",null,"P",null,1,1,null,42]"#,
             &FULL.replace(r#""005x""#, "5"),
             &FULL.replace("42", "-42"),
             &FULL.replace("1800007200", r#""soon""#),
         ];
 
         for json in malformed {
-            assert_eq!(read(json), Err(Unreadable::Malformed), "{json}");
+            assert_eq!(one(json), Err(Unreadable::Malformed), "{json}");
         }
     }
 
@@ -268,6 +301,17 @@ mod tests {
         assert_eq!(verdicts[1].clone().holder().unwrap().revision, 9);
         assert_eq!(read(1), Err(Unreadable::Count { asked: 1, answered: 2 }));
         assert_eq!(read(3), Err(Unreadable::Count { asked: 3, answered: 2 }));
-        assert_eq!(read_many(br#"{"results":[]}"#, 0, None), Err(Unreadable::Malformed));
+        for malformed in [
+            r#"{"results":[]}"#,
+            "[9,[]]",
+            r#"{"revision":9,"results":[[false]]}"#,
+            r#"{"revision":9,"results":[false]}"#,
+        ] {
+            assert_eq!(
+                read_many(malformed.as_bytes(), 1, None),
+                Err(Unreadable::Malformed),
+                "{malformed}"
+            );
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Verifier {
     }
 
     /// Asks about up to [`MOST_CREDENTIALS`] in one question. The verdicts come in the order of the
-    /// credentials, all from one state. None is asked about where there are none.
+    /// credentials. None is asked about where there are none.
     ///
     /// ```no_run
     /// # use symbolon_client::{Verification, Verifier, VerifyError};
