@@ -9,6 +9,7 @@ use super::commands::{
     AuditCommand, ClientCommand, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand,
     ProfileCommand, TokenCommand, UserCommand,
 };
+use super::proxy_config::ProxyConfigArgs;
 
 /// A self-hosted security-token authority.
 #[derive(Debug, Parser)]
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Check this installation
     Doctor(ServeArgs),
+    /// Print a configuration with which a proxy asks Symbolon about each request
+    ProxyConfig(ProxyConfigArgs),
     /// Print the completions of a shell
     Completions {
         /// Which shell

@@ -7,6 +7,7 @@ mod commands;
 mod config_commands;
 mod doctor;
 pub(crate) mod link;
+mod proxy_config;
 mod recover_admin;
 mod token_check;
 
@@ -119,6 +120,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Config(ConfigCommand::Schema) => config_commands::schema(out),
         Command::Doctor(args) => {
             on_all_processors(doctor::examine(checked(&setting.layers(args))?, out))
+        }
+        Command::ProxyConfig(mut args) => {
+            let config = checked(&setting.layers(std::mem::take(&mut args.symbolon)))?;
+            proxy_config::print(args, &config)
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "symbolon", &mut io::stdout());
