@@ -5,7 +5,7 @@
 //! `OAuth oauth_nonce="…"` to the token endpoint; that is no credential and comes out as
 //! [`AuthorizationError::Malformed`].
 
-use std::{fmt, mem};
+use std::fmt;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{Engine as _, decoded_len_estimate};
@@ -13,6 +13,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::Presented;
+use crate::presented::wiped_text;
 
 /// Bytes that the header may have. Our longest credential is a session id of 112 characters; a
 /// password may have hundreds.
@@ -63,12 +64,8 @@ impl BasicPair {
             .decode_slice(credential, &mut bytes)
             .map_err(|_| AuthorizationError::NotBase64)?;
         bytes.truncate(length);
-        let text = String::from_utf8(mem::take(&mut *bytes)).map_err(|error| {
-            drop(Zeroizing::new(error.into_bytes()));
-            AuthorizationError::NotUtf8
-        })?;
-        let text = Zeroizing::new(text);
-        if text.chars().any(char::is_control) {
+        let text = wiped_text(bytes).ok_or(AuthorizationError::NotUtf8)?;
+        if has_control_character(&text) {
             return Err(AuthorizationError::ControlCharacter);
         }
         let end_of_username = text.find(':').ok_or(AuthorizationError::NoColon)?;
@@ -162,6 +159,14 @@ pub(crate) fn token(credential: &str) -> Result<&str, AuthorizationError> {
     all_allowed.then_some(credential).ok_or(AuthorizationError::Malformed)
 }
 
+/// Says whether `text` holds a control character (Unicode's category Cc).
+pub(crate) fn has_control_character(text: &str) -> bool {
+    // Those beyond ASCII are U+0080 to U+009F, which begin with this byte; others do too. All bytes
+    // are looked at, also after one that decides: that can be done many at a time.
+    let suspect = |byte: u8| byte < b' ' || byte == 0x7f || byte == 0xc2;
+    text.bytes().fold(false, |any, byte| any | suspect(byte)) && text.chars().any(char::is_control)
+}
+
 fn own(token: &str) -> Presented {
     Presented::new(token.to_owned())
 }
@@ -177,7 +182,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
-    use super::{Authorization, AuthorizationError, MAX_LENGTH, parse};
+    use super::{Authorization, AuthorizationError, MAX_LENGTH, has_control_character, parse};
 
     fn basic(bytes: &[u8]) -> String {
         format!("Basic {}", STANDARD.encode(bytes))
@@ -241,6 +246,11 @@ mod tests {
 
             prop_assert_eq!(read.username, username);
             prop_assert_eq!(read.password.reveal(), password);
+        }
+
+        #[test]
+        fn control_characters_are_those_of_unicode(text in "[a\\x1f-\\x21\\x7e-\\xa2é😀]{0,6}|.{0,9}|\\PC{0,9}\\p{Cc}?") {
+            prop_assert_eq!(has_control_character(&text), text.chars().any(char::is_control));
         }
 
         #[test]

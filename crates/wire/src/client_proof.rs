@@ -74,17 +74,18 @@ impl<'a> ClientProof<'a> {
 
 fn pair_in(header: &str) -> Result<BasicPair, OAuthError> {
     let pair = decoded_pair(header).map_err(|_| OAuthError::InvalidClient)?;
-    let id = form::decode_text(pair.username().as_bytes());
-    let secret = form::decode_text(pair.reveal_password().as_bytes());
-    let (Ok(id), Ok(secret)) = (id, secret) else { return Err(OAuthError::InvalidClient) };
-    if id.is_empty() || secret.is_empty() {
+    if pair.username().is_empty() || pair.reveal_password().is_empty() {
         return Err(OAuthError::InvalidClient);
     }
-    // Ids and secrets of ours have nothing to decode, so this is for other people's spelling.
-    if id.reveal() != pair.username() || secret.reveal() != pair.reveal_password() {
-        return Ok(BasicPair::join(id.reveal(), secret.reveal()));
+    let halves = [pair.username(), pair.reveal_password()];
+    if !halves.iter().any(|half| form::is_encoded(half.as_bytes())) {
+        return Ok(pair);
     }
-    Ok(pair)
+    let [id, secret] = halves.map(|half| form::decode(half.as_bytes()));
+    match (id, secret) {
+        (Ok(id), Ok(secret)) => Ok(BasicPair::join(&id, &secret)),
+        (_, Err(_)) | (Err(_), _) => Err(OAuthError::InvalidClient),
+    }
 }
 
 fn decoded_pair(header: &str) -> Result<BasicPair, AuthorizationError> {

@@ -103,21 +103,21 @@ impl<'a> Demands<'a> {
     /// The [`DemandError`] met first.
     pub fn and_headers(mut self, headers: &'a impl HeaderLines) -> Result<Self, DemandError> {
         let reading = if headers.lines_may_be_joined() { Reading::AllOf } else { Reading::AnyOf };
-        for line in headers.lines(RequestHeader::RequireDeviceType) {
-            let list = text(line, RequestHeader::RequireDeviceType)?;
-            self.device_types.add_list(list, RequestHeader::RequireDeviceType.name(), reading)?;
-        }
-        for line in headers.lines(RequestHeader::RequireProfile) {
-            let list = text(line, RequestHeader::RequireProfile)?;
-            self.profiles.add_list(list, RequestHeader::RequireProfile.name(), reading)?;
+        for (header, lists) in [
+            (RequestHeader::RequireDeviceType, &mut self.device_types),
+            (RequestHeader::RequireProfile, &mut self.profiles),
+        ] {
+            for line in headers.lines(header) {
+                lists.add_list(text(line, header)?, header.name(), reading)?;
+            }
         }
         for line in headers.lines(RequestHeader::MinRevision) {
             let list = text(line, RequestHeader::MinRevision)?;
-            self = self.and_min_revision(list, RequestHeader::MinRevision.name())?;
+            self.add_min_revision(list, RequestHeader::MinRevision.name())?;
         }
         for line in headers.lines(RequestHeader::DeadlineMs) {
             let list = text(line, RequestHeader::DeadlineMs)?;
-            self = self.and_deadline(list, RequestHeader::DeadlineMs.name())?;
+            self.add_deadline(list, RequestHeader::DeadlineMs.name())?;
         }
         Ok(self)
     }
@@ -136,28 +136,28 @@ impl<'a> Demands<'a> {
             match name {
                 DEVICE_TYPE => self.device_types.add_list(list, DEVICE_TYPE, Reading::AnyOf)?,
                 PROFILE => self.profiles.add_list(list, PROFILE, Reading::AnyOf)?,
-                MIN_REVISION => self = self.and_min_revision(list, MIN_REVISION)?,
-                DEADLINE_MS => self = self.and_deadline(list, DEADLINE_MS)?,
+                MIN_REVISION => self.add_min_revision(list, MIN_REVISION)?,
+                DEADLINE_MS => self.add_deadline(list, DEADLINE_MS)?,
                 _ => {}
             }
         }
         Ok(self)
     }
 
-    fn and_min_revision(mut self, list: &str, place: &'static str) -> Result<Self, DemandError> {
+    fn add_min_revision(&mut self, list: &str, place: &'static str) -> Result<(), DemandError> {
         for number in numbers(list, place, freshness::revision) {
             let demanded = Freshness { min_revision: Some(number?), deadline: None };
             self.freshness = self.freshness.and(demanded);
         }
-        Ok(self)
+        Ok(())
     }
 
-    fn and_deadline(mut self, list: &str, place: &'static str) -> Result<Self, DemandError> {
+    fn add_deadline(&mut self, list: &str, place: &'static str) -> Result<(), DemandError> {
         for number in numbers(list, place, freshness::deadline) {
             let demanded = Freshness { min_revision: None, deadline: Some(number?) };
             self.freshness = self.freshness.and(demanded);
         }
-        Ok(self)
+        Ok(())
     }
 }
 

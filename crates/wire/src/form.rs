@@ -9,6 +9,7 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::presented::wiped_text;
 use crate::{Presented, PresentedText};
 
 /// Fields that one form may have. Our largest page has fewer than twenty.
@@ -100,7 +101,7 @@ pub(crate) fn pairs(
 
 /// [`decode`], without a copy where there is nothing to decode.
 pub(crate) fn decode_text(raw: &[u8]) -> Result<PresentedText<'_>, FormError> {
-    if raw.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+    if is_encoded(raw) {
         return Ok(PresentedText::wiped(decode(raw)?.into()));
     }
     if raw.contains(&0) {
@@ -108,6 +109,12 @@ pub(crate) fn decode_text(raw: &[u8]) -> Result<PresentedText<'_>, FormError> {
     }
     let text = str::from_utf8(raw).map_err(|_| FormError::NotUtf8)?;
     Ok(PresentedText::borrowed(text))
+}
+
+/// Says whether there is anything to decode.
+pub(crate) fn is_encoded(raw: &[u8]) -> bool {
+    // All bytes are looked at, also after one that decides: that can be done many at a time.
+    raw.iter().fold(false, |any, &byte| any | matches!(byte, b'+' | b'%'))
 }
 
 /// Decodes one name or value: `+` is a space, `%xx` a byte, everything else itself.
@@ -125,8 +132,7 @@ pub(crate) fn decode(raw: &[u8]) -> Result<Zeroizing<String>, FormError> {
     if bytes.contains(&0) {
         return Err(FormError::Nul);
     }
-    let text = str::from_utf8(&bytes).map_err(|_| FormError::NotUtf8)?;
-    Ok(Zeroizing::new(text.to_owned()))
+    wiped_text(bytes).ok_or(FormError::NotUtf8)
 }
 
 fn hex_digit(byte: Option<&u8>) -> Result<u8, FormError> {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::authorization::has_control_character;
 use crate::timestamp::iso_seconds;
 
 /// Names of the headers in lower case, in the order of [`Identity::lines`].
@@ -63,7 +64,7 @@ impl<'a> Identity<'a> {
 /// Everything else stays, also commas and what is not ASCII: a reader that splits or decodes must know
 /// what it reads.
 pub fn sanitised(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
+    if has_control_character(text) {
         return Cow::Owned(text.replace(char::is_control, " "));
     }
     Cow::Borrowed(text)

@@ -14,18 +14,17 @@ pub(crate) fn render(body: &impl Serialize) -> String {
 
 /// Appends `text` as a JSON string, escaped as serde does (RFC 8259 §7).
 pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
+    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
     let bytes = text.as_bytes();
-    let mut copied = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
+    out.push(b'"');
+    // All bytes are looked at, also after one that is not plain: that can be done many at a time.
+    if bytes.iter().fold(true, |all, &byte| all & plain(byte)) {
+        out.extend_from_slice(bytes);
+    } else {
+        for &byte in bytes {
+            if plain(byte) { out.push(byte) } else { push_escape(out, byte) }
         }
-        out.extend_from_slice(&bytes[copied..at]);
-        push_escape(out, byte);
-        copied = at + 1;
     }
-    out.extend_from_slice(&bytes[copied..]);
     out.push(b'"');
 }
 

@@ -7,7 +7,7 @@
 //! compared or serialised and that is wiped when it is dropped.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, mem};
 
 use zeroize::Zeroizing;
 
@@ -33,6 +33,17 @@ impl Presented {
     /// Says whether nothing at all was presented.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Takes over `bytes` as text without a copy; what is not UTF-8 is wiped.
+pub(crate) fn wiped_text(mut bytes: Zeroizing<Vec<u8>>) -> Option<Zeroizing<String>> {
+    match String::from_utf8(mem::take(&mut *bytes)) {
+        Ok(text) => Some(Zeroizing::new(text)),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            None
+        }
     }
 }
 

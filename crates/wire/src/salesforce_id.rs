@@ -109,6 +109,17 @@ pub fn parse(id: &str) -> Result<(&str, u64), IdError> {
     Ok((prefix, number))
 }
 
+/// Says whether `id` is a 15-character id with the given key prefix: what [`parse`] would read, without
+/// working out the number.
+pub(crate) fn is_15_of(prefix: &str, id: &str) -> bool {
+    /// The largest number that fits, 2^63 - 1. The digits are in the order of their bytes.
+    const LAST: &[u8; DIGIT_COUNT] = b"0AzL8n0Y58m7";
+    let Some(digits) = id.strip_prefix(prefix).map(str::as_bytes) else { return false };
+    digits.len() == DIGIT_COUNT
+        && digits.iter().all(u8::is_ascii_alphanumeric)
+        && digits <= LAST.as_slice()
+}
+
 fn digit_value(character: u8) -> u64 {
     let value = match character {
         b'0'..=b'9' => character - b'0',
@@ -122,7 +133,7 @@ fn digit_value(character: u8) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{IdError, parse, to_15, with_checksum};
+    use super::{IdError, is_15_of, parse, to_15, with_checksum};
 
     const LAST: u64 = (1 << 63) - 1;
 
@@ -162,6 +173,14 @@ mod tests {
         assert_eq!(parse("005zzzzzzzzzzzz"), Err(IdError::TooLarge));
     }
 
+    #[test]
+    fn largest_number_is_an_id_and_the_next_is_not() {
+        assert!(is_15_of("005", &to_15("005", LAST)));
+        assert!(!is_15_of("005", &to_15("005", LAST + 1)));
+        assert!(!is_15_of("005", &to_15("00D", 1)));
+        assert!(!is_15_of("005", &with_checksum("005000000000000")));
+    }
+
     /// The rule once more, written differently, so that the table above is not its own proof.
     fn block_codes(id15: &str) -> String {
         (0..3)
@@ -188,6 +207,13 @@ mod tests {
             prop_assert_eq!(&id18[15..], block_codes(&id15));
             prop_assert_eq!(parse(&id15), Ok((prefix.as_str(), number)));
             prop_assert_eq!(parse(&id18), Ok((prefix.as_str(), number)));
+        }
+
+        #[test]
+        fn short_check_speaks_the_language_of_the_parser(text in "(005|00D)[0-9A-Za-z!é]{10,13}|005(00|0A)[0-9A-Za-z]{10}|.{0,20}") {
+            let parsed = matches!(parse(&text), Ok(("005", _))) && text.len() == 15;
+
+            prop_assert_eq!(is_15_of("005", &text), parsed);
         }
 
         #[test]

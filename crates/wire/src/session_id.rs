@@ -104,14 +104,13 @@ fn halves(id: &str) -> Result<(&str, &str), SessionIdError> {
     if id.len() != LENGTH {
         return Err(SessionIdError::WrongLength);
     }
-    let (organization, opaque) = id.split_once('!').ok_or(SessionIdError::WrongOrganization)?;
-    if organization.len() != ORGANIZATION_LENGTH {
-        return Err(SessionIdError::WrongOrganization);
-    }
-    match salesforce_id::parse(organization) {
-        Ok((salesforce_id::ORGANIZATION, _)) => Ok((organization, opaque)),
-        Ok(_) | Err(_) => Err(SessionIdError::WrongOrganization),
-    }
+    // An id holds no `!`, so this is the first.
+    id.split_at_checked(ORGANIZATION_LENGTH)
+        .and_then(|(organization, rest)| Some((organization, rest.strip_prefix('!')?)))
+        .filter(|(organization, _)| {
+            salesforce_id::is_15_of(salesforce_id::ORGANIZATION, organization)
+        })
+        .ok_or(SessionIdError::WrongOrganization)
 }
 
 #[cfg(test)]
