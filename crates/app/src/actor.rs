@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use symbolon_core::id::{Id, User};
+use symbolon_core::id::{Id, Token, User};
 use symbolon_core::names::{ClientName, Source};
 
 /// Who causes a change, as the audit trail names him.
@@ -14,6 +14,8 @@ pub enum Actor {
     Operator,
     /// The bearer of a single-use link that was mailed to this user.
     LinkOf(Id<User>),
+    /// Whoever holds this security token.
+    Bearer(Id<Token>),
     /// Symbolon itself, by a rule.
     Rule,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Actor {
             Self::User(user) => write!(f, "user:{user}"),
             Self::Operator => f.write_str("operator"),
             Self::LinkOf(user) => write!(f, "link-of:{user}"),
+            Self::Bearer(token) => write!(f, "bearer-of:{token}"),
             Self::Rule => f.write_str("symbolon"),
         }
     }

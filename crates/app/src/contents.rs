@@ -147,6 +147,7 @@ fn asked_by_of(word: &str) -> Option<AskedBy> {
         "owner" => Some(AskedBy::Owner),
         "administrator" => Some(AskedBy::Administrator),
         "recovery" => Some(AskedBy::Recovery),
+        "bearer" => Some(AskedBy::Bearer),
         _ => None,
     }
 }

@@ -3,9 +3,11 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
+use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{DeviceType, Username};
 use symbolon_core::policy::SessionsOnReset;
+use symbolon_core::token::PresentedToken;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::{self, TokenRow};
@@ -128,6 +130,26 @@ pub async fn list(
     Ok(rows.into_iter().map(|row| view(row, Vec::new(), now)).collect())
 }
 
+/// Ends the live token that somebody holds, if it is one; who holds it needs no other right (RFC 7009 §2.1).
+/// Its owner is told.
+///
+/// # Errors
+/// The database's.
+pub async fn revoke_presented(ctx: &Ctx, token: &PresentedToken) -> Result<(), AppError> {
+    let digests = ctx.keys.digests(Purpose::Token, token.reveal().as_bytes());
+    let mut reader = ctx.store.read().await?;
+    let found = tokens::find_by_digest(&mut reader, &digests).await?;
+    drop(reader);
+    let Some(record) = found.filter(|record| record.retired.is_none()) else {
+        return Ok(());
+    };
+    match revoke(ctx, Actor::Bearer(record.token), record.token).await {
+        // Somebody else was quicker, or the user is gone.
+        Ok(()) | Err(AppError::NotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Ends a live token without a successor.
 ///
 /// # Errors
@@ -151,7 +173,7 @@ pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), App
     let facts = Facts::default()
         .with("device_type", &row.device_type)
         .with("cause", cause.word())
-        .with("by", if actor == Actor::User(id) { "owner" } else { "administrator" })
+        .with("by", by(actor, id))
         .at("asked_at", now)
         .with("retired", 1)
         .with("scope", "device-type");
@@ -178,6 +200,15 @@ async fn uses_of(reader: &mut Conn, row: &TokenRow) -> Result<Vec<TokenUse>, App
     let view =
         |UseRow { client, source, last_at, times }| TokenUse { client, source, last_at, times };
     Ok(uses.into_iter().map(view).collect())
+}
+
+/// Who ended a token of `owner`, as its mail says.
+fn by(actor: Actor, owner: Id<User>) -> &'static str {
+    match actor {
+        Actor::User(user) if user == owner => "owner",
+        Actor::Bearer(_) => "bearer",
+        Actor::User(_) | Actor::Operator | Actor::LinkOf(_) | Actor::Rule => "administrator",
+    }
 }
 
 fn view(row: TokenRow, uses: Vec<TokenUse>, now: Timestamp) -> TokenView {

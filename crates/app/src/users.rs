@@ -138,7 +138,7 @@ async fn invite(
 ) -> Result<(), AppError> {
     let inviter = match actor {
         Actor::User(id) => users::find(tx, id).await?.map(|inviter| inviter.name),
-        Actor::Operator | Actor::LinkOf(_) | Actor::Rule => None,
+        Actor::Operator | Actor::LinkOf(_) | Actor::Bearer(_) | Actor::Rule => None,
     };
     let facts = Facts::default().with_some("invited_by", inviter);
     let kind = LinkKind::Invitation;

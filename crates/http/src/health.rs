@@ -71,7 +71,7 @@ struct Check {
     fault: Option<&'static str>,
 }
 
-async fn checks(state: &HttpState) -> [Check; 2] {
+async fn checks(state: &HttpState) -> [Check; 3] {
     // The organization's row is written after the migrations, so that finding it proves them done.
     let found = timeout(PATIENCE, sessions::organization(&state.ctx)).await;
     let (database, migrations) = match found {
@@ -82,7 +82,17 @@ async fn checks(state: &HttpState) -> [Check; 2] {
         Ok(Err(_)) => (None, Some("not done")),
         Err(_) => (Some("does not answer within 2 seconds"), Some("not known")),
     };
-    [Check { name: "database", fault: database }, Check { name: "migrations", fault: migrations }]
+    let live = &state.ctx.live;
+    let view = match (live.gate.is_open(), live.view.is_filling()) {
+        (true, _) => None,
+        (false, true) => Some("is still being filled"),
+        (false, false) => Some("is not known to be current"),
+    };
+    [
+        Check { name: "database", fault: database },
+        Check { name: "migrations", fault: migrations },
+        Check { name: "live view", fault: view },
+    ]
 }
 
 async fn render_metrics(State(state): State<HttpState>) -> Response {
@@ -91,5 +101,9 @@ async fn render_metrics(State(state): State<HttpState>) -> Response {
     if let Ok(Ok(outbox)) = timeout(PATIENCE, mail_status::summary(&state.ctx)).await {
         state.front.metrics.note_outbox(outbox.waiting, outbox.refused);
     }
+    state.front.metrics.note_hashing(&state.ctx.hasher);
+    let (live, notebook) = (&state.ctx.live, &state.ctx.notebook);
+    state.front.metrics.note_live_view(live.view.len(), live.view.applied(), live.gate.is_open());
+    state.front.metrics.note_losses(notebook.dropped(), live.view.left_out());
     answer(StatusCode::OK, metrics::CONTENT_TYPE, state.front.metrics.render())
 }

@@ -114,6 +114,31 @@ impl Verifications {
     }
 }
 
+/// How the live view stands.
+#[derive(Debug, Default)]
+struct LiveGauges {
+    credentials: Gauge,
+    applied: Gauge,
+    open: Gauge,
+    dropped_notes: Gauge,
+    left_out: Gauge,
+}
+
+impl LiveGauges {
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            ("live_credentials", "Sessions and tokens in the live view", &self.credentials),
+            ("live_revision", "Last revision that the live view has applied", &self.applied),
+            ("live_view_open", "1 while verifications are answered from memory", &self.open),
+            ("notes_dropped", "Uses and refusals that were not written down", &self.dropped_notes),
+            ("live_left_out", "Credentials that found no room in the live view", &self.left_out),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LoginLabels {
     head: &'static str,
@@ -156,6 +181,7 @@ impl Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             letters_waiting: Gauge::default(),
             verifications: Verifications::of(&verifications),
+            live: LiveGauges::default(),
             letters_refused: Gauge::default(),
             hashes_waiting: Gauge::default(),
             hashes_turned_away: Family::default(),
@@ -199,6 +225,7 @@ impl Metrics {
             "Requests that were answered 429, because the line was full or their address had its share",
             metrics.hashes_turned_away.clone(),
         );
+        metrics.live.register(&mut registry);
         Self { registry, ..metrics }
     }
 
@@ -216,6 +243,19 @@ impl Metrics {
     /// Counts a login that was refused before its credential was looked at.
     pub fn count_unread_login(&self, head: Head) {
         self.logins.get_or_create(&LoginLabels { head: head.word(), outcome: "refused" }).inc();
+    }
+
+    /// Notes how the live view stands now.
+    pub fn note_live_view(&self, credentials: usize, applied: i64, open: bool) {
+        self.live.credentials.set(i64::try_from(credentials).unwrap_or(i64::MAX));
+        self.live.applied.set(applied);
+        self.live.open.set(i64::from(open));
+    }
+
+    /// Notes what was dropped since the start because there was no room.
+    pub fn note_losses(&self, notes: u64, credentials: u64) {
+        self.live.dropped_notes.set(i64::try_from(notes).unwrap_or(i64::MAX));
+        self.live.left_out.set(i64::try_from(credentials).unwrap_or(i64::MAX));
     }
 
     /// Counts a verification by what came of it.

@@ -23,6 +23,8 @@ pub enum AskedBy {
     Recovery,
     /// A change of the password, under a policy that ties tokens to it.
     PasswordChange,
+    /// Somebody who held the token itself.
+    Bearer,
 }
 
 /// What became of a token.

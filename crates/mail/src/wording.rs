@@ -405,6 +405,7 @@ fn by(asked_by: AskedBy) -> &'static str {
         AskedBy::Administrator => "an administrator",
         AskedBy::Recovery => "you, with the link for a forgotten password",
         AskedBy::PasswordChange => "a change of your password",
+        AskedBy::Bearer => "somebody who had the token itself",
     }
 }
 

@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use symbolon_app::AppError;
 use symbolon_wire::oauth;
 
-use crate::answer::{JSON, Kind, answer, refuse};
+use crate::answer::{JSON, Kind, answer};
 use crate::heads::failure::Failure;
 use crate::routes::{Admits, Route};
 use crate::state::HttpState;
@@ -56,6 +56,5 @@ async fn metadata(State(state): State<HttpState>) -> Response {
 
 /// The answer where a use case was not done.
 fn failed(error: &AppError) -> Response {
-    let failure = Failure::noted(error);
-    refuse(Kind::OAuth, failure.status(), failure.text())
+    Failure::noted(error).refuse(Kind::OAuth)
 }

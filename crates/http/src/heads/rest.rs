@@ -10,15 +10,17 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use symbolon_app::login::Head;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::{AppError, sessions};
 use symbolon_wire::rest::{
     RestErrorCode, error_array_json, parse_version, resources_json, versions_json,
 };
 
-use crate::answer::{JSON, Kind, answer, refuse};
+use crate::answer::{JSON, Kind, answer};
 use crate::heads::failure::Failure;
 use crate::heads::{ids, session};
+use crate::origin::RequestOrigin;
 use crate::routes::{Admits, Route};
 use crate::state::HttpState;
 
@@ -46,10 +48,11 @@ async fn versions() -> Response {
 
 async fn resources(
     State(state): State<HttpState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let session = match any_session(&state, &headers).await {
+    let session = match any_session(&state, &headers, &origin).await {
         Ok(session) if session.password_expired => return refuse_expired(),
         Ok(session) => session,
         Err(refused) => return refused,
@@ -68,8 +71,13 @@ async fn resources(
 }
 
 /// The live session of a request, whatever the state of its user's password.
-async fn any_session(state: &HttpState, headers: &HeaderMap) -> Result<LiveSession, Response> {
-    match session::live(&state.ctx, session::in_headers(headers)).await {
+async fn any_session(
+    state: &HttpState,
+    headers: &HeaderMap,
+    origin: &RequestOrigin,
+) -> Result<LiveSession, Response> {
+    let presented = session::in_headers(headers);
+    match session::live(&state.ctx, presented, Head::Rest, &origin.origin).await {
         Ok(Some(session)) => Ok(session),
         Ok(None) => Err(refuse_dead()),
         Err(error) => Err(failed(&error)),
@@ -118,15 +126,13 @@ fn failed(failure: &AppError) -> Response {
         AppError::Forbidden(why) => {
             with_limits(error(StatusCode::FORBIDDEN, RestErrorCode::InsufficientAccess, why))
         }
-        AppError::Database(_)
+        AppError::TooMany { .. }
+        | AppError::Database(_)
         | AppError::Busy
         | AppError::Corrupt(_)
         | AppError::KeyMissing
         | AppError::Invalid(_)
         | AppError::Taken(_)
-        | AppError::Name { .. } => {
-            let failure = Failure::noted(failure);
-            refuse(Kind::Rest, failure.status(), failure.text())
-        }
+        | AppError::Name { .. } => with_limits(Failure::noted(failure).refuse(Kind::Rest)),
     }
 }

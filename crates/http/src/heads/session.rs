@@ -4,11 +4,12 @@
 //! the secret is looked up.
 
 use http::{HeaderMap, HeaderName, header};
+use symbolon_app::login::Head;
 use symbolon_app::sessions::{self, LiveSession};
-use symbolon_app::{AppError, Ctx};
+use symbolon_app::verify::Presenter;
+use symbolon_app::{AppError, Ctx, Origin};
 use symbolon_core::id::{Id, Organization};
 use symbolon_core::secret::SessionSecret;
-use symbolon_core::session::SessionKind;
 use symbolon_wire::Presented;
 use symbolon_wire::authorization::{self, Authorization};
 use symbolon_wire::form::Form;
@@ -54,15 +55,18 @@ pub(super) fn in_query(form: &mut Form) -> Option<Presented> {
     form.take("oauth_token").or_else(|| form.take("access_token"))
 }
 
-/// The live session that a client presents; `None` if it presents none or a dead one.
+/// The live session that a client presents at `head`; `None` if it presents none or a dead one.
 pub(super) async fn live(
     ctx: &Ctx,
     presented: Option<Presented>,
+    head: Head,
+    origin: &Origin,
 ) -> Result<Option<LiveSession>, AppError> {
-    match presented.as_ref().and_then(secret_of) {
-        Some(secret) => sessions::find(ctx, SessionKind::Api, &secret).await,
-        None => Ok(None),
-    }
+    let Some(secret) = presented.as_ref().and_then(secret_of) else {
+        return Ok(None);
+    };
+    let client = origin.client.as_str().as_bytes();
+    sessions::find_api(ctx, &secret, Presenter { head, source: origin.source, client }).await
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Salesforce SOAP, partner and enterprise: login and the calls around it.
 //!
 //! What clients cut out of answers and faults is in `wire`; here is which outcome becomes which fault.
-//! Faults are HTTP 500, as SOAP 1.1 §6.2 says and as clients demand; 413, 415 and 503 tell of requests
-//! that were not looked at. Every API version is served alike: what changed between them lies
+//! Faults are HTTP 500, as SOAP 1.1 §6.2 says and as clients demand; 413, 415, 429 and 503 tell of
+//! requests that were not looked at. Every API version is served alike: what changed between them lies
 //! beyond the few calls that are here.
 
 mod denied;
@@ -168,7 +168,8 @@ async fn any_session(
     call: &Call<'_>,
     session_id: Option<Presented>,
 ) -> Result<LiveSession, Denied> {
-    let found = session::live(call.ctx(), session_id).await.map_err(|e| Denied::failed(&e))?;
+    let found = session::live(call.ctx(), session_id, call.head(), &call.origin).await;
+    let found = found.map_err(|e| Denied::failed(&e))?;
     found.ok_or_else(|| Denied::standard(FaultCode::InvalidSessionId))
 }
 

@@ -6,6 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use symbolon_app::login::Head;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{AppError, Ctx, sessions};
@@ -19,6 +20,7 @@ use symbolon_wire::rest::{RestErrorCode, error_array_json};
 use crate::answer::{FORM, JSON, Kind, TEXT, XML, answer, refuse};
 use crate::heads::failure::Failure;
 use crate::heads::{ids, session};
+use crate::origin::RequestOrigin;
 use crate::state::HttpState;
 
 /// RFC 6750 §3.1.
@@ -33,11 +35,12 @@ pub(super) fn url(ctx: &Ctx, organization: Id<Organization>, user: Id<User>) -> 
 /// `/services/oauth2/userinfo` (`OpenID` Connect Core §5.3).
 pub(super) async fn user_info(
     State(state): State<HttpState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     let ctx = &state.ctx;
-    let session = match live(ctx, &headers, &mut read_query(query)).await {
+    let session = match live(ctx, &headers, &mut read_query(query), &origin).await {
         Ok(Some(session)) if !session.password_expired => session,
         Ok(_) => {
             let code = RestErrorCode::InvalidSessionId;
@@ -57,13 +60,14 @@ pub(super) async fn user_info(
 /// `/id/{org}/{user}`: Salesforce's identity service, with its own words for errors.
 pub(super) async fn identity(
     State(state): State<HttpState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let ctx = &state.ctx;
     let mut query = read_query(query);
-    let session = match live(ctx, &headers, &mut query).await {
+    let session = match live(ctx, &headers, &mut query, &origin).await {
         Ok(Some(session)) if !session.password_expired => session,
         Ok(_) => return answer(StatusCode::FORBIDDEN, TEXT, "Bad_OAuth_Token".to_owned()),
         Err(error) => return failed(&error),
@@ -97,9 +101,11 @@ async fn live(
     ctx: &Ctx,
     headers: &HeaderMap,
     query: &mut Form,
+    origin: &RequestOrigin,
 ) -> Result<Option<LiveSession>, AppError> {
     let in_query = session::in_query(query);
-    session::live(ctx, session::in_headers(headers).or(in_query)).await
+    let presented = session::in_headers(headers).or(in_query);
+    session::live(ctx, presented, Head::Rest, &origin.origin).await
 }
 
 /// The query decides, or else `Accept`; JSON where neither says anything.

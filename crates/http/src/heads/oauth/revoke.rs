@@ -1,6 +1,7 @@
 //! Revocation (RFC 7009).
 //!
-//! A token that is unknown or dead already is no error: what the caller wants is the case. Errors are
+//! An access token is ended, and so is a security token: whoever holds one that was found or leaked can
+//! kill it. A token that is unknown or dead already is no error: what the caller wants is the case. Errors are
 //! form-encoded, because jsforce reads them so. `GET` is Salesforce's; the token in its query is
 //! never logged.
 
@@ -8,7 +9,9 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
-use symbolon_app::{AppError, Ctx, sessions};
+use symbolon_app::{AppError, Ctx, sessions, tokens};
+use symbolon_core::session::SessionKind;
+use symbolon_core::token::PresentedToken;
 use symbolon_wire::Presented;
 use symbolon_wire::oauth::{OAuthError, RequestFault, RevokeRequest, parse_revoke_request};
 
@@ -44,21 +47,27 @@ pub(super) async fn by_form(
 }
 
 async fn revoke(state: &HttpState, form: &[u8]) -> Response {
-    // The hint is not needed: there is one kind of token.
+    // The hint is not needed: the two kinds look different.
     let RevokeRequest { token, .. } = match parse_revoke_request(form) {
         Ok(request) => request,
         Err(error) => return answer(StatusCode::BAD_REQUEST, FORM, error.to_form(None)),
     };
-    match end(&state.ctx, token).await {
+    match end(&state.ctx, &token).await {
         Ok(()) => answer(StatusCode::OK, TEXT, String::new()),
         Err(error) => refuse_failed(Failure::noted(&error)),
     }
 }
 
-async fn end(ctx: &Ctx, token: Presented) -> Result<(), AppError> {
-    match session::live(ctx, Some(token)).await? {
-        Some(session) => sessions::end(ctx, session.session).await,
-        None => Ok(()),
+async fn end(ctx: &Ctx, token: &Presented) -> Result<(), AppError> {
+    if let Some(secret) = session::secret_of(token) {
+        return match sessions::find(ctx, SessionKind::Api, &secret).await? {
+            Some(session) => sessions::end(ctx, session.session).await,
+            None => Ok(()),
+        };
+    }
+    match PresentedToken::parse(token.reveal()) {
+        Ok(token) => tokens::revoke_presented(ctx, &token).await,
+        Err(_) => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
+use symbolon_app::hashing::Asker;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::{Actor, users};
 use symbolon_core::id::{Id, User};
@@ -22,6 +23,7 @@ use crate::answer::{JSON, Kind, answer};
 use crate::body;
 use crate::heads::ids;
 use crate::heads::rest::{any_session, error, failed, not_found, refuse_expired, with_limits};
+use crate::origin::RequestOrigin;
 use crate::state::HttpState;
 
 /// Version, kind of object and identifier.
@@ -29,10 +31,11 @@ type Segments = Result<Path<(String, String, String)>, PathRejection>;
 
 pub(super) async fn state(
     State(state): State<HttpState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     segments: Segments,
 ) -> Response {
-    let (_, user) = match admitted(&state, &headers, segments).await {
+    let (_, user) = match admitted(&state, &headers, &origin, segments).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused,
     };
@@ -44,11 +47,12 @@ pub(super) async fn state(
 
 pub(super) async fn set(
     State(state): State<HttpState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     segments: Segments,
     body: Body,
 ) -> Response {
-    let (session, user) = match admitted(&state, &headers, segments).await {
+    let (session, user) = match admitted(&state, &headers, &origin, segments).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused,
     };
@@ -70,8 +74,8 @@ pub(super) async fn set(
         Ok(view) => view.username,
         Err(error) => return failed(&error),
     };
-    let actor = Actor::User(session.user);
-    match users::set_password(&state.ctx, actor, username.as_str(), password).await {
+    let (actor, asker) = (Actor::User(session.user), Asker::from(&origin.origin));
+    match users::set_password(&state.ctx, actor, asker, username.as_str(), password).await {
         Ok(()) => with_limits(answer(StatusCode::NO_CONTENT, JSON, String::new())),
         Err(error) => failed(&error),
     }
@@ -79,10 +83,11 @@ pub(super) async fn set(
 
 pub(super) async fn reset(
     State(state): State<HttpState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     segments: Segments,
 ) -> Response {
-    let (session, user) = match admitted(&state, &headers, segments).await {
+    let (session, user) = match admitted(&state, &headers, &origin, segments).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused,
     };
@@ -90,7 +95,8 @@ pub(super) async fn reset(
     if session.password_expired {
         return refuse_expired();
     }
-    match users::reset_password(&state.ctx, Actor::User(session.user), user).await {
+    let (actor, asker) = (Actor::User(session.user), Asker::from(&origin.origin));
+    match users::reset_password(&state.ctx, actor, asker, user).await {
         Ok(password) => {
             let password = Presented::new(password.reveal().to_owned());
             with_limits(answer(StatusCode::OK, JSON, temporary_password_json(&password)))
@@ -104,9 +110,10 @@ pub(super) async fn reset(
 async fn admitted(
     state: &HttpState,
     headers: &HeaderMap,
+    origin: &RequestOrigin,
     segments: Segments,
 ) -> Result<(LiveSession, Id<User>), Response> {
-    let session = any_session(state, headers).await?;
+    let session = any_session(state, headers, origin).await?;
     let Ok(Path((version, object, id))) = segments else {
         return Err(not_found());
     };

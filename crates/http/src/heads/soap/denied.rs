@@ -1,6 +1,7 @@
 //! Which fault an outcome becomes.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::response::Response;
 use http::{StatusCode, header};
@@ -9,7 +10,7 @@ use symbolon_app::login::Refused;
 use symbolon_core::judge::Refusal;
 use symbolon_wire::soap::{self, Fault, FaultCode, FaultKind, Flavor, SoapParseError};
 
-use crate::answer::{RETRY_AFTER, XML, answer};
+use crate::answer::{RETRY_AFTER, XML, answer, with_retry_after};
 use crate::body::BodyFault;
 use crate::heads::failure::Failure;
 
@@ -19,6 +20,8 @@ pub(super) struct Denied {
     kind: FaultKind,
     code: FaultCode,
     message: Cow<'static, str>,
+    /// Goes into the header, where it is not the usual time.
+    retry_after: Option<Duration>,
 }
 
 impl Denied {
@@ -28,7 +31,8 @@ impl Denied {
         code: FaultCode,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, kind, code, message: message.into() }
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { status, kind, code, message: message.into(), retry_after: None }
     }
 
     /// A fault of the type that every operation may answer with.
@@ -89,7 +93,8 @@ impl Denied {
                 "there is no such user",
             ),
             AppError::Forbidden(why) => Self::unexpected(FaultCode::InvalidOperation, *why),
-            AppError::Database(_)
+            AppError::TooMany { .. }
+            | AppError::Database(_)
             | AppError::Busy
             | AppError::Corrupt(_)
             | AppError::KeyMissing
@@ -97,11 +102,19 @@ impl Denied {
             | AppError::Taken(_)
             | AppError::Name { .. } => {
                 let failure = Failure::noted(error);
-                let code = match failure {
-                    Failure::TryLater => FaultCode::ServerUnavailable,
-                    Failure::Broken => FaultCode::UnknownException,
+                let denied = match failure {
+                    Failure::TooMany { retry_after } => Self {
+                        retry_after: Some(retry_after),
+                        ..Self::standard(FaultCode::RequestLimitExceeded)
+                    },
+                    Failure::TryLater => {
+                        Self::unexpected(FaultCode::ServerUnavailable, failure.text())
+                    }
+                    Failure::Broken => {
+                        Self::unexpected(FaultCode::UnknownException, failure.text())
+                    }
                 };
-                Self::unexpected(code, failure.text()).with_status(failure.status())
+                denied.with_status(failure.status())
             }
         }
     }
@@ -118,6 +131,9 @@ impl Denied {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
-        response
+        match self.retry_after {
+            Some(retry_after) => with_retry_after(response, retry_after),
+            None => response,
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use symbolon_app::Actor;
 use symbolon_app::account::{self, ChangeError};
+use symbolon_app::hashing::Asker;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::users;
 use symbolon_core::id::{Id, User};
@@ -38,7 +39,8 @@ pub(super) async fn set(
         found.map_err(|e| Denied::failed(&e))?.username
     };
     let password = Password::new(password.reveal().to_owned());
-    users::set_password(call.ctx(), actor, username.as_str(), password)
+    let asker = Asker::from(&call.origin);
+    users::set_password(call.ctx(), actor, asker, username.as_str(), password)
         .await
         .map_err(|e| Denied::failed(&e))?;
     Ok(soap::set_password_response(call.flavor))
@@ -79,7 +81,8 @@ pub(super) async fn reset(
 ) -> Result<String, Denied> {
     let user = user_named(user_id)?;
     demand_administrator(session)?;
-    let password = users::reset_password(call.ctx(), Actor::User(session.user), user)
+    let (actor, asker) = (Actor::User(session.user), Asker::from(&call.origin));
+    let password = users::reset_password(call.ctx(), actor, asker, user)
         .await
         .map_err(|e| Denied::failed(&e))?;
     let password = Presented::new(password.reveal().to_owned());
