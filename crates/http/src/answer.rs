@@ -2,7 +2,9 @@
 //! head that was asked.
 //!
 //! A SOAP client reads faults and nothing else, a REST client arrays, an OAuth client two members, a
-//! person pages. So every 404, 405, 413 or 500 comes in the kind that the path belongs to.
+//! person pages. So every 404, 405, 413, 429 or 500 comes in the kind that the path belongs to.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -22,7 +24,7 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 /// Media type of form-encoded answers.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Seconds after which a client may try again where the database or the hashing pool is at its limit.
+/// Seconds after which a client may try again where the database is at its limit.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// In which words a path is answered.
@@ -87,7 +89,9 @@ pub(crate) fn refuse(kind: Kind, status: StatusCode, text: &'static str) -> Resp
             answer(status, XML, soap::fault(flavor, &fault))
         }
         Kind::OAuth => {
-            let error = if status.is_server_error() {
+            let error = if status == StatusCode::TOO_MANY_REQUESTS {
+                OAuthError::RateLimitExceeded
+            } else if status.is_server_error() {
                 OAuthError::TemporarilyUnavailable
             } else {
                 OAuthError::InvalidRequest(RequestFault::Refused(text))
@@ -103,9 +107,17 @@ pub(crate) fn refuse(kind: Kind, status: StatusCode, text: &'static str) -> Resp
     response
 }
 
+/// The same answer with the time after which to try again, in whole seconds.
+pub(crate) fn with_retry_after(mut response: Response, retry_after: Duration) -> Response {
+    let seconds = HeaderValue::from(retry_after.as_secs());
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
+
 fn fault_code_of(status: StatusCode) -> FaultCode {
     match status {
         StatusCode::SERVICE_UNAVAILABLE => FaultCode::ServerUnavailable,
+        StatusCode::TOO_MANY_REQUESTS => FaultCode::RequestLimitExceeded,
         StatusCode::NOT_FOUND => FaultCode::UnsupportedApiVersion,
         _ => FaultCode::UnknownException,
     }
@@ -116,6 +128,7 @@ fn rest_code_of(status: StatusCode) -> RestErrorCode {
         StatusCode::NOT_FOUND => RestErrorCode::NotFound,
         StatusCode::METHOD_NOT_ALLOWED => RestErrorCode::MethodNotAllowed,
         StatusCode::SERVICE_UNAVAILABLE => RestErrorCode::ServerUnavailable,
+        StatusCode::TOO_MANY_REQUESTS => RestErrorCode::RequestLimitExceeded,
         StatusCode::FORBIDDEN => RestErrorCode::InsufficientAccess,
         StatusCode::UNSUPPORTED_MEDIA_TYPE => RestErrorCode::JsonParserError,
         _ => RestErrorCode::UnknownException,
@@ -128,7 +141,7 @@ fn title_of(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "Not Possible This Way",
         StatusCode::MISDIRECTED_REQUEST => "Wrong Address",
         StatusCode::REQUEST_TIMEOUT => "Too Slow",
-        StatusCode::SERVICE_UNAVAILABLE => "Try Again Later",
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "Try Again Later",
         status if status.is_server_error() => "Something Went Wrong",
         _ => "Request Not Understood",
     }

@@ -79,7 +79,7 @@ pub(crate) fn of_problem(problem: &str) -> Exit {
         kind::TAKEN => Exit::Conflict,
         kind::FORBIDDEN => Exit::NotPermitted,
         kind::INVALID => Exit::Usage,
-        kind::UNAVAILABLE => Exit::Unreachable,
+        kind::TOO_MANY | kind::UNAVAILABLE => Exit::Unreachable,
         _ => Exit::Failed,
     }
 }
@@ -112,6 +112,7 @@ mod tests {
             (kind::FORBIDDEN, 4),
             (kind::NOT_FOUND, 5),
             (kind::TAKEN, 6),
+            (kind::TOO_MANY, 7),
             (kind::UNAVAILABLE, 7),
         ] {
             assert_eq!(of_problem(problem) as u8, code, "{problem}");

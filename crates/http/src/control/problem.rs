@@ -1,6 +1,7 @@
 //! What did not work, as an RFC 9457 problem: the table from a use case's errors to `type` and status.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
@@ -8,6 +9,8 @@ use symbolon_app::reset::ResetError;
 use symbolon_app::{AppError, Ctx};
 use symbolon_core::names::NameError;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
+
+use crate::answer::with_retry_after;
 
 /// The `type` of each problem that the control socket tells, for whoever has to act on it.
 pub mod kind {
@@ -21,7 +24,9 @@ pub mod kind {
     pub const WEAK_PASSWORD: &str = "urn:symbolon:problem:weak-password";
     /// A rule forbids it.
     pub const FORBIDDEN: &str = "urn:symbolon:problem:forbidden";
-    /// The database or the hashing pool does not keep up: try later.
+    /// Too many passwords wait to be hashed: try later.
+    pub const TOO_MANY: &str = "urn:symbolon:problem:too-many";
+    /// The database does not keep up: try later.
     pub const UNAVAILABLE: &str = "urn:symbolon:problem:unavailable";
     /// Something that somebody must look at.
     pub const INTERNAL: &str = "urn:symbolon:problem:internal";
@@ -35,6 +40,7 @@ pub(super) struct Failed {
     title: &'static str,
     detail: String,
     correlation_id: String,
+    retry_after: Option<Duration>,
 }
 
 impl Failed {
@@ -44,10 +50,12 @@ impl Failed {
             kind::TAKEN => (StatusCode::CONFLICT, "Taken"),
             kind::INVALID | kind::WEAK_PASSWORD => (StatusCode::UNPROCESSABLE_ENTITY, "Not valid"),
             kind::FORBIDDEN => (StatusCode::FORBIDDEN, "Not permitted"),
+            kind::TOO_MANY => (StatusCode::TOO_MANY_REQUESTS, "Too many at once"),
             kind::UNAVAILABLE => (StatusCode::SERVICE_UNAVAILABLE, "Try later"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "Failed"),
         };
-        Self { status, kind, title, detail, correlation_id: ctx.chance.text(12) }
+        let correlation_id = ctx.chance.text(12);
+        Self { status, kind, title, detail, correlation_id, retry_after: None }
     }
 
     pub(super) fn unreadable(ctx: &Ctx, detail: &str) -> Self {
@@ -73,10 +81,14 @@ impl Failed {
             AppError::Name { .. } | AppError::Invalid(_) => kind::INVALID,
             AppError::Password(_) => kind::WEAK_PASSWORD,
             AppError::Forbidden(_) => kind::FORBIDDEN,
+            AppError::TooMany { .. } => kind::TOO_MANY,
             AppError::Database(_) | AppError::Busy => kind::UNAVAILABLE,
             AppError::Corrupt(_) | AppError::KeyMissing => kind::INTERNAL,
         };
-        let failed = Self::new(ctx, kind, error.to_string());
+        let mut failed = Self::new(ctx, kind, error.to_string());
+        if let AppError::TooMany { retry_after } = error {
+            failed.retry_after = Some(*retry_after);
+        }
         if matches!(kind, kind::UNAVAILABLE | kind::INTERNAL) {
             tracing::error!(
                 correlation.id = failed.correlation_id,
@@ -118,7 +130,12 @@ impl IntoResponse for Failed {
             detail: Some(&self.detail),
             correlation_id: &self.correlation_id,
         };
-        (self.status, [(header::CONTENT_TYPE, CONTENT_TYPE)], problem.to_json()).into_response()
+        let told = [(header::CONTENT_TYPE, CONTENT_TYPE)];
+        let response = (self.status, told, problem.to_json()).into_response();
+        match self.retry_after {
+            Some(retry_after) => with_retry_after(response, retry_after),
+            None => response,
+        }
     }
 }
 

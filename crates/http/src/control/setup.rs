@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::routing::MethodFilter;
 use serde::Serialize;
+use symbolon_app::hashing::Priority;
 use symbolon_app::links::LinkKind;
 use symbolon_app::setup;
 
@@ -42,6 +43,8 @@ struct StatusShape {
     public_url: String,
     mail_configured: bool,
     has_administrator: bool,
+    /// The priority of the threads that hash: `idle`, `normal` or `not-known-yet`.
+    hashing: &'static str,
 }
 
 async fn status(_: Operator, State(state): State<HttpState>) -> Result<Json<StatusShape>, Failed> {
@@ -52,5 +55,10 @@ async fn status(_: Operator, State(state): State<HttpState>) -> Result<Json<Stat
         public_url: ctx.settings.public_url.clone(),
         mail_configured: ctx.settings.mail_configured.is_on(),
         has_administrator: known.map_err(|error| Failed::app(ctx, &error))?,
+        hashing: match ctx.hasher.priority() {
+            Priority::Idle => "idle",
+            Priority::Normal => "normal",
+            Priority::NotKnownYet => "not-known-yet",
+        },
     }))
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use symbolon_app::hashing::Asker;
 use symbolon_app::users::{self, NewUser, UserView};
 use symbolon_app::{Actor, AppError};
 use symbolon_core::Timestamp;
@@ -103,7 +104,7 @@ async fn add(
         administrator: asked.administrator,
         password: asked.password.map(Password::new),
     };
-    let user = users::add(ctx, Actor::Operator, new).await;
+    let user = users::add(ctx, Actor::Operator, Asker::Operator, new).await;
     let user = user.map_err(|error| Failed::app(ctx, &error))?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }
@@ -162,7 +163,8 @@ async fn set_password(
     Body(asked): Body<NewPassword>,
 ) -> Result<StatusCode, Failed> {
     let password = Password::new(asked.password);
-    done(&state, users::set_password(&state.ctx, Actor::Operator, &username, password).await)
+    let (actor, asker) = (Actor::Operator, Asker::Operator);
+    done(&state, users::set_password(&state.ctx, actor, asker, &username, password).await)
 }
 
 fn done(state: &HttpState, outcome: Result<(), AppError>) -> Result<StatusCode, Failed> {

@@ -16,3 +16,4 @@ mod rest;
 mod routes;
 mod soap_calls;
 mod soap_login;
+mod too_many;

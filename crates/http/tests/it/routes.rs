@@ -76,7 +76,9 @@ async fn an_expired_password_keeps_a_session_out_of_everything_but_its_change() 
     let cast = Cast::gather().await;
     let house = &cast.house;
     let operator = symbolon_app::Actor::Operator;
-    let temporary = symbolon_app::users::reset_password(&house.ctx, operator, cast.ada).await;
+    let asker = symbolon_app::hashing::Asker::Operator;
+    let temporary =
+        symbolon_app::users::reset_password(&house.ctx, operator, asker, cast.ada).await;
     let token = house.token("ada").await;
     let credential = format!("{}{token}", temporary.unwrap().reveal());
     let opened = house.soap(crate::calls::login("ada@example.com", &credential)).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use symbolon_app::hashing::Asker;
 use symbolon_app::{Actor, users};
 
 use crate::calls::{Answer, call, login};
@@ -163,7 +164,8 @@ async fn ids_that_name_nobody_are_told_apart_from_text_that_names_nothing() {
 async fn an_expired_password_lets_nothing_through_but_its_change() {
     let house = TestHouse::open().await;
     let ada = house.user("ada").await;
-    let temporary = users::reset_password(&house.ctx, Actor::Operator, ada).await.unwrap();
+    let temporary =
+        users::reset_password(&house.ctx, Actor::Operator, Asker::Operator, ada).await.unwrap();
     let token = house.token("ada").await;
 
     let credential = format!("{}{token}", temporary.reveal());

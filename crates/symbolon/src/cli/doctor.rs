@@ -28,10 +28,12 @@ enum Finding {
 }
 
 pub(super) async fn examine(config: Config, out: Out) -> Result<(), Failure> {
+    let status = Link::of(&config.data_dir).get("/status").await;
     let found = [
         ("data dir", data_dir(&config.data_dir)),
         ("keys", keys(&config.data_dir)),
-        ("server", server(&config.data_dir).await),
+        ("server", server(&status)),
+        ("hashing", hashing(&status)),
         ("database", database(&config.database).await),
         ("mail", mail(&config)),
         ("transport", transport(&config)),
@@ -75,8 +77,8 @@ fn keys(data_dir: &Path) -> Finding {
     }
 }
 
-async fn server(data_dir: &Path) -> Finding {
-    match Link::of(data_dir).get("/status").await {
+fn server(status: &Result<Value, Failure>) -> Finding {
+    match status {
         Ok(status) if status["has_administrator"] == false => {
             Finding::Warning("runs, without an administrator: symbolon recover-admin".to_owned())
         }
@@ -84,7 +86,31 @@ async fn server(data_dir: &Path) -> Finding {
             let text = |name: &str| status[name].as_str().unwrap_or_default().to_owned();
             Finding::Sound(format!("{} at {}", text("version"), text("public_url")))
         }
-        Err(failure) => Finding::Broken(failure.reason),
+        Err(failure) => Finding::Broken(failure.reason.clone()),
+    }
+}
+
+/// Whether a flood of log-ins can slow anything down, and what slows log-ins down.
+fn hashing(status: &Result<Value, Failure>) -> Finding {
+    let Ok(status) = status else {
+        return Finding::Warning("not known: no server answers".to_owned());
+    };
+    match status["hashing"].as_str() {
+        Some("idle") => Finding::Sound(
+            "passwords are hashed at idle priority: log-ins never slow verification down, and wait \
+             while other work takes every processor"
+                .to_owned(),
+        ),
+        Some("normal") => Finding::Warning(
+            "passwords are hashed at normal priority, for this system allows no idle one: a flood of \
+             log-ins slows verification down"
+                .to_owned(),
+        ),
+        _ => Finding::Warning(
+            "not known yet: the threads that hash passwords have not run so far. If it stays like \
+             this, other work takes every processor and log-ins wait"
+                .to_owned(),
+        ),
     }
 }
 

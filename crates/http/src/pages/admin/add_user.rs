@@ -1,6 +1,7 @@
 //! Add User: an invitation is mailed, so that nobody but the user ever knows the password.
 
 use symbolon_app::Actor;
+use symbolon_app::hashing::Asker;
 use symbolon_app::profiles;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::users::{self, NewUser};
@@ -51,7 +52,8 @@ pub(crate) async fn add(
         administrator: form.text("administrator") == Some("yes"),
         password: None,
     };
-    match users::add(&visit.ctx, Actor::User(session.user), new).await {
+    let (actor, asker) = (Actor::User(session.user), Asker::from(&visit.origin));
+    match users::add(&visit.ctx, actor, asker, new).await {
         Ok(_) => Ok(see_other(&Done::UserAdded.at(USERS))),
         Err(error) => page(&visit, &session, Some(&form), of_app(error, "")?).await,
     }

@@ -85,7 +85,8 @@ async fn use_link(
             if !faults.0.is_empty() {
                 return Ok(Err(faults));
             }
-            let outcome = invitation::accept(&visit.ctx, &link.secret, password).await;
+            let outcome =
+                invitation::accept(&visit.ctx, &link.secret, password, &visit.origin).await;
             outcome_of(link, outcome.map(|_| see_other(&Done::Activated.at("/login"))), "password")
         }
         LinkKind::PasswordRecovery => {
@@ -127,7 +128,8 @@ async fn accept_setup(
     else {
         return Ok(Err(faults));
     };
-    let outcome = setup::accept(&visit.ctx, &link.secret, username, name, email, password).await;
+    let (ctx, origin) = (&visit.ctx, &visit.origin);
+    let outcome = setup::accept(ctx, &link.secret, username, name, email, password, origin).await;
     outcome_of(link, outcome.map(|_| see_other(&Done::Activated.at("/login"))), "password")
 }
 

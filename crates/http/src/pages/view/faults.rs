@@ -81,6 +81,7 @@ pub(crate) fn of_app(error: AppError, password: &'static str) -> Result<Faults, 
         }
         AppError::Forbidden(text) | AppError::Invalid(text) => Ok(Faults::one("", sentence(text))),
         AppError::NotFound(_)
+        | AppError::TooMany { .. }
         | AppError::Database(_)
         | AppError::Busy
         | AppError::Corrupt(_)

@@ -3,10 +3,13 @@
 //! The one table that turns what the use cases meet into a status and a text. What a form itself can
 //! show at its fields does not come here.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use symbolon_app::AppError;
 
+use crate::answer::with_retry_after;
 use crate::pages::error_page;
 use crate::pages::view::faults::sentence;
 
@@ -90,8 +93,9 @@ fn page_of(error: AppError) -> Response {
             tracing::error!(error = %chain(&source), "the database did not answer a page");
             unavailable("The database does not answer. Nothing was lost; try again in a moment.")
         }
+        AppError::TooMany { retry_after } => too_many(retry_after),
         AppError::Busy => {
-            unavailable("Too many people are logging in at once. Try again in a moment.")
+            unavailable("Too much was changed at once. Nothing was lost; try again in a moment.")
         }
         AppError::Corrupt(_) | AppError::KeyMissing => {
             tracing::error!(%error, "a page cannot be shown until somebody looks at the installation");
@@ -110,6 +114,17 @@ fn page_of(error: AppError) -> Response {
             Failure::Unreadable(format!("{}.", capitalised(&error.to_string()))).into_response()
         }
     }
+}
+
+/// The same whoever is asked for, and whether there is such a user.
+fn too_many(retry_after: Duration) -> Response {
+    let seconds = match retry_after.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    };
+    let text = format!("Too many logins at once. Try again in {seconds}.");
+    let page = error_page(StatusCode::TOO_MANY_REQUESTS, "Not just now", &text);
+    with_retry_after(page, retry_after)
 }
 
 fn unavailable(text: &str) -> Response {
