@@ -46,6 +46,7 @@ pub struct Metrics {
     letters_refused: Gauge,
     hashes_waiting: Gauge,
     hashes_turned_away: Family<CauseLabels, Counter>,
+    live: LiveGauges,
 }
 
 /// What came of a verification.

@@ -1,3 +1,5 @@
+//! The view as a whole: what is known, what dies when, and what a late page cannot revive.
+
 use std::collections::HashMap;
 use std::time::Duration;
 
