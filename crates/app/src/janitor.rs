@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
-use symbolon_store::{changes, history, letters, links, sessions, source_failures, tokens, uses};
+use symbolon_store::{changes, history, letters, links, nodes, sessions, source_failures, tokens, uses};
 use tracing::error;
 
 use crate::context::Ctx;
@@ -53,6 +53,10 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     uses::forget(&mut tx, now - KEEP_HISTORY).await?;
     commit(ctx, tx).await?;
     live::sweep(ctx).await?;
+    let mut tx = ctx.store.begin().await?;
+    let silent = tx.clock().await? - DAY;
+    nodes::forget(&mut tx, silent).await?;
+    commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     history::forget(&mut tx, now - KEEP_HISTORY).await?;
     commit(ctx, tx).await

@@ -11,9 +11,11 @@ mod feed;
 mod fill;
 mod gate;
 mod idle;
+mod nodes;
 mod settle;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use symbolon_live::{LiveView, PlaceHasher};
 use symbolon_store::Reader;
@@ -42,6 +44,8 @@ pub struct Live {
     progress: watch::Sender<i64>,
     /// Wakes [`run`] before its time.
     wanted: Notify,
+    /// The number of this node among those that share the database.
+    node: OnceLock<i64>,
     /// Places for verifications that wait for a revision.
     waiting: Semaphore,
 }
@@ -60,6 +64,7 @@ impl Live {
             feed: Mutex::new(None),
             progress: watch::Sender::new(0),
             wanted: Notify::new(),
+            node: OnceLock::new(),
             waiting: Semaphore::new(MOST_WAITING),
         }
     }

@@ -19,6 +19,7 @@ pub mod live;
 pub mod migrate;
 pub mod migrations;
 pub mod networks;
+pub mod nodes;
 pub mod organization;
 pub mod profiles;
 pub mod retired_uses;

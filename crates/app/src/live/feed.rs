@@ -11,17 +11,19 @@ use symbolon_store::error::StoreError;
 use symbolon_store::live::{self as stored, LoggedChange, Stretch};
 use symbolon_store::{Conn, Reader};
 use tokio::sync::MutexGuard;
-use tokio::time::sleep;
-use tracing::{error, info};
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
 
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::live::{Live, fill};
+use crate::live::{Live, fill, nodes};
 
 /// Changes in one reading.
 const MOST_CHANGES: i64 = 1000;
 /// How often the log is looked at unasked. Who changes something in this process does not wait for it.
 const ROUND: Duration = Duration::from_secs(1);
+/// How often the log is looked at while other nodes wait for this one.
+const FOLLOW: Duration = Duration::from_millis(20);
 /// The pause after a failure, with the gate closed.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
@@ -39,18 +41,18 @@ pub enum FeedError {
     Gap(i64),
 }
 
-/// Fills the view and keeps it current for ever; a view that cannot be kept current is closed.
-pub async fn run(ctx: Ctx) {
+/// Fills the view and keeps it current until `stop`; a view that cannot be kept current is closed.
+pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
+    tokio::pin!(stop);
     let mut told = false;
     loop {
-        let outcome = bring_up_to_date(&ctx).await;
-        let pause = match outcome {
-            Ok(()) => {
+        let pause = match beat(&ctx).await {
+            Ok(pause) => {
                 if told {
                     info!("the live view is current again");
                 }
                 told = false;
-                ROUND
+                pause
             }
             Err(failure) => {
                 ctx.live.gate.close();
@@ -62,10 +64,38 @@ pub async fn run(ctx: Ctx) {
             }
         };
         tokio::select! {
+            biased;
+            () = &mut stop => break,
             () = ctx.live.wanted.notified() => {}
             () = sleep(pause) => {}
         }
     }
+    if let Err(error) = nodes::leave(&ctx).await {
+        warn!(error = &error as &dyn std::error::Error, "could not take leave of the other nodes");
+    }
+}
+
+/// One round; tells how long to pause. With other nodes about, it follows their changes closely until the
+/// next round, for they wait for it.
+async fn beat(ctx: &Ctx) -> Result<Duration, FeedError> {
+    bring_up_to_date(ctx).await?;
+    if !nodes::are_others(ctx).await? {
+        return Ok(ROUND);
+    }
+    let next_round = Instant::now() + ROUND;
+    let mut reported = None;
+    while Instant::now() < next_round {
+        let mut feed = ctx.live.feed.lock().await;
+        read_on(ctx, &mut feed).await?;
+        drop(feed);
+        let applied = ctx.live.view.applied();
+        if reported != Some(applied) {
+            nodes::report(ctx).await?;
+            reported = Some(applied);
+        }
+        sleep(FOLLOW).await;
+    }
+    Ok(Duration::ZERO)
 }
 
 /// Fills the view if that is still to be done, applies every change, and opens the gate.
@@ -73,11 +103,14 @@ pub async fn run(ctx: Ctx) {
 /// # Errors
 /// [`FeedError`]; the gate is left as it is.
 pub async fn bring_up_to_date(ctx: &Ctx) -> Result<(), FeedError> {
+    let lease = nodes::renew(ctx).await?;
     if ctx.live.view.is_filling() {
         fill(ctx).await?;
     }
     let mut feed = ctx.live.feed.lock().await;
-    read_on(ctx, &mut feed).await
+    read_on(ctx, &mut feed).await?;
+    ctx.live.gate.open(ctx.live.view.applied(), lease);
+    Ok(())
 }
 
 /// Applies changes until `revision` is in. A failure closes the gate.
@@ -94,7 +127,7 @@ pub(super) async fn catch_up(ctx: &Ctx, revision: i64) {
     }
 }
 
-/// Applies everything that the log has beyond what is applied, and opens the gate.
+/// Applies everything that the log has beyond what is applied.
 async fn read_on(
     ctx: &Ctx,
     feed: &mut MutexGuard<'_, Option<Reader>>,
@@ -117,7 +150,6 @@ async fn read_on(
         apply(live, &mut reader, &changes, last.revision).await?;
     }
     **feed = Some(reader);
-    live.gate.open(live.view.applied());
     Ok(())
 }
 

@@ -2,17 +2,34 @@
 //!
 //! A change that is committed while the gate is closed need not be waited for, since nobody answers from
 //! memory; but the gate must not open again before it is applied. Both are decided under one lock.
+//!
+//! Where other nodes change the database too, the gate is open on a lease: it closes by itself at an
+//! instant of this node's monotonic clock, however long the node was stopped or cut off.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
 
 /// See the module.
 pub struct Gate {
     /// Written under the lock alone; read by every verification.
     open: AtomicBool,
+    /// Milliseconds from `began` at which it closes by itself.
+    until: AtomicU64,
+    began: Instant,
     /// What must be applied before the gate may open.
     floor: Mutex<i64>,
+}
+
+/// How long the gate may stay open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lease {
+    /// Nobody else changes the database.
+    Unlimited,
+    /// Others wait for this node until here.
+    Until(Instant),
 }
 
 /// What a committed change has to wait for.
@@ -24,20 +41,36 @@ pub(super) enum Passage {
     Closed,
 }
 
+const FOR_EVER: u64 = u64::MAX;
+
 impl Gate {
     pub(super) fn closed() -> Self {
-        Self { open: AtomicBool::new(false), floor: Mutex::new(0) }
+        Self {
+            open: AtomicBool::new(false),
+            until: AtomicU64::new(FOR_EVER),
+            began: Instant::now(),
+            floor: Mutex::new(0),
+        }
     }
 
     /// Whether the view may be asked.
     pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire)
+        if !self.open.load(Ordering::Acquire) {
+            return false;
+        }
+        let until = self.until.load(Ordering::Acquire);
+        until == FOR_EVER || self.since_began(Instant::now()) < until
     }
 
     /// Opens the gate unless something was committed that is not applied; tells whether it is open.
-    pub(super) fn open(&self, applied: i64) -> bool {
+    pub(super) fn open(&self, applied: i64, lease: Lease) -> bool {
         let floor = self.lock();
         let current = applied >= *floor;
+        let until = match lease {
+            Lease::Unlimited => FOR_EVER,
+            Lease::Until(instant) => self.since_began(instant),
+        };
+        self.until.store(until, Ordering::Release);
         self.open.store(current, Ordering::Release);
         current
     }
@@ -52,7 +85,12 @@ impl Gate {
     pub(super) fn passage(&self, revision: i64) -> Passage {
         let mut floor = self.lock();
         *floor = revision.max(*floor);
-        if self.is_open() { Passage::Open } else { Passage::Closed }
+        // A lease that has run out is no reason not to wait: it may be renewed in this very moment.
+        if self.open.load(Ordering::Acquire) { Passage::Open } else { Passage::Closed }
+    }
+
+    fn since_began(&self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.began).as_millis()).unwrap_or(FOR_EVER)
     }
 
     fn lock(&self) -> MutexGuard<'_, i64> {
@@ -68,6 +106,10 @@ impl fmt::Debug for Gate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
     use super::*;
 
     #[test]
@@ -76,20 +118,34 @@ mod tests {
 
         assert_eq!(gate.passage(7), Passage::Closed);
 
-        assert!(!gate.open(6));
+        assert!(!gate.open(6, Lease::Unlimited));
         assert!(!gate.is_open());
-        assert!(gate.open(7));
+        assert!(gate.open(7, Lease::Unlimited));
         assert_eq!(gate.passage(8), Passage::Open);
     }
 
     #[test]
     fn a_gate_that_is_open_closes_when_it_is_found_behind() {
         let gate = Gate::closed();
-        assert!(gate.open(0));
+        assert!(gate.open(0, Lease::Unlimited));
 
         assert_eq!(gate.passage(3), Passage::Open);
-        assert!(!gate.open(2));
+        assert!(!gate.open(2, Lease::Unlimited));
 
         assert!(!gate.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_not_renewed_closes_the_gate_by_itself() {
+        let gate = Gate::closed();
+        let second = Duration::from_secs(1);
+        assert!(gate.open(0, Lease::Until(Instant::now() + second)));
+
+        advance(second - Duration::from_millis(1)).await;
+        assert!(gate.is_open());
+        advance(Duration::from_millis(1)).await;
+
+        assert!(!gate.is_open());
+        assert_eq!(gate.passage(1), Passage::Open);
     }
 }

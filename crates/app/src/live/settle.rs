@@ -5,25 +5,30 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::context::Ctx;
-use crate::live::feed;
 use crate::live::gate::Passage;
+use crate::live::{feed, nodes};
 
 /// The view does not know yet whether it is as new as was asked: the answer is "unavailable".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stale;
 
-/// Waits until the change `revision`, which is committed, is what every verification sees.
+/// Waits until the change `revision`, which is committed, is what every verification sees, at any node.
 ///
 /// It runs on when who asked goes away. If the view cannot be brought up to date its gate closes, and
 /// with nobody answering from memory there is nothing left to wait for.
 pub(crate) async fn settle(ctx: &Ctx, revision: i64) {
     let live = &ctx.live;
-    if live.gate.passage(revision) == Passage::Closed || live.view.applied() >= revision {
+    let behind = live.gate.passage(revision) == Passage::Open && live.view.applied() < revision;
+    if !behind && !ctx.store.is_shared() {
         return;
     }
     let ctx = ctx.clone();
-    let applying = tokio::spawn(async move { feed::catch_up(&ctx, revision).await });
-    // A panic in there has closed nothing: nothing was applied, so the gate must not stay open.
+    let applying = tokio::spawn(async move {
+        if behind {
+            feed::catch_up(&ctx, revision).await;
+        }
+        nodes::wait_for_others(&ctx, revision).await;
+    });
     if applying.await.is_err() {
         tracing::error!("applying a change to the live view broke off");
     }

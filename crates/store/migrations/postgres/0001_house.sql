@@ -260,7 +260,6 @@ CREATE INDEX change_at ON change (at);
 -- Nodes that answer from memory, and until when by this database's clock. One node alone needs none.
 CREATE TABLE node (
     id           BIGINT NOT NULL PRIMARY KEY,
-    name         TEXT NOT NULL,
     applied      BIGINT NOT NULL,
     leased_until BIGINT NOT NULL,
     started_at   BIGINT NOT NULL

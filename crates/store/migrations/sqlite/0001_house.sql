@@ -260,7 +260,6 @@ CREATE INDEX change_at ON change (at);
 -- Nodes that answer from memory, and until when by this database's clock. One node alone needs none.
 CREATE TABLE node (
     id           INTEGER NOT NULL PRIMARY KEY,
-    name         TEXT NOT NULL,
     applied      INTEGER NOT NULL,
     leased_until INTEGER NOT NULL,
     started_at   INTEGER NOT NULL

@@ -5,6 +5,7 @@
 //! this module names an engine. No query builder, no mapping of rows to types: the aggregates do that.
 
 mod classify;
+mod clock;
 mod conn;
 mod group;
 mod migration;
@@ -109,6 +110,15 @@ impl Store {
         match &*self.backend {
             Backend::Sqlite(_) => Engine::Sqlite,
             Backend::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Whether other processes may be using the database too: a server is shared, an embedded file is held by
+    /// whoever holds the data dir.
+    pub fn is_shared(&self) -> bool {
+        match &*self.backend {
+            Backend::Sqlite(_) => false,
+            Backend::Postgres(_) => true,
         }
     }
 

@@ -52,6 +52,9 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// again with the same Message-ID.
 const LETTER_IN_HAND: Duration = Duration::from_secs(10);
 
+/// How long the last words to the database may take.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
 /// A running server.
 pub(crate) struct Server {
     /// The authority.
@@ -163,8 +166,8 @@ impl Server {
             tokio::spawn(courier::run(ctx.clone(), letterhead, transport, stop))
         });
         let janitor = tokio::spawn(janitor::run(ctx.clone()));
-        let feed = tokio::spawn(live::run(ctx.clone()));
         let (doors_closed, closed) = watch::channel(false);
+        let feed = tokio::spawn(live::run(ctx.clone(), accept::until(closed.clone())));
         let scribe = tokio::spawn(scribe::run(ctx.clone(), accept::until(closed)));
         info!(public.url = bound.public_url, "serving {}", bound.public_url);
         Ok(Self { ctx, bound, stop, doors, courier, janitor, feed, scribe, doors_closed, data_dir })
@@ -193,10 +196,13 @@ impl Server {
         self.stop.send_replace(true);
         self.janitor.abort();
         tokio::join!(close_doors(&mut self.doors), dismiss(self.courier.as_mut()));
-        self.feed.abort();
         self.doors_closed.send_replace(true);
-        if let Err(error) = self.scribe.await {
-            error!("the scribe ended in the middle of its work: {error}");
+        for (name, work) in [("live view", self.feed), ("scribe", self.scribe)] {
+            match timeout(LAST_WORK, work).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => error!("the {name} ended in the middle of its work: {error}"),
+                Err(_) => warn!("the database does not answer: the {name} is given up"),
+            }
         }
         self.ctx.store.close().await;
         control_socket::remove(self.data_dir.path());
