@@ -38,10 +38,10 @@ def block(language: str) -> str:
 
 
 @cache
-def rust_example() -> Path:
+def rust_example(name: str) -> Path:
     # Over the whole workspace, so that what the unit tests have built is used again.
-    subprocess.run(["cargo", "build", "--quiet", "--workspace", "--example", "verify"], cwd=ROOT, check=True)
-    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "examples" / "verify"
+    subprocess.run(["cargo", "build", "--quiet", "--workspace", "--example", name], cwd=ROOT, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "examples" / name
 
 
 @dataclass
@@ -56,19 +56,24 @@ class Example:
     command: list[str]
     directory: Path
 
-    def ask(self, url: str, client: tuple[str, str], credential: str, *, ca: Path | None = None) -> Verdict:
+    def run(self, url: str, client: tuple[str, str], presented: str, *words: str, ca: Path | None = None) -> Verdict:
         secret = self.directory / "secret"
         secret.write_text(client[1] + "\n")
         settings = {"SYMBOLON_URL": url, "SYMBOLON_CLIENT_ID": client[0], "SYMBOLON_CLIENT_SECRET_FILE": str(secret)}
         if ca is not None:
             settings |= {"SYMBOLON_CA_FILE": str(ca), "NODE_EXTRA_CA_CERTS": str(ca)}
-        # Nothing that others may have set for themselves: secrets would go astray.
+        # What others may have set for themselves, and where secrets would go astray.
         settings |= {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-        ran = subprocess.run(self.command, input=credential + "\n", capture_output=True, text=True, timeout=60,
+        ran = subprocess.run([*self.command, *words], input=presented, capture_output=True, text=True, timeout=60,
                              cwd=self.directory, env=clean_environment(settings), check=False)
         verdict = Verdict(ran.returncode, ran.stdout, ran.stderr)
         said = verdict.out + verdict.err
-        assert credential not in said and client[1] not in said, said
+        secrets = [client[1], *(line for line in presented.splitlines() if line)]
+        assert not any(secret in said for secret in secrets), said
+        return verdict
+
+    def ask(self, url: str, client: tuple[str, str], credential: str, *, ca: Path | None = None) -> Verdict:
+        verdict = self.run(url, client, credential + "\n", ca=ca)
         # Code and words never contradict each other.
         assert (verdict.code == ACTIVE) == verdict.out.startswith("active: "), verdict
         return verdict
@@ -79,7 +84,7 @@ def example(request, tmp_path) -> Example:
     directory = tmp_path / "example"
     directory.mkdir()
     if request.param == "Rust":
-        return Example([str(rust_example())], directory)
+        return Example([str(rust_example("verify"))], directory)
     name, interpreter = {"Python": ("verify.py", sys.executable), "JavaScript": ("verify.mjs", "node"),
                          "curl": ("verify.sh", "sh")}[request.param]
     (directory / name).write_text(block(request.param))
@@ -127,11 +132,35 @@ def test_an_example_with_a_wrong_secret_learns_nothing(house: House, example: Ex
 def test_an_example_asks_nobody_whom_it_cannot_trust_and_says_when_there_is_nobody(house: House, example: Example):
     client = house.api_client()
 
-    assert example.ask(house.base, client, "t").code == UNAVAILABLE
+    assert example.ask(house.base, client, made_up_token()).code == UNAVAILABLE
 
     house.stop()
 
-    assert example.ask(house.base, client, "t", ca=house.authority).code == UNAVAILABLE
+    assert example.ask(house.base, client, made_up_token(), ca=house.authority).code == UNAVAILABLE
+
+
+@pytest.mark.house(tls=True)
+def test_many_credentials_each_get_the_verdict_that_they_would_get_alone(house: House, tmp_path: Path):
+    users = [house.user_with_token() for _ in range(2)]
+    sessions = [house.soap_login(user.username, user.secret).session_id for user in users]
+    example = Example([str(rust_example("verify_many"))], tmp_path)
+    # More than one batch holds, with good ones at both ends and what is no credential in between.
+    presented = [sessions[0], made_up_token(), "", "not one", sessions[1], users[0].token]
+    presented += [made_up_token() for _ in range(1000)] + [sessions[0]]
+
+    def ask(*words: str) -> Verdict:
+        return example.run(house.base, house.api_client(), "\n".join(presented) + "\n", *words, ca=house.authority)
+
+    good = ask()
+    assert good.code == 0, good
+    first, second = (user.username for user in users)
+    assert good.out.split("\n") == [first, "", "", "", second, ""] + [""] * 1000 + [first, ""]
+
+    house.reset(users[0])
+
+    assert ask().out.split("\n") == ["", "", "", "", second, ""] + [""] * 1000 + ["", ""]
+    assert ask("1").code == 0
+    assert ask("999999999").code == UNAVAILABLE, "that is still to come"
 
 
 # Answers of another kind.
