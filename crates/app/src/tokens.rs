@@ -11,7 +11,7 @@ use symbolon_core::token::PresentedToken;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::{self, TokenRow};
-use symbolon_store::{Conn, history, users};
+use symbolon_store::{Conn, history, users, uses};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -193,13 +193,27 @@ const fn newest() -> (Timestamp, Id<Token>) {
 
 async fn uses_of(reader: &mut Conn, row: &TokenRow) -> Result<Vec<TokenUse>, AppError> {
     let token = row.record.token;
-    let uses = match row.record.retired {
-        Some(_) => retired_uses::of_token(reader, token, MOST_USES).await?,
-        None => history::uses_of_token(reader, row.record.user, token, MOST_USES).await?,
-    };
-    let view =
-        |UseRow { client, source, last_at, times }| TokenUse { client, source, last_at, times };
-    Ok(uses.into_iter().map(view).collect())
+    if row.record.retired.is_some() {
+        return Ok(merged(retired_uses::of_token(reader, token, MOST_USES).await?, Vec::new()));
+    }
+    let logins = history::uses_of_token(reader, row.record.user, token, MOST_USES).await?;
+    Ok(merged(logins, uses::of_token(reader, token, MOST_USES).await?))
+}
+
+/// Log-ins and verifications of the same client from the same address together, the latest first.
+fn merged(logins: Vec<UseRow>, verifications: Vec<UseRow>) -> Vec<TokenUse> {
+    let mut uses: Vec<TokenUse> = Vec::new();
+    for UseRow { client, source, last_at, times } in logins.into_iter().chain(verifications) {
+        match uses.iter_mut().find(|known| known.client == client && known.source == source) {
+            Some(known) => {
+                known.last_at = known.last_at.max(last_at);
+                known.times += times;
+            }
+            None => uses.push(TokenUse { client, source, last_at, times }),
+        }
+    }
+    uses.sort_by_key(|known| std::cmp::Reverse(known.last_at));
+    uses
 }
 
 /// Who ended a token of `owner`, as its mail says.

@@ -2,9 +2,11 @@
 //! use. Written in batches, after the fact.
 
 use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
+use crate::retired_uses::UseRow;
 use crate::sql::{Conn, Row, Tx};
 
 const NOTE: &str = "
@@ -23,6 +25,12 @@ const TRIM: &str = "
 const OF_CREDENTIAL: &str = "
     SELECT network, client, source, head, first_at, last_at, times FROM credential_use
     WHERE credential = $1 ORDER BY last_at DESC, network, client LIMIT $2";
+/// By the token itself, and by the sessions that it opened and that still live.
+const OF_TOKEN: &str = "
+    SELECT client, source, MAX(last_at), CAST(SUM(times) AS BIGINT) FROM credential_use
+    WHERE credential = $1
+       OR credential IN (SELECT id FROM session WHERE token_id = $1 AND ended_at IS NULL)
+    GROUP BY client, source ORDER BY MAX(last_at) DESC, client, source LIMIT $2";
 const FORGET: &str = "DELETE FROM credential_use WHERE last_at < $1";
 
 /// The uses of one credential by one client from one network.
@@ -72,6 +80,24 @@ pub async fn of_credential(
     limit: i64,
 ) -> Result<Vec<Use>, StoreError> {
     conn.fetch_all(OF_CREDENTIAL, args![credential, limit]).await?.iter().map(read).collect()
+}
+
+/// Who uses a token, by itself or through a session that it opened, the latest first.
+pub async fn of_token(
+    conn: &mut Conn,
+    token: Id<Token>,
+    limit: i64,
+) -> Result<Vec<UseRow>, StoreError> {
+    let rows = conn.fetch_all(OF_TOKEN, args![token, limit]).await?;
+    let read = |row: &Row| {
+        Ok(UseRow {
+            client: row.text(0)?,
+            source: row.text(1)?,
+            last_at: row.at(2)?,
+            times: row.int(3)?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Forgets uses from before `limit`.

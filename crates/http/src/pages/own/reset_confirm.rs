@@ -3,6 +3,7 @@
 //! The form carries a key of its own request, so that a double click, a reload or the back button
 //! yields the reset that was already made and not another.
 
+use http::{HeaderName, HeaderValue};
 use symbolon_app::reset::{self, OwnReset, ResetError};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::names::DeviceType;
@@ -19,6 +20,9 @@ use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::posted::{Posted, take_password};
 use crate::pages::web::visit::Visit;
+
+/// The revision from which on the earlier tokens are dead.
+const REVISION: HeaderName = HeaderName::from_static("x-symbolon-revision");
 
 /// Characters in the key of a request.
 const KEY_LENGTH: usize = 32;
@@ -85,10 +89,14 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
     };
     match reset::reset_own(&visit.ctx, request).await {
         Ok(receipt) => {
+            let mut answer = see_other(&format!("{PATH}/receipt/{}", receipt.token));
             if receipt.fresh {
                 visit.front.metrics.count_reset();
+                // A verifier that names it is answered from a state at least as new.
+                let revision = HeaderValue::from(receipt.revision);
+                answer.headers_mut().insert(REVISION, revision);
             }
-            Ok(see_other(&format!("{PATH}/receipt/{}", receipt.token)))
+            Ok(answer)
         }
         Err(error) => refused(&visit, &session, &chosen, error).await,
     }
