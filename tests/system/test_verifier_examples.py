@@ -125,6 +125,7 @@ def test_an_example_with_a_wrong_secret_learns_nothing(house: House, example: Ex
     for client in ((client_id, secret[::-1]), ("nobody", secret)):
         asked = example.ask(house.base, client, session, ca=house.authority)
         assert asked.code == FAILED, asked
+        assert "401" in asked.err or "Unauthorised" in asked.err, asked
         assert user.username not in asked.out + asked.err
 
 
@@ -134,7 +135,7 @@ def test_an_example_asks_nobody_whom_it_cannot_trust_and_says_when_there_is_nobo
 
     assert example.ask(house.base, client, made_up_token()).code == UNAVAILABLE
 
-    house.stop()
+    house.kill()
 
     assert example.ask(house.base, client, made_up_token(), ca=house.authority).code == UNAVAILABLE
 
