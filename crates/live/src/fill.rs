@@ -77,6 +77,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) struct Guard {
     filling: bool,
+    begun: bool,
     touched: HashMap<Key, i64>,
     /// The same in the order in which it came.
     order: VecDeque<(Key, i64)>,
@@ -91,11 +92,16 @@ const REMEMBERED: usize = 8192;
 impl Guard {
     pub(crate) fn filling() -> Self {
         let (touched, order) = (HashMap::new(), VecDeque::new());
-        Self { filling: true, touched, order, forgotten: i64::MIN }
+        Self { filling: true, begun: false, touched, order, forgotten: i64::MIN }
     }
 
     pub(crate) fn is_filling(&self) -> bool {
         self.filling
+    }
+
+    /// Tells whether it is the first time.
+    pub(crate) fn begin(&mut self) -> bool {
+        !std::mem::replace(&mut self.begun, true)
     }
 
     pub(crate) fn finish_filling(&mut self) {

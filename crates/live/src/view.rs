@@ -79,6 +79,17 @@ impl LiveView {
         self.len() == 0
     }
 
+    /// Begins the filling: every page is read at `from` or later, and changes after it come in their order.
+    ///
+    /// A filling that failed in the middle and begins anew still needs every change since it began first:
+    /// what it has put in then may have ended meanwhile.
+    pub fn begin_filling(&self, from: i64) {
+        let mut writer = self.writer();
+        if writer.guard.begin() {
+            self.advance(from);
+        }
+    }
+
     /// Puts in users that were read at `read_at`, unless a later change has been applied.
     pub fn fill_users(&self, users: &[UserFacts], read_at: i64) {
         let mut writer = self.writer();

@@ -11,7 +11,7 @@ use symbolon_store::error::StoreError;
 use symbolon_store::live::{self as stored, LoggedChange, Stretch};
 use symbolon_store::{Conn, Reader};
 use tokio::sync::MutexGuard;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::context::Ctx;
@@ -22,7 +22,7 @@ use crate::live::{Live, fill, nodes};
 const MOST_CHANGES: i64 = 1000;
 /// How often the log is looked at unasked. Who changes something in this process does not wait for it.
 const ROUND: Duration = Duration::from_secs(1);
-/// How often the log is looked at while other nodes wait for this one.
+/// How often the log is looked at while somebody waits.
 const FOLLOW: Duration = Duration::from_millis(20);
 /// The pause after a failure, with the gate closed.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
@@ -37,7 +37,7 @@ pub enum FeedError {
     #[error("the view could not be filled")]
     Fill(#[from] AppError),
     /// This node was away for so long that what it needs has been forgotten.
-    #[error("the change log begins after revision {0}")]
+    #[error("the change log begins at revision {0} only: restart this node")]
     Gap(i64),
 }
 
@@ -46,56 +46,60 @@ pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
     tokio::pin!(stop);
     let mut told = false;
     loop {
-        let pause = match beat(&ctx).await {
-            Ok(pause) => {
-                if told {
-                    info!("the live view is current again");
-                }
+        let outcome = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            outcome = beat(&ctx) => outcome,
+        };
+        match outcome {
+            Ok(()) if told => {
+                info!("the live view is current again");
                 told = false;
-                pause
             }
+            Ok(()) => {}
             Err(failure) => {
                 ctx.live.gate.close();
                 if !told {
                     error!(error = &failure as &dyn std::error::Error, "the live view is closed");
                 }
                 told = true;
-                AFTER_FAILURE
+                sleep(AFTER_FAILURE).await;
             }
-        };
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            () = ctx.live.wanted.notified() => {}
-            () = sleep(pause) => {}
         }
     }
+    // The connection goes back, or closing the database would wait for it.
+    ctx.live.feed.lock().await.take();
     if let Err(error) = nodes::leave(&ctx).await {
         warn!(error = &error as &dyn std::error::Error, "could not take leave of the other nodes");
     }
 }
 
-/// One round; tells how long to pause. With other nodes about, it follows their changes closely until the
-/// next round, for they wait for it.
-async fn beat(ctx: &Ctx) -> Result<Duration, FeedError> {
-    bring_up_to_date(ctx).await?;
-    if !nodes::are_others(ctx).await? {
-        return Ok(ROUND);
-    }
+/// One round of a second: the lease is renewed, and then the log is followed: closely with other nodes
+/// about, for they wait for this one; else when a verification waits for a revision.
+async fn beat(ctx: &Ctx) -> Result<(), FeedError> {
     let next_round = Instant::now() + ROUND;
+    bring_up_to_date(ctx).await?;
+    let others = nodes::are_others(ctx).await?;
     let mut reported = None;
-    while Instant::now() < next_round {
+    while timeout_at(next_round, next_look(ctx, others)).await.is_ok() {
         let mut feed = ctx.live.feed.lock().await;
         read_on(ctx, &mut feed).await?;
         drop(feed);
         let applied = ctx.live.view.applied();
-        if reported != Some(applied) {
+        if others && reported != Some(applied) {
             nodes::report(ctx).await?;
             reported = Some(applied);
         }
-        sleep(FOLLOW).await;
     }
-    Ok(Duration::ZERO)
+    Ok(())
+}
+
+/// Resolves when the log is to be looked at; never more often than [`FOLLOW`], whoever asks.
+async fn next_look(ctx: &Ctx, others: bool) {
+    if !others {
+        ctx.live.wanted.notified().await;
+    }
+    sleep(FOLLOW).await;
 }
 
 /// Fills the view if that is still to be done, applies every change, and opens the gate.

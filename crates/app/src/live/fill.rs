@@ -34,8 +34,7 @@ pub async fn fill(ctx: &Ctx) -> Result<(), AppError> {
     let from = changes::current(&mut reader).await?;
     read_rules(live, &mut reader).await?;
     drop(reader);
-    // From here on the feed applies changes while pages are read.
-    live.view.advance(from);
+    live.view.begin_filling(from);
     fill_range(ctx, Kind::Users, WHOLE).await?;
     let (lower, upper) = HALVES;
     try_join!(

@@ -143,6 +143,17 @@ fn a_page_that_was_read_after_the_change_is_put_in() {
 }
 
 #[test]
+fn a_filling_that_begins_anew_still_needs_every_change_since_it_began_first() {
+    let view = view();
+    view.begin_filling(10);
+    view.fill_credentials(&[session(10, 1)], 10);
+
+    view.begin_filling(12);
+
+    assert_eq!(view.applied(), 10);
+}
+
+#[test]
 fn a_change_of_the_user_ends_all_but_what_it_confirms() {
     let view = view();
     view.fill_users(&[user(1), user(2)], 5);
