@@ -262,12 +262,14 @@ class House:
     # People.
 
     def add_user(self, username: str | None = None, *, password: str | None = None, email: str | None = None,
-                 name: str | None = None, admin: bool = False) -> User:
+                 name: str | None = None, profile: str | None = None, admin: bool = False) -> User:
         username = username or f"ada{secrets.token_hex(3)}@example.com"
         user = User(username, email or f"mail-{secrets.token_hex(3)}@example.org", password or strong_password())
         words = ["user", "add", user.username, "--email", user.email, "--password-stdin"]
         if name is not None:
             words += ["--name", name]
+        if profile is not None:
+            words += ["--profile", profile]
         if admin:
             words.append("--admin")
         self.do(*words, stdin=user.password + "\n")
