@@ -55,9 +55,8 @@ macro_rules! of_changed_users {
     };
 }
 
-const USERS: &str = select_user!(
-    "WHERE id > $1 AND id <= $2 AND removed_at IS NULL ORDER BY id LIMIT $3"
-);
+const USERS: &str =
+    select_user!("WHERE id > $1 AND id <= $2 AND removed_at IS NULL ORDER BY id LIMIT $3");
 const TOKENS: &str = select_token!("AND id > $1 AND id <= $2 ORDER BY id LIMIT $3");
 const SESSIONS: &str =
     select_session!("AND id > $1 AND id <= $2 AND last_used_at > $4 ORDER BY id LIMIT $3");
@@ -78,6 +77,7 @@ const CHANGES: &str = "
 
 /// A user, as far as the view needs him.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each stands for a column of its own")]
 pub struct LiveUser {
     /// Identifier.
     pub id: Id<User>,
@@ -148,12 +148,15 @@ pub struct Page {
 
 /// A page of users, removed ones left out.
 pub async fn users(conn: &mut Conn, page: Page) -> Result<Vec<LiveUser>, StoreError> {
-    read_all(conn.fetch_all(USERS, args![page.after, page.through, page.limit]).await?, read_user)
+    read_all(&conn.fetch_all(USERS, args![page.after, page.through, page.limit]).await?, read_user)
 }
 
 /// A page of tokens.
 pub async fn tokens(conn: &mut Conn, page: Page) -> Result<Vec<LiveToken>, StoreError> {
-    read_all(conn.fetch_all(TOKENS, args![page.after, page.through, page.limit]).await?, read_token)
+    read_all(
+        &conn.fetch_all(TOKENS, args![page.after, page.through, page.limit]).await?,
+        read_token,
+    )
 }
 
 /// A page of API sessions that were used after `since`.
@@ -163,7 +166,7 @@ pub async fn sessions(
     since: Timestamp,
 ) -> Result<Vec<LiveSession>, StoreError> {
     let args = args![page.after, page.through, page.limit, since];
-    read_all(conn.fetch_all(SESSIONS, args).await?, read_session)
+    read_all(&conn.fetch_all(SESSIONS, args).await?, read_session)
 }
 
 /// The live API session with this identifier.
@@ -188,7 +191,7 @@ pub async fn changes(
     revision: i64,
     limit: i64,
 ) -> Result<Vec<LoggedChange>, StoreError> {
-    read_all(conn.fetch_all(CHANGES, args![revision, limit]).await?, |row| {
+    read_all(&conn.fetch_all(CHANGES, args![revision, limit]).await?, |row| {
         Ok(LoggedChange {
             revision: row.int(0)?,
             change: row.parsed(1, "kind", Change::from_word)?,
@@ -207,12 +210,9 @@ pub struct Stretch {
 }
 
 /// The users whose state changed, removed ones included.
-pub async fn changed_users(
-    conn: &mut Conn,
-    changes: Stretch,
-) -> Result<Vec<LiveUser>, StoreError> {
+pub async fn changed_users(conn: &mut Conn, changes: Stretch) -> Result<Vec<LiveUser>, StoreError> {
     let args = args![changes.after, changes.through];
-    read_all(conn.fetch_all(CHANGED_USERS, args).await?, read_user)
+    read_all(&conn.fetch_all(CHANGED_USERS, args).await?, read_user)
 }
 
 /// The live tokens of the users whose state changed.
@@ -221,7 +221,7 @@ pub async fn changed_tokens(
     changes: Stretch,
 ) -> Result<Vec<LiveToken>, StoreError> {
     let args = args![changes.after, changes.through];
-    read_all(conn.fetch_all(CHANGED_TOKENS, args).await?, read_token)
+    read_all(&conn.fetch_all(CHANGED_TOKENS, args).await?, read_token)
 }
 
 /// The live API sessions of the users whose state changed.
@@ -230,7 +230,7 @@ pub async fn changed_sessions(
     changes: Stretch,
 ) -> Result<Vec<LiveSession>, StoreError> {
     let args = args![changes.after, changes.through];
-    read_all(conn.fetch_all(CHANGED_SESSIONS, args).await?, read_session)
+    read_all(&conn.fetch_all(CHANGED_SESSIONS, args).await?, read_session)
 }
 
 /// The API sessions that were started and still live.
@@ -239,7 +239,7 @@ pub async fn started_sessions(
     changes: Stretch,
 ) -> Result<Vec<LiveSession>, StoreError> {
     let args = args![changes.after, changes.through];
-    read_all(conn.fetch_all(STARTED_SESSIONS, args).await?, read_session)
+    read_all(&conn.fetch_all(STARTED_SESSIONS, args).await?, read_session)
 }
 
 /// The sessions that were ended: identifier and digest.
@@ -248,13 +248,13 @@ pub async fn ended_sessions(
     changes: Stretch,
 ) -> Result<Vec<(i64, Digest)>, StoreError> {
     let args = args![changes.after, changes.through];
-    read_all(conn.fetch_all(ENDED_SESSIONS, args).await?, |row| {
+    read_all(&conn.fetch_all(ENDED_SESSIONS, args).await?, |row| {
         Ok((row.int(0)?, read_digest(row, 1)?))
     })
 }
 
 fn read_all<T>(
-    rows: Vec<Row>,
+    rows: &[Row],
     read: impl Fn(&Row) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     rows.iter().map(read).collect()

@@ -6,30 +6,40 @@ use symbolon_core::id::{Id, Token};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
-use crate::retired_uses::UseRow;
+use crate::retired_uses::{UseRow, read_use};
 use crate::sql::{Conn, Row, Tx};
 
+// Nodes write what they have noted one after the other and not in the order of the uses, so what comes
+// late adds to the count and to the earlier end, and takes nothing back.
 const NOTE: &str = "
     INSERT INTO credential_use (credential, network, client, source, head, first_at, last_at, times)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (credential, network, client) DO UPDATE
-    SET source = excluded.source, head = excluded.head, last_at = excluded.last_at,
+    SET source = CASE WHEN excluded.last_at < credential_use.last_at
+                      THEN credential_use.source ELSE excluded.source END,
+        head = CASE WHEN excluded.last_at < credential_use.last_at
+                    THEN credential_use.head ELSE excluded.head END,
+        first_at = CASE WHEN excluded.first_at < credential_use.first_at
+                        THEN excluded.first_at ELSE credential_use.first_at END,
+        last_at = CASE WHEN excluded.last_at < credential_use.last_at
+                       THEN credential_use.last_at ELSE excluded.last_at END,
         times = credential_use.times + excluded.times
     RETURNING times";
-/// The pairs of a credential beyond the newest $2.
+/// The pairs of a credential beyond the newest $2, in the order in which they are listed.
 const TRIM: &str = "
     DELETE FROM credential_use
-    WHERE credential = $1 AND last_at < (SELECT MIN(last_at) FROM
-        (SELECT last_at FROM credential_use WHERE credential = $1 ORDER BY last_at DESC LIMIT $2)
-        AS newest)";
+    WHERE credential = $1 AND (network, client) NOT IN
+        (SELECT network, client FROM credential_use WHERE credential = $1
+         ORDER BY last_at DESC, network, client LIMIT $2)";
 const OF_CREDENTIAL: &str = "
     SELECT network, client, source, head, first_at, last_at, times FROM credential_use
     WHERE credential = $1 ORDER BY last_at DESC, network, client LIMIT $2";
-/// By the token itself, and by the sessions that it opened and that still live.
+/// By the token itself, and by the sessions that it opened and that still live. One list of identifiers:
+/// an `OR` would read every use there is.
 const OF_TOKEN: &str = "
     SELECT client, source, MAX(last_at), CAST(SUM(times) AS BIGINT) FROM credential_use
-    WHERE credential = $1
-       OR credential IN (SELECT id FROM session WHERE token_id = $1 AND ended_at IS NULL)
+    WHERE credential IN (SELECT id FROM session WHERE token_id = $1 AND ended_at IS NULL
+                         UNION ALL SELECT CAST($1 AS BIGINT))
     GROUP BY client, source ORDER BY MAX(last_at) DESC, client, source LIMIT $2";
 const FORGET: &str = "DELETE FROM credential_use WHERE last_at < $1";
 
@@ -88,16 +98,7 @@ pub async fn of_token(
     token: Id<Token>,
     limit: i64,
 ) -> Result<Vec<UseRow>, StoreError> {
-    let rows = conn.fetch_all(OF_TOKEN, args![token, limit]).await?;
-    let read = |row: &Row| {
-        Ok(UseRow {
-            client: row.text(0)?,
-            source: row.text(1)?,
-            last_at: row.at(2)?,
-            times: row.int(3)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    conn.fetch_all(OF_TOKEN, args![token, limit]).await?.iter().map(read_use).collect()
 }
 
 /// Forgets uses from before `limit`.

@@ -5,7 +5,7 @@ use symbolon_store::Store;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::error::StoreError;
 
-use super::{ROUNDS, T0, TASKS, at_once, for_each_house, number, write};
+use super::{DAY, MS, ROUNDS, T0, TASKS, at_once, for_each_house, number, write};
 
 const DENSE: &str = "SELECT MAX(revision) - COUNT(*) FROM change";
 
@@ -67,6 +67,57 @@ async fn a_change_of_what_is_nobodys_names_no_user() {
             let args = [revision.into(), word.into()];
             assert_eq!(number(&store, sql, &args).await, 1, "{word}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_tells_the_last_revision_that_it_took() {
+    for_each_house(async |store| {
+        let jane = Id::from_raw(1);
+        let mut tx = store.begin().await.unwrap();
+        let before = tx.revision();
+
+        changes::record(&mut tx, Change::TokenReset, jane, Some(5), T0).await.unwrap();
+        let first = tx.revision();
+        let second = changes::record(&mut tx, Change::UserChanged, jane, None, T0).await.unwrap();
+
+        assert_eq!((before, first), (None, Some(1)));
+        assert_eq!((tx.revision(), second), (Some(2), 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_without_a_change_has_no_revision() {
+    for_each_house(async |store| {
+        record(&store, 1).await;
+
+        let mut tx = store.begin().await.unwrap();
+        changes::forget(&mut tx, T0).await.unwrap();
+        changes::current(&mut tx).await.unwrap();
+
+        assert_eq!(tx.revision(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changes_are_forgotten_from_before_the_limit_and_the_revision_goes_on() {
+    for_each_house(async |store| {
+        for at in [T0, T0 + MS, T0 + DAY] {
+            write(&store, async |tx| {
+                changes::record(tx, Change::UserChanged, Id::from_raw(1), None, at).await
+            })
+            .await;
+        }
+        let forget = async |limit| write(&store, async |tx| changes::forget(tx, limit).await).await;
+
+        let forgotten =
+            (forget(T0 + MS).await, forget(T0 + DAY).await, forget(T0 + DAY + MS).await);
+
+        assert_eq!(forgotten, (1, 1, 1));
+        assert_eq!((current(&store).await, record(&store, 1).await), (3, 4));
     })
     .await;
 }

@@ -277,6 +277,46 @@ async fn a_request_key_cannot_lead_to_two_tokens() {
 }
 
 #[tokio::test]
+async fn news_of_a_use_moves_the_last_use_forwards_only() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let (token, other) =
+            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
+        let note = async |raw, at| {
+            write(&store, async |tx| tokens::note_last_use(tx, raw, at).await).await
+        };
+
+        let told = [
+            note(1, T0 + MS).await,
+            note(1, T0 + MS).await,
+            note(1, T0).await,
+            note(1, T0 + DAY).await,
+            note(99, T0).await,
+        ];
+
+        assert_eq!(told, [true, false, false, true, false]);
+        assert_eq!(last_use(&store, token).await, Some(T0 + DAY));
+        assert_eq!(last_use(&store, other).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn news_of_a_use_is_noted_also_of_a_token_that_was_retired_meanwhile() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        retire(&store, token).await;
+
+        let noted = write(&store, async |tx| tokens::note_last_use(tx, 1, T0).await).await;
+
+        assert!(noted);
+        assert_eq!(last_use(&store, token).await, Some(T0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tokens_are_listed_newest_first_page_by_page() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "Jane").await;
@@ -316,6 +356,12 @@ async fn tokens_are_listed_newest_first_page_by_page() {
         assert_eq!(of_jane[0].issued_at, T0 + Duration::from_millis(9));
     })
     .await;
+}
+
+async fn last_use(store: &Store, token: Id<Token>) -> Option<Timestamp> {
+    let mut reader = store.read().await.expect("a reader is free");
+    let row = tokens::find(&mut reader, token).await.expect("the row is read");
+    row.expect("the token is known").last_used_at
 }
 
 fn raws(rows: &[TokenRow]) -> Vec<i64> {
