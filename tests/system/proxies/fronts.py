@@ -126,8 +126,8 @@ class Nginx(Front):
     passes_empty_headers = False
 
     def write(self, text: str) -> None:
-        # Debian's nginx keeps bodies in /var/lib/nginx, which is root's.
-        folders = "".join(f"    {kind}_temp_path {self.directory}/{kind};\n"
+        # Debian's nginx keeps bodies in /var/lib/nginx and its log in /var/log/nginx, which are root's.
+        folders = f"    access_log {self.directory}/access.log;\n" + "".join(f"    {kind}_temp_path {self.directory}/{kind};\n"
                           for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi"))
         begun, line, rest = text.partition("http {\n")
         assert line, text
