@@ -8,6 +8,8 @@ use symbolon_wire::demands::Demands;
 use symbolon_wire::freshness::Freshness;
 use symbolon_wire::identity_headers::Identity;
 
+use crate::metrics::Outcome;
+
 /// What a proxy is told.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -32,8 +34,6 @@ impl Verdict {
         }
     }
 }
-
-pub(crate) use crate::metrics::Outcome;
 
 /// Decides. Demands that could not be read forbid: who is let in must meet them.
 pub(super) async fn decide<E>(

@@ -60,7 +60,7 @@ where
     match prove(state, &asked.client) {
         Ok(true) => {}
         Ok(false) => return refused(OAuthError::InvalidClient),
-        Err(unavailable) => return unavailable,
+        Err(_) => return unavailable(state),
     }
     if fresh_enough(&state.ctx, asked.freshness, None).await.is_err() {
         return unavailable(state);
@@ -83,11 +83,9 @@ where
 }
 
 /// Whether the client proves itself.
-pub(super) fn prove(state: &HttpState, client: &ClientProof<'_>) -> Result<bool, Response> {
-    match verify::prove_client(&state.ctx, client.id(), client.secret().as_bytes()) {
-        Ok(proved) => Ok(proved.is_some()),
-        Err(_) => Err(unavailable(state)),
-    }
+pub(super) fn prove(state: &HttpState, client: &ClientProof<'_>) -> Result<bool, NoAdmission> {
+    let proved = verify::prove_client(&state.ctx, client.id(), client.secret().as_bytes())?;
+    Ok(proved.is_some())
 }
 
 /// What is told of an accepted credential.

@@ -6,7 +6,6 @@
 //! 503. Every identity header is in every 200, empty where there is nothing to say: a proxy replaces
 //! only what the answer names, and what it does not replace a client can forge.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -125,6 +124,6 @@ fn refuse(mut response: Response, status: StatusCode, text: &'static str) -> Res
 }
 
 /// `wire` has made it fit for a header; what should not fit all the same is not told.
-fn value_of(value: &Cow<'_, str>) -> HeaderValue {
+fn value_of(value: &str) -> HeaderValue {
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""))
 }

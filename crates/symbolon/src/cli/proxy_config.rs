@@ -28,7 +28,7 @@ use snippet::Facts;
 pub(crate) struct ProxyConfigArgs {
     /// Which proxy
     proxy: Proxy,
-    /// The service behind the proxy, such as http://127.0.0.1:9000
+    /// The service behind the proxy, such as `http://127.0.0.1:9000`
     #[arg(long, value_name = "URL", value_parser = Place::parse)]
     upstream: Place,
     /// Admit credentials of this device type alone (may be repeated: any of them)

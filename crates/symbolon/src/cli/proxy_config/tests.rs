@@ -64,7 +64,7 @@ fn what_is_printed_sets_exactly_the_headers_that_symbolon_answers_with() {
         }
     }
     assert_eq!(
-        snippet::IDENTITY.map(|header| header.to_ascii_lowercase()),
+        snippet::IDENTITY.map(str::to_ascii_lowercase),
         identity_headers::NAMES
     );
 }
