@@ -70,9 +70,14 @@ impl Notebook {
         }
     }
 
-    /// How many notes were dropped because the notebook was full.
+    /// How many notes were dropped for want of room or time.
     pub fn dropped(&self) -> u64 {
         self.uses.dropped() + self.refusals.dropped()
+    }
+
+    /// Counts refusals that there is no time to write down.
+    pub(crate) fn count_dropped(&self, refusals: u64) {
+        self.refusals.dropped.fetch_add(refusals, Ordering::Relaxed);
     }
 
     pub(crate) fn take_uses(&self) -> HashMap<(Subject, Place), Seen> {

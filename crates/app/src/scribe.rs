@@ -25,6 +25,9 @@ use crate::notebook::{Offence, Place, Seen};
 const ROUND: Duration = Duration::from_secs(10);
 /// Notes in one transaction: some tens of milliseconds in which no log-in commits.
 const MOST_IN_BATCH: usize = 256;
+/// Refusals that are looked up and written in one round. Whoever presents one made-up token after the other
+/// costs no more than these look-ups; what is beyond them is counted.
+const MOST_REFUSALS: usize = 500;
 /// Pairs of client and network that are kept of each credential.
 const MOST_PAIRS: i64 = 100;
 /// A refusal of the same credential from the same address is told again after this time.
@@ -65,28 +68,36 @@ impl Scribe {
     /// The database's. What was not written is noted again, as far as there is room.
     pub async fn write_down(&mut self, ctx: &Ctx) -> Result<(), AppError> {
         write_uses(ctx).await?;
-        let refusals = ctx.notebook.take_refusals();
-        for ((offence, place), seen) in refusals {
-            if self.is_news(&offence, place.source, seen.last_at) {
-                write_refusal(ctx, &offence, &place, seen).await?;
+        let mut left = MOST_REFUSALS;
+        for ((offence, place), seen) in ctx.notebook.take_refusals() {
+            if !self.is_news(&offence, place.source, seen.last_at) {
+                continue;
+            }
+            if left == 0 {
+                ctx.notebook.count_dropped(1);
+                continue;
+            }
+            left -= 1;
+            if write_refusal(ctx, &offence, &place, seen).await? {
+                self.remember(offence, place.source, seen.last_at);
             }
         }
         Ok(())
     }
 
-    fn is_news(&mut self, offence: &Offence, source: IpAddr, at: Timestamp) -> bool {
+    fn is_news(&self, offence: &Offence, source: IpAddr, at: Timestamp) -> bool {
+        let told = self.told.get(&(offence.clone(), source));
+        told.is_none_or(|told_at| at.since(*told_at) >= TELL_AGAIN)
+    }
+
+    fn remember(&mut self, offence: Offence, source: IpAddr, at: Timestamp) {
         if self.told.len() >= MOST_TOLD {
             self.told.retain(|_, told_at| at.since(*told_at) < TELL_AGAIN);
         }
         if self.told.len() >= MOST_TOLD {
             self.told.clear();
         }
-        let key = (offence.clone(), source);
-        let told = self.told.get(&key).is_some_and(|told_at| at.since(*told_at) < TELL_AGAIN);
-        if !told {
-            self.told.insert(key, at);
-        }
-        !told
+        self.told.insert((offence, source), at);
     }
 }
 
@@ -144,13 +155,13 @@ async fn write_use(
     Ok(())
 }
 
-/// Writes one refusal into the owner's history.
+/// Writes one refusal into the owner's history; `false` if it is nobody's.
 async fn write_refusal(
     ctx: &Ctx,
     offence: &Offence,
     place: &Place,
     seen: Seen,
-) -> Result<(), AppError> {
+) -> Result<bool, AppError> {
     let origin = Origin { source: Source::new(place.source), client: place.client.clone() };
     let mut reader = ctx.store.read().await?;
     let (owner, token, reason, retired) = match offence {
@@ -161,17 +172,17 @@ async fn write_refusal(
         Offence::NotLive(digest) => {
             let digest = [Digest::from_bytes(*digest)];
             let Some(record) = tokens::find_by_digest(&mut reader, &digest).await? else {
-                return Ok(());
+                return Ok(false);
             };
             let Some((at, cause)) = record.retired else {
-                return Ok(());
+                return Ok(false);
             };
             let reason = Refusal::TokenRetired(at, cause).to_string();
             (record.user, Some::<Id<Token>>(record.token), reason, Some((at, cause)))
         }
     };
     let Some(user) = users::find(&mut reader, owner).await? else {
-        return Ok(());
+        return Ok(false);
     };
     drop(reader);
     let mut tx = ctx.store.begin().await?;
@@ -180,5 +191,5 @@ async fn write_refusal(
     record_refused_credential(ctx, &mut tx, &user, refused, seen.last_at).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
-    Ok(())
+    Ok(true)
 }
