@@ -34,6 +34,8 @@ pub(crate) enum BodyFault {
     NotGzip,
     /// The connection broke off, or the chunks are malformed.
     Broken,
+    /// It was not there in time.
+    TooSlow,
 }
 
 impl BodyFault {
@@ -49,6 +51,7 @@ impl BodyFault {
             }
             Self::NotGzip => (StatusCode::BAD_REQUEST, "The request body is not valid gzip."),
             Self::Broken => (StatusCode::BAD_REQUEST, "The request body broke off."),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The request body took too long."),
         }
     }
 

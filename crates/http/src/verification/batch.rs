@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{self, Question};
+use symbolon_app::verify::{self, NoAdmission, Question};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
@@ -37,27 +37,35 @@ where
     if let Err(fault) = checked.and_then(|()| check_no_encoding(&parts.headers)) {
         return fault_of_body(state, fault);
     }
-    let body = match gathered(body, MAX_BODY).await {
-        Ok(body) => body,
-        Err(fault) => return fault_of_body(state, fault),
-    };
     let authorization = match header_text(&parts.headers, &header::AUTHORIZATION) {
         Single::Text(text) => Some(text),
         Single::Absent | Single::Unreadable => None,
     };
-    let Ok(client) = ClientProof::from_header(authorization) else {
-        return unauthorised(state);
-    };
-    match prove(state, &client) {
+    let client = ClientProof::from_header(authorization).ok();
+    let proved = || client.as_ref().map_or(Ok(false), |client| prove(state, client));
+    // What a stranger sends is thrown away as it comes; but who may ask is judged when all is there.
+    let limit = if proved() == Ok(false) { 0 } else { MAX_BODY };
+    let body = gathered(body, limit).await;
+    match proved() {
         Ok(true) => {}
         Ok(false) => return unauthorised(state),
         Err(_) => return unavailable(state),
     }
+    let body = match body {
+        Ok(body) => body,
+        Err(fault) => return fault_of_body(state, fault),
+    };
     let asked = match VerifyBatch::parse(&body) {
         Ok(asked) => asked,
         Err(fault) => {
             let (status, title) = (StatusCode::UNPROCESSABLE_ENTITY, "Not valid");
-            return problem(state, status, "urn:symbolon:problem:invalid", title, &fault.to_string());
+            return problem(
+                state,
+                status,
+                "urn:symbolon:problem:invalid",
+                title,
+                &fault.to_string(),
+            );
         }
     };
     if fresh_enough(&state.ctx, asked.freshness, None).await.is_err() {
@@ -70,15 +78,13 @@ where
         let question = Question { presented: presented(credential.reveal()), username: None };
         let verified = verify::verify_from_memory(&state.ctx, &question, presenter);
         let outcome = Outcome::of(&verified);
-        state.front.metrics.count_verification(Head::Verify, outcome);
-        match (verified, outcome) {
-            (Ok(admission), _) => answers.push_active(&active(state, &admission)),
+        match verified {
+            Ok(admission) => answers.push_active(&active(state, &admission)),
+            Err(NoAdmission::Refused(_)) => answers.push_inactive(),
             // The gate closed in the middle: nothing of this is an answer any more.
-            (Err(_), Outcome::CannotKnow) => return unavailable(state),
-            (Err(_), Outcome::Allowed | Outcome::Refused | Outcome::Forbidden) => {
-                answers.push_inactive();
-            }
+            Err(NoAdmission::CannotKnow) => return unavailable(state),
         }
+        state.front.metrics.count_verification(Head::Verify, outcome);
     }
     answers.end();
     json(Body::from(text))
@@ -98,6 +104,7 @@ fn unauthorised(state: &HttpState) -> Response {
 }
 
 fn unavailable(state: &HttpState) -> Response {
+    state.front.metrics.count_verification(Head::Verify, Outcome::CannotKnow);
     let detail = "Whether the credentials are good cannot be told now; try again in a moment.";
     let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, "urn:symbolon:problem:unavailable");
     let mut response = problem(state, status, kind, "Try later", detail);

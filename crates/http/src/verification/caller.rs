@@ -41,7 +41,8 @@ const fn name_of(header: RequestHeader) -> HeaderName {
 /// The address is for the owner's eyes alone and decides nothing, so two headers that contradict each
 /// other are no reason to refuse: the proxy's own address stands then.
 pub(super) fn presenter<'a>(state: &HttpState, head: Head, parts: &'a Parts) -> Presenter<'a> {
-    let peer = parts.extensions.get::<Connection>().map_or(IpAddr::from([0, 0, 0, 0]), |c| c.peer.ip());
+    let peer =
+        parts.extensions.get::<Connection>().map_or(IpAddr::from([0, 0, 0, 0]), |c| c.peer.ip());
     let trusted = &state.front.trusted_proxies;
     let source = if !trusted.is_empty() && forwarded::is_trusted(peer, trusted) {
         forwarded::read(&parts.headers, peer, trusted).map_or(peer, |said| said.source)

@@ -44,7 +44,8 @@ pub(super) async fn decide<E>(
     presenter: Presenter<'_>,
 ) -> Verdict {
     let asked = demands.as_ref().map(|demands| demands.freshness).unwrap_or_default();
-    if let Err(NoAdmission::CannotKnow) = fresh_enough(ctx, asked, deadline).await {
+    // What cannot be a credential is none in any state: there is nothing to wait for.
+    if question.presented.is_some() && fresh_enough(ctx, asked, deadline).await.is_err() {
         return Verdict::CannotKnow;
     }
     let admission = match verify::verify(ctx, question, presenter).await {
@@ -68,7 +69,10 @@ pub(super) async fn fresh_enough(
     let Some(revision) = asked.min_revision else {
         return Ok(());
     };
-    let deadline = asked.deadline.or(deadline).unwrap_or(verify::DEFAULT_DEADLINE);
+    let deadline = match (asked.deadline, deadline) {
+        (Some(verifiers), Some(proxys)) => verifiers.min(proxys),
+        (either, or) => either.or(or).unwrap_or(verify::DEFAULT_DEADLINE),
+    };
     verify::wait_for(ctx, revision, deadline).await
 }
 

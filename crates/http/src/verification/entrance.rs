@@ -119,7 +119,11 @@ mod tests {
 
         for (method, path, expected) in [
             (Method::GET, "/authz/auth-request", Some(Shortcut::Proxy(Proxy::AuthRequest))),
-            (Method::DELETE, "/authz/forward-auth?profile=a", Some(Shortcut::Proxy(Proxy::ForwardAuth))),
+            (
+                Method::DELETE,
+                "/authz/forward-auth?profile=a",
+                Some(Shortcut::Proxy(Proxy::ForwardAuth)),
+            ),
             (Method::PUT, "/authz/ext-authz/a/b", ext_authz),
             (Method::PUT, "/authz/ext-authz", ext_authz),
             (Method::GET, "/authz/ext-authzed", None),

@@ -12,7 +12,7 @@ use symbolon_wire::introspection::{Active, INACTIVE, parse_introspection_request
 use symbolon_wire::oauth::{OAuthError, RequestFault};
 use tokio::time::timeout;
 
-use crate::answer::{JSON, Kind, RETRY_AFTER, answer as answer_text, refuse};
+use crate::answer::{JSON, Kind, refuse};
 use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text, read_lean};
 use crate::metrics::Outcome;
 use crate::state::HttpState;
@@ -39,11 +39,11 @@ where
     let checked = check_media_type(&parts.headers, &FORM_TYPES)
         .and_then(|()| check_no_encoding(&parts.headers));
     if let Err(fault) = checked {
-        return fault.refuse(Kind::OAuth);
+        return kept_by_nobody(fault.refuse(Kind::OAuth));
     }
     let body = match gathered(body, FORM_LIMIT).await {
         Ok(body) => body,
-        Err(fault) => return fault.refuse(Kind::OAuth),
+        Err(fault) => return kept_by_nobody(fault.refuse(Kind::OAuth)),
     };
     let authorization = match header_text(&parts.headers, &header::AUTHORIZATION) {
         Single::Absent => None,
@@ -68,8 +68,11 @@ where
     let question = Question { presented: presented(asked.token.reveal()), username: None };
     let presenter = presenter(state, Head::Introspection, &parts);
     let verified = verify::verify(&state.ctx, &question, presenter).await;
-    let outcome = Outcome::of(&verified);
-    state.front.metrics.count_verification(Head::Introspection, outcome);
+    match &verified {
+        // Counted where it is told.
+        Err(NoAdmission::CannotKnow) => {}
+        known => state.front.metrics.count_verification(Head::Introspection, Outcome::of(known)),
+    }
     match verified {
         Ok(admission) => {
             let mut text = Vec::with_capacity(384);
@@ -110,32 +113,36 @@ pub(super) async fn gathered<B>(body: B, limit: usize) -> Result<Bytes, BodyFaul
 where
     B: HttpBody<Data = Bytes>,
 {
-    timeout(BODY_TIME, read_lean(body, limit)).await.unwrap_or(Err(BodyFault::Broken))
+    timeout(BODY_TIME, read_lean(body, limit)).await.unwrap_or(Err(BodyFault::TooSlow))
 }
 
 fn refused(error: OAuthError) -> Response {
+    let mut response = json(Body::from(error.to_json(None)));
     let is_about_client = matches!(error, OAuthError::InvalidClient | OAuthError::InvalidClientId);
     if is_about_client {
-        let mut response = answer_text(StatusCode::UNAUTHORIZED, JSON, error.to_json(None));
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
         response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
-        return response;
+    } else {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
     }
-    answer_text(StatusCode::BAD_REQUEST, JSON, error.to_json(None))
+    response
 }
 
 fn unavailable(state: &HttpState) -> Response {
     state.front.metrics.count_verification(Head::Introspection, Outcome::CannotKnow);
     let text = "Whether the token is active cannot be told now; try again in a moment.";
-    let mut response = refuse(Kind::OAuth, StatusCode::SERVICE_UNAVAILABLE, text);
-    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    response
+    kept_by_nobody(refuse(Kind::OAuth, StatusCode::SERVICE_UNAVAILABLE, text))
 }
 
 /// An answer that nobody keeps.
 pub(super) fn json(body: Body) -> Response {
     let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON_TYPE);
+    kept_by_nobody(response)
+}
+
+fn kept_by_nobody(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, JSON_TYPE);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     response

@@ -58,7 +58,10 @@ pub(super) async fn answer(state: &HttpState, proxy: Proxy, parts: &Parts) -> Re
     let found = Found::among(&headers);
     let presenter = presenter(state, proxy.head(), parts);
     let demands = demands_of(proxy, parts, &headers);
-    let deadline = envoys_deadline(&parts.headers);
+    let deadline = match proxy {
+        Proxy::ExtAuthz => envoys_deadline(&parts.headers),
+        Proxy::ForwardAuth | Proxy::AuthRequest => None,
+    };
     let verdict = decide(&state.ctx, &found.question(), demands, deadline, presenter).await;
     state.front.metrics.count_verification(proxy.head(), verdict.outcome());
     render(proxy, &verdict, found.header())
@@ -99,7 +102,11 @@ fn render(proxy: Proxy, verdict: &Verdict, credential: Option<&'static str>) -> 
         }
         Verdict::Refused => {
             headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
-            refuse(response, StatusCode::UNAUTHORIZED, "The credential is missing or not accepted.\n")
+            refuse(
+                response,
+                StatusCode::UNAUTHORIZED,
+                "The credential is missing or not accepted.\n",
+            )
         }
         Verdict::Forbidden => {
             refuse(response, StatusCode::FORBIDDEN, "The credential is not accepted here.\n")

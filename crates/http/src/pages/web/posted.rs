@@ -83,7 +83,7 @@ async fn read_form(body: Body) -> Result<Form, Failure> {
     let bytes = body::read(body, MAX_BYTES).await.map_err(|fault| match fault {
         BodyFault::TooLarge => Failure::TooLarge,
         BodyFault::WrongType | BodyFault::WrongEncoding => Failure::NotAForm,
-        BodyFault::NotGzip | BodyFault::Broken => {
+        BodyFault::NotGzip | BodyFault::Broken | BodyFault::TooSlow => {
             Failure::Unreadable("It was cut off on its way.".to_owned())
         }
     })?;
