@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use tower::ServiceExt as _;
 
 use crate::house::{TestHouse, connection};
 
@@ -47,7 +46,7 @@ impl TestHouse {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let mut request = request;
         request.extensions_mut().insert(connection());
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.entrance.answer(request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = String::from_utf8(bytes.to_vec()).unwrap();

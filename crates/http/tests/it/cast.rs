@@ -25,6 +25,7 @@ pub(crate) struct Cast {
     pub(crate) ada: Id<User>,
     administrator_token: Id<Token>,
     setup_link: String,
+    client: String,
     user_cookie: String,
     user_session: String,
     administrator_cookie: String,
@@ -36,7 +37,7 @@ impl Cast {
         let house = TestHouse::open().await;
         let ada = house.user("ada").await;
         let root = house.administrator("root").await;
-        house.client(Switch::On).await;
+        let client = house.client(Switch::On).await;
         let (setup_link, _) = symbolon_app::setup::issue_setup_link(&house.ctx).await.unwrap();
         let user_session = house.api_session("ada").await;
         let administrator_session = house.api_session("root").await;
@@ -45,6 +46,7 @@ impl Cast {
             ada,
             administrator_token: tokens[0].token,
             setup_link: setup_link.reveal().to_owned(),
+            client: format!("{}:{}", client.id, client.secret.reveal()),
             user_session,
             administrator_session,
             user_cookie: house.web_session("ada").await,
@@ -103,10 +105,16 @@ impl Cast {
                 request = request.header(header::AUTHORIZATION, value);
             }
         }
-        if route.path == "/services/oauth2/token" {
-            body = String::from("grant_type=password&username=ada%40example.com&password=p");
+        // Whole questions, so that it is not their form that is refused.
+        match route.path {
+            "/services/oauth2/token" => {
+                body = String::from("grant_type=password&username=ada%40example.com&password=p");
+            }
+            "/services/oauth2/introspect" => body = String::from("token=junk"),
+            "/api/v1/verify" => body = String::from(r#"{"credentials":["junk"]}"#),
+            _ => {}
         }
-        let is_json = route.path.starts_with("/services/data");
+        let is_json = ["/services/data", "/api/"].iter().any(|head| route.path.starts_with(head));
         let media_type =
             if is_json { "application/json" } else { "application/x-www-form-urlencoded" };
         if route.method != Method::GET {
@@ -182,6 +190,7 @@ impl Cast {
             Admits::ApiClient => vec![
                 Credential::None,
                 client,
+                Credential::Basic(format!("{}x", self.client)),
                 Credential::Bearer(self.administrator_session.clone()),
                 Credential::Cookie(self.administrator_cookie.clone()),
             ],
@@ -200,7 +209,8 @@ impl Cast {
             Admits::Administrator => Some(Credential::Cookie(self.administrator_cookie.clone())),
             Admits::ApiSession => Some(Credential::Bearer(self.user_session.clone())),
             Admits::LinkBearer => Some(Credential::Link(LinkKind::Setup, self.setup_link.clone())),
-            Admits::Anyone | Admits::ApiClient | Admits::Operator => None,
+            Admits::ApiClient => Some(Credential::Basic(self.client.clone())),
+            Admits::Anyone | Admits::Operator => None,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use symbolon_app::chance::Chance;
@@ -18,7 +17,7 @@ use symbolon_app::hashing::{Asker, Hasher};
 use symbolon_app::login::{self, ApiLogin, Head, WebLogin};
 use symbolon_app::turnstile::Turnstile;
 use symbolon_app::users::{self, NewUser};
-use symbolon_app::{Actor, Ctx, House, Origin, Settings, clients, reset, sessions, setup};
+use symbolon_app::{Actor, Ctx, House, Origin, Settings, clients, live, reset, sessions, setup};
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Organization, User};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
@@ -26,8 +25,8 @@ use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, So
 use symbolon_core::policy::SourcePolicy;
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{Credential, Password};
-use symbolon_http::{Connection, Front, HttpState, Metrics};
-use symbolon_mail::{Letterhead, Mailbox};
+use symbolon_http::{Connection, Entrance, Front, HttpState, Metrics};
+use symbolon_mail::{Letterhead, Mailbox, Received};
 use symbolon_store::{DatabaseTarget, Store, audit, changes};
 use tokio::sync::Notify;
 
@@ -60,13 +59,21 @@ impl Clock for ManualClock {
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) front: Front,
+    pub(crate) view: View,
+}
+
+/// How the live view stands when the house is opened.
+#[derive(PartialEq)]
+pub(crate) enum View {
+    Current,
+    ToBeFilled,
 }
 
 pub(crate) struct TestHouse {
     pub(crate) ctx: Ctx,
     pub(crate) clock: ManualClock,
     pub(crate) state: HttpState,
-    pub(crate) router: Router,
+    pub(crate) entrance: Entrance,
     mailbox: Mailbox,
 }
 
@@ -90,7 +97,7 @@ impl TestHouse {
             mailbox: None,
             metrics: Metrics::new(),
         };
-        let mut plan = Plan { settings, front };
+        let mut plan = Plan { settings, front, view: View::Current };
         change(&mut plan);
         let clock = ManualClock(Arc::new(AtomicI64::new(T0)));
         let store = Store::open(&DatabaseTarget::SqliteMemory).await.unwrap();
@@ -104,13 +111,16 @@ impl TestHouse {
             turnstile: Turnstile::default(),
             settings: plan.settings,
             letters_waiting: Notify::new(),
-            live: symbolon_app::live::Live::to_be_filled(),
+            live: live::Live::to_be_filled(),
             notebook: symbolon_app::notebook::Notebook::default(),
         });
         setup::prepare(&ctx).await.unwrap();
+        if plan.view == View::Current {
+            live::bring_up_to_date(&ctx).await.unwrap();
+        }
         let state = HttpState { ctx: ctx.clone(), front: Arc::new(plan.front) };
-        let router = symbolon_http::router(state.clone());
-        Self { ctx, clock, state, router, mailbox: Mailbox::default() }
+        let entrance = Entrance::new(state.clone());
+        Self { ctx, clock, state, entrance, mailbox: Mailbox::default() }
     }
 
     /// Adds a user with [`PASSWORD`].
@@ -141,11 +151,21 @@ impl TestHouse {
         let (device, scope) = (DeviceType::any(), Scope::Account);
         reset::reset_for(&self.ctx, Actor::Operator, &username, device, scope, None).await.unwrap();
         self.deliver_mail().await;
+        self.newest_token(name)
+    }
+
+    /// The token that was mailed to the user last.
+    pub(crate) fn newest_token(&self, name: &str) -> String {
         let to = format!("{name}@mail.example");
         let label = "Security token (case-sensitive): ";
         let find = |text: &str| text.lines().find_map(|l| Some(l.strip_prefix(label)?.to_owned()));
-        let mails = self.mailbox.list();
+        let mails = self.mails();
         mails.iter().filter(|mail| mail.to.contains(&to)).find_map(|mail| find(&mail.text)).unwrap()
+    }
+
+    /// Every mail that has arrived, the latest first.
+    pub(crate) fn mails(&self) -> Vec<Arc<Received>> {
+        self.mailbox.list()
     }
 
     pub(crate) async fn deliver_mail(&self) {

@@ -3,13 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error here has failed")]
 
 mod administration;
+mod asking;
 mod bad_input;
+mod batch;
 mod calls;
 mod cast;
+mod closed_gate;
 mod control;
+mod envoy;
+mod forward_auth;
 mod hosts;
 mod house;
 mod identity;
+mod introspection;
+mod lifetimes;
 mod oauth;
 mod operations;
 mod rest;

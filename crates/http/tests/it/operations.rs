@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 use crate::calls::{login, request};
-use crate::house::TestHouse;
+use crate::house::{TestHouse, View};
 
 async fn ops(house: &TestHouse, uri: &str) -> (u16, String) {
     let router = symbolon_http::ops_router(house.state.clone());
@@ -27,13 +27,14 @@ async fn a_house_in_order_is_alive_and_ready() {
     assert_eq!(house.get("/livez").await.status, 200);
     assert_eq!(house.get("/readyz").await.body, "ok\n");
     let verbose = house.get("/readyz?verbose").await;
-    assert_eq!(verbose.body, "[+] database: ok\n[+] migrations: ok\nok\n");
+    assert_eq!(verbose.body, "[+] database: ok\n[+] migrations: ok\n[+] live view: ok\nok\n");
     assert_eq!(ops(&house, "/readyz").await, (200, "ok\n".to_owned()));
 }
 
 #[tokio::test]
 async fn a_house_without_its_database_is_alive_but_not_ready() {
-    let house = TestHouse::open().await;
+    // A view that is current would keep a connection, and the closing wait for it.
+    let house = TestHouse::open_with(|plan| plan.view = View::ToBeFilled).await;
     house.ctx.store.close().await;
 
     let ready = house.get("/readyz").await;
@@ -102,7 +103,7 @@ async fn a_request_without_a_connection_is_a_fault_of_ours_and_no_panic() {
     let house = TestHouse::open().await;
     let request = request(Method::POST, "/services/Soap/u/59.0").body(Body::empty()).unwrap();
 
-    let response = house.router.clone().oneshot(request).await.unwrap();
+    let response = house.entrance.answer(request).await;
 
     assert_eq!(response.status(), 500);
 }

@@ -1,0 +1,223 @@
+//! `POST /api/v1/verify`: many credentials in one request.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Method, header};
+use serde_json::{Value, json};
+use symbolon_app::context::Switch;
+use tokio::time::Instant;
+
+use crate::asking::{VERIFY, basic, proof_of, token_never_issued};
+use crate::calls::{Answer, request};
+use crate::house::TestHouse;
+
+fn credentials(list: &[&str]) -> String {
+    json!({ "credentials": list }).to_string()
+}
+
+/// That it is a problem document of this kind, and when to look at it.
+fn assert_problem(answer: &Answer, status: u16, kind: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let problem = answer.json();
+    assert_eq!(problem["type"], format!("urn:symbolon:problem:{kind}"));
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["correlation_id"].as_str().unwrap().len(), 12);
+    assert!(problem["detail"].as_str().unwrap().ends_with(['.', 's', '0', 'n', 'l', 'e']));
+}
+
+#[tokio::test]
+async fn each_credential_is_answered_in_its_place() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    let ada = house.user("ada").await;
+    house.user("bob").await;
+    house.set_bearer(Switch::On).await;
+    let of_ada = house.api_session("ada").await;
+    let of_bob = house.token("bob").await;
+    let never_issued = token_never_issued();
+    let never_opened = house.session_never_opened().await;
+    let asked =
+        [&of_ada, "junk", &of_bob, "", &never_issued, &of_ada, &never_opened, "a\"\\\u{1f}é"];
+
+    let answer = house.batch(&proof_of(&client), credentials(&asked)).await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json; charset=UTF-8");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let answer = answer.json();
+    let results = answer["results"].as_array().unwrap();
+    let names: Vec<&Value> = results.iter().map(|result| &result["username"]).collect();
+    let (a, b, none) = (json!("ada@example.com"), json!("bob@example.com"), Value::Null);
+    assert_eq!(names, [&a, &none, &b, &none, &none, &a, &none, &none]);
+    assert_eq!(results[1], json!({ "active": false }));
+    assert_eq!(results[0]["sub"], ada.to_string());
+    assert_eq!(results[0]["revision"], answer["revision"]);
+}
+
+#[tokio::test]
+async fn a_batch_says_the_same_as_introspection() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    let session = house.api_session("ada").await;
+
+    let one = house.introspect(&client, &session).await.json();
+    let mut many = house.batch(&proof_of(&client), credentials(&[&session])).await.json();
+
+    // The end of a session moves with each use, and so with the clock.
+    many["results"][0]["exp"] = one["exp"].clone();
+    assert_eq!(many["results"][0], one);
+}
+
+#[tokio::test]
+async fn a_thousand_credentials_are_answered_and_one_more_is_too_many() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    let session = house.api_session("ada").await;
+    let proof = proof_of(&client);
+    let mut asked = vec![session.as_str(); 1000];
+
+    let answer = house.batch(&proof, credentials(&asked)).await;
+    let results = answer.json()["results"].as_array().unwrap().clone();
+    assert_eq!(results.len(), 1000);
+    assert!(results.iter().all(|result| result["active"] == true));
+
+    asked.push("one more");
+    assert_problem(&house.batch(&proof, credentials(&asked)).await, 422, "invalid");
+    assert_problem(&house.batch(&proof, credentials(&[])).await, 422, "invalid");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_without_being_repeated() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    let proof = proof_of(&client);
+
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        r#"{"credentials":"hunter2"}"#,
+        r#"{"credentials":["hunter2",]}"#,
+        r#"{"credentials":["a"],"hunter2":1}"#,
+        r#"{"credentials":["a"],"min_revision":-1}"#,
+        r#"{"credentials":["a"],"deadline_ms":0}"#,
+        "\u{0}",
+    ] {
+        let answer = house.batch(&proof, body).await;
+
+        assert_problem(&answer, 422, "invalid");
+        assert!(!answer.body.contains("hunter2"), "{}", answer.body);
+    }
+    let not_utf8 = house.batch(&proof, b"{\"credentials\":[\"\xff\"]}".to_vec()).await;
+    assert_problem(&not_utf8, 422, "invalid");
+}
+
+#[tokio::test]
+async fn a_body_of_256_kib_is_read_and_a_longer_one_is_not() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    let proof = proof_of(&client);
+    let padded = |length: usize| {
+        let body = credentials(&["junk"]);
+        format!("{body}{}", " ".repeat(length - body.len()))
+    };
+
+    assert_eq!(house.batch(&proof, padded(256 * 1024)).await.status, 200);
+    assert_problem(&house.batch(&proof, padded(256 * 1024 + 1)).await, 413, "unreadable");
+    assert_problem(&house.batch(&proof, padded(8 * 1024 * 1024)).await, 413, "unreadable");
+}
+
+#[tokio::test]
+async fn json_must_call_itself_json() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    let post = async |headers: &[(&'static str, &str)]| {
+        let mut request = request(Method::POST, VERIFY).header("authorization", proof_of(&client));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        house.send(request.body(Body::from(credentials(&["x"]))).unwrap()).await
+    };
+
+    assert_eq!(post(&[("content-type", "Application/JSON; charset=utf-8")]).await.status, 200);
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &[("content-type", "application/json"), ("content-type", "text/plain")],
+        &[("content-type", "application/json"), ("content-encoding", "gzip")],
+    ] {
+        assert_problem(&post(headers).await, 415, "unreadable");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_prove_itself_is_challenged_whatever_it_asks() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    let session = house.api_session("ada").await;
+    let body = credentials(&[&session]);
+    let id = client.id.to_string();
+    let correlated = |answer: &Answer| {
+        let mut problem = answer.json();
+        problem["correlation_id"] = Value::Null;
+        problem
+    };
+
+    let reference = house.batch(&basic(&id, "sbcwrong"), body.clone()).await;
+    assert_problem(&reference, 401, "unauthorised");
+    assert!(reference.header("www-authenticate").starts_with("Basic "));
+    for proof in [
+        basic("0AC000000000001", client.secret.reveal()),
+        format!("Bearer {session}"),
+        "Basic".to_owned(),
+        String::new(),
+    ] {
+        let answer = house.batch(&proof, body.clone()).await;
+        assert_eq!(
+            (answer.status, correlated(&answer)),
+            (reference.status, correlated(&reference))
+        );
+    }
+    let junk = house.batch(&basic(&id, "sbcwrong"), "junk").await;
+    assert_eq!(correlated(&junk), correlated(&reference));
+    let mut bare = request(Method::POST, VERIFY).body(Body::from(body)).unwrap();
+    bare.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    assert_eq!(correlated(&house.send(bare).await), correlated(&reference));
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_the_revision_that_it_names_and_no_longer_than_it_says() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    let proof = proof_of(&client);
+    let body = |revision: i64, deadline: u32| {
+        json!({ "credentials": ["x"], "min_revision": revision, "deadline_ms": deadline })
+            .to_string()
+    };
+    let reached = house.mark().await.0;
+    tokio::time::pause();
+
+    let answer = house.batch(&proof, body(reached, 1)).await.json();
+    assert!(answer["revision"].as_i64().unwrap() >= reached);
+
+    let asked_at = Instant::now();
+    assert_problem(&house.batch(&proof, body(i64::MAX, 700)).await, 503, "unavailable");
+    assert_eq!(asked_at.elapsed().as_millis() / 10, Duration::from_millis(700).as_millis() / 10);
+}
+
+#[tokio::test]
+async fn nobody_gets_a_batch_by_asking_with_another_method() {
+    let house = TestHouse::open().await;
+
+    let answer = house.get(VERIFY).await;
+
+    assert_eq!(answer.status, 405);
+}
