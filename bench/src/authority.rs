@@ -26,14 +26,28 @@ use crate::rounds::ROUND;
 
 /// As many as the machine has cores.
 pub(crate) const HASH_THREADS: usize = 2;
-const USERS: usize = 64;
-const PASSWORD: &str = "violet tundra marble 42";
+/// Users with a password.
+pub(crate) const USERS: usize = 64;
+/// The password of all of them.
+pub(crate) const PASSWORD: &str = "violet tundra marble 42";
 
-/// An authority with its users, all within a trusted network.
-pub(crate) async fn open(path: &Path) -> Ctx {
+/// Keys of their own.
+pub(crate) fn keys() -> MasterKey {
+    MasterKey::draw(&mut UnwrapErr(SysRng))
+}
+
+/// An authority without users, whose machine is a trusted network.
+pub(crate) async fn open(path: &Path, master: MasterKey) -> Ctx {
+    let ctx = open_as_it_is(path, master).await;
+    let everywhere = Network::parse("127.0.0.0/8").expect("a range");
+    networks::add(&ctx, Actor::Operator, everywhere, None).await.expect("a network");
+    ctx
+}
+
+/// An authority over the database that is there, or a new one.
+pub(crate) async fn open_as_it_is(path: &Path, master: MasterKey) -> Ctx {
     let store = Store::open(&DatabaseTarget::SqliteFile(path.to_owned())).await.expect("it opens");
     migrate_all(&store, Timestamp::from_unix_ms(0)).await.expect("it migrates");
-    let master = MasterKey::draw(&mut UnwrapErr(SysRng));
     let ctx = Ctx::new(House {
         store,
         keys: KeyRing::new(vec![(KeyId(1), master)]).expect("one key is a ring"),
@@ -54,8 +68,11 @@ pub(crate) async fn open(path: &Path) -> Ctx {
         notebook: symbolon_app::notebook::Notebook::default(),
     });
     setup::prepare(&ctx).await.expect("it is founded");
-    let everywhere = Network::parse("127.0.0.0/8").expect("a range");
-    networks::add(&ctx, Actor::Operator, everywhere, None).await.expect("a network");
+    ctx
+}
+
+/// Adds the users with a password.
+pub(crate) async fn add_users(ctx: &Ctx) {
     for user in 0..USERS {
         let new = NewUser {
             username: Username::parse(&name_of(user)).expect("a name"),
@@ -65,12 +82,12 @@ pub(crate) async fn open(path: &Path) -> Ctx {
             administrator: false,
             password: Some(Password::new(PASSWORD.to_owned())),
         };
-        users::add(&ctx, Actor::Operator, Asker::Operator, new).await.expect("a user");
+        users::add(ctx, Actor::Operator, Asker::Operator, new).await.expect("a user");
     }
-    ctx
 }
 
-fn name_of(user: usize) -> String {
+/// The name of one of them.
+pub(crate) fn name_of(user: usize) -> String {
     format!("user{user}@example.com")
 }
 

@@ -1,40 +1,85 @@
-//! Figures of the write side, as ratios: resets against raw commits, logins against bare hashing.
+//! The figures that Symbolon is held to, as ratios: each pair is taken in turn in one run, on the same
+//! cores, for a few rounds, and medians are printed with their least and most.
 //!
-//! `cargo run --release -p bench` takes each pair in turn, five rounds, and prints the medians. Absolute
-//! rates move with the machine; the ratios hardly do. The password check is left out of the resets (they
-//! are an administrator's), because it would be all that is measured.
+//! `cargo run --release -p bench` takes them all; `-- writes` and `-- verification` one half each, and
+//! `-- verification wire memory` named parts of it. `--quick` is for trying out: seconds, small sets, one
+//! round; `--as-built` takes the server binary that lies there. Absolute rates move with the machine; the ratios hardly do.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod authority;
 mod baseline;
+mod figure;
 mod rounds;
+mod verification;
+mod writes;
 
-use rounds::{Pair, ratio_of};
+use std::process::ExitCode;
 
-const CLIENTS: [usize; 3] = [1, 8, 64];
+use verification::{Part, empty_handler, memory};
 
-#[tokio::main]
-async fn main() {
-    let folder = tempfile::tempdir_in(".").expect("the working folder is writable");
-    let authority = authority::open(&folder.path().join("authority.db")).await;
-    let mut raw = baseline::RawCommits::open(&folder.path().join("raw.db")).await;
+const USAGE: &str =
+    "usage: bench [--quick] [--as-built] [writes | verification [wire|memory|flood|resets|start]…]";
 
-    for clients in CLIENTS {
-        let mut pair =
-            Pair::named(format!("durable resets, {clients} clients / raw commits, one writer"));
-        for _ in 0..rounds::ROUNDS {
-            pair.measured(authority::resets(&authority, clients).await);
-            pair.baseline(raw.commits().await);
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut given = |flag: &str| words.extract_if(.., |word| *word == flag).count() > 0;
+    let extent = if given("--quick") { Extent::Quick } else { Extent::Whole };
+    let server = if given("--as-built") { Binary::AsBuilt } else { Binary::Current };
+    match words.as_slice() {
+        [] => {
+            writes::measure();
+            verification::measure(server, extent, &Part::ALL);
         }
-        println!("{}", ratio_of(&pair));
+        ["writes"] => writes::measure(),
+        ["verification"] => verification::measure(server, extent, &Part::ALL),
+        ["verification", parts @ ..] => {
+            let parts: Option<Vec<Part>> = parts.iter().map(|word| Part::of_word(word)).collect();
+            let Some(parts) = parts else {
+                println!("{USAGE}");
+                return ExitCode::from(2);
+            };
+            verification::measure(server, extent, &parts);
+        }
+        // A data dir to look into by hand.
+        ["settle", folder, users] => verification::settle(folder, users.parse().expect("a number")),
+        // What this program starts of itself: a server to compare with, and a process whose memory is
+        // nobody else's.
+        ["empty-handler", port] => empty_handler::serve(port.parse().expect("a port")),
+        ["one-set", size] => memory::measure_set(size.parse().expect("a number"), extent),
+        _ => {
+            println!("{USAGE}");
+            return ExitCode::from(2);
+        }
     }
+    ExitCode::SUCCESS
+}
 
-    let threads = authority::HASH_THREADS;
-    let mut pair = Pair::named(format!("logins, 16 clients / bare Argon2id on {threads} threads"));
-    for _ in 0..rounds::ROUNDS {
-        pair.measured(authority::logins(&authority, 16).await);
-        pair.baseline(baseline::argon2id(threads));
+/// Which server is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Binary {
+    /// What the sources say now: it is built first.
+    Current,
+    /// Whatever lies beside this program.
+    AsBuilt,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Everything, as figures are quoted.
+    Whole,
+    /// One short round of everything, for trying out.
+    Quick,
+}
+
+impl Extent {
+    /// One of two numbers.
+    fn pick<T>(self, whole: T, quick: T) -> T {
+        match self {
+            Self::Whole => whole,
+            Self::Quick => quick,
+        }
     }
-    println!("{}", ratio_of(&pair));
 }

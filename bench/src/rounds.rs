@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::figure::median;
+
 /// Rounds of each pair.
 pub(crate) const ROUNDS: usize = 5;
 /// How long one figure of one round is taken.
@@ -43,10 +45,4 @@ pub(crate) fn ratio_of(pair: &Pair) -> String {
         median(&pair.measured),
         median(&pair.baseline),
     )
-}
-
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

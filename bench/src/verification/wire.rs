@@ -1,0 +1,319 @@
+//! Verification over the wire: what it costs the server beside a handler that does nothing.
+//!
+//! All servers are up, on one core; who asks has the other; each round asks every one in turn. Judged is
+//! the server's own time for each request that was answered, user mode and kernel: rates swing with
+//! whatever else the machine does, and are printed for the curious.
+
+use crate::Extent;
+use crate::figure::{Figure, ratio};
+use crate::verification::empty_handler::{LIKE_FORWARD_AUTH, LIKE_INTROSPECTION};
+use crate::verification::http::request;
+use crate::verification::load::{self, Requests};
+use crate::verification::population::Population;
+use crate::verification::server::{Cores, Server};
+
+const IN_BATCH: usize = 100;
+/// Nearly the cost of an empty answer: forward-auth, introspection.
+const MOST_FORWARD_AUTH: f64 = 1.2;
+const MOST_INTROSPECTION: f64 = 1.3;
+const MOST_IN_BATCH: f64 = 0.05;
+
+/// Takes and prints the figures.
+pub(crate) fn measure(population: &Population, extent: Extent) {
+    let bench = Bench::open(population);
+    println!(
+        "\nCPU per request over HTTP/1.1, keep-alive: {} credentials of {} users in the server, {} \
+         sessions presented in turn",
+        population.credentials(),
+        population.users,
+        population.sessions.len()
+    );
+    // Code, connections and the allocator come to rest.
+    for target in &bench.targets {
+        load::ask(target.port, &target.requests, 8, 1);
+    }
+    let connections: &[usize] = extent.pick(&[8, 64, 1], &[8]);
+    let seconds = extent.pick(2, 1);
+    let rounds = extent.pick(5, 1);
+    let before = bench.cpu_us();
+    let mut requests = 0.0;
+    let mut within = 0.0;
+    for connections in connections {
+        let taken = bench.take(*connections, rounds, seconds);
+        print(&taken, *connections);
+        for taken in taken.iter().filter(|taken| taken.is_ours) {
+            requests += taken.requests;
+            within +=
+                taken.cpu_us.rounds().iter().zip(&taken.answered).map(|(a, b)| a * b).sum::<f64>();
+        }
+    }
+    let beside = (bench.cpu_us() - before - within - bench.cpu_behind_nginx_us.get()) / requests;
+    Figure::of(
+        "time that the server used between its turns (writing uses down), for each request of \
+                its turns",
+        " µs",
+        2,
+        [beside],
+    )
+    .print();
+}
+
+/// Everything that is asked.
+struct Bench {
+    symbolon: Server,
+    empty: Server,
+    nginx: Option<Server>,
+    targets: Vec<Target>,
+    cpu_behind_nginx_us: std::cell::Cell<f64>,
+}
+
+/// Whose time is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Empty,
+    Symbolon,
+    Nginx,
+    NginxAndSymbolon,
+}
+
+struct Target {
+    name: &'static str,
+    whose: Whose,
+    port: u16,
+    requests: Requests,
+}
+
+/// Rounds of one target.
+struct Taken {
+    name: &'static str,
+    is_ours: bool,
+    cpu_us: Figure,
+    per_second: Figure,
+    answered: Vec<f64>,
+    requests: f64,
+}
+
+const EMPTY: &str = "empty handler";
+const FORWARD_AUTH: &str = "forward-auth";
+const INTROSPECTION: &str = "introspection";
+const BATCH: &str = "batch of 100";
+
+impl Bench {
+    fn open(population: &Population) -> Self {
+        let folder = population.data_dir.parent().expect("it lies in a folder");
+        let symbolon = Server::symbolon(&population.data_dir, Cores::One);
+        symbolon.wait_until("/readyz");
+        symbolon.wait_for(&forward_auth(&population.sessions[0]));
+        let empty = Server::empty_handler(folder);
+        let nginx = Server::nginx(folder, |port| nginx_configuration(folder, port, symbolon.port));
+        let introspections = || population.sessions.iter().map(|id| introspection(population, id));
+        let write = |name: &str, requests: Vec<Vec<u8>>| Requests::write(folder, name, requests);
+        let get = |path: &str| vec![request(&format!("GET {path}"), &[], "")];
+        let asked: Vec<Vec<u8>> = population.sessions.iter().map(|id| forward_auth(id)).collect();
+        let like = |path: &str| {
+            let like = |asked: &Vec<u8>| renamed(asked, FORWARD_AUTH_PATH, path);
+            asked.iter().map(like).collect()
+        };
+        let like_introspection =
+            introspections().map(|asked| renamed(&asked, INTROSPECT_PATH, LIKE_INTROSPECTION));
+        let batches = population.sessions.chunks(IN_BATCH).map(|ids| batch(population, ids));
+        let target = |name, whose, server: &Server, file: &str, requests| Target {
+            name,
+            whose,
+            port: server.port,
+            requests: write(file, requests),
+        };
+        let mut targets = vec![
+            target(EMPTY, Whose::Empty, &empty, "empty", get("/")),
+            target(FORWARD_AUTH, Whose::Symbolon, &symbolon, "forward-auth", asked.clone()),
+            target(
+                INTROSPECTION,
+                Whose::Symbolon,
+                &symbolon,
+                "introspect",
+                introspections().collect(),
+            ),
+            target(BATCH, Whose::Symbolon, &symbolon, "batch", batches.collect()),
+            target(
+                "the bytes of forward-auth, undecided",
+                Whose::Empty,
+                &empty,
+                "like-forward-auth",
+                like(LIKE_FORWARD_AUTH),
+            ),
+            target(
+                "the bytes of introspection, undecided",
+                Whose::Empty,
+                &empty,
+                "like-introspection",
+                like_introspection.collect(),
+            ),
+        ];
+        if let Some(nginx) = &nginx {
+            let whose = Whose::NginxAndSymbolon;
+            let guarded = asked.iter().map(|asked| renamed(asked, FORWARD_AUTH_PATH, "/guarded"));
+            targets.push(target(
+                "nginx, return 204",
+                Whose::Nginx,
+                nginx,
+                "nginx-204",
+                get("/nothing"),
+            ));
+            targets.push(target(
+                "nginx, a small file",
+                Whose::Nginx,
+                nginx,
+                "nginx-file",
+                get("/open"),
+            ));
+            targets.push(target(
+                "nginx, the same behind auth_request to us",
+                whose,
+                nginx,
+                "nginx-guarded",
+                guarded.collect(),
+            ));
+        } else {
+            println!("(nginx is not installed: its figures are left out)");
+        }
+        let cpu_behind_nginx_us = std::cell::Cell::new(0.0);
+        Self { symbolon, empty, nginx, targets, cpu_behind_nginx_us }
+    }
+
+    fn take(&self, connections: usize, rounds: usize, seconds: u64) -> Vec<Taken> {
+        let mut taken: Vec<Taken> = self.targets.iter().map(Taken::none_of).collect();
+        for _ in 0..rounds {
+            for (target, taken) in self.targets.iter().zip(&mut taken) {
+                let (before, behind) = (self.cpu_of(target.whose), self.cpu_us());
+                let completed = load::ask(target.port, &target.requests, connections, seconds);
+                let used = self.cpu_of(target.whose) - before;
+                if target.whose == Whose::NginxAndSymbolon {
+                    let behind = self.cpu_us() - behind;
+                    self.cpu_behind_nginx_us.set(self.cpu_behind_nginx_us.get() + behind);
+                }
+                taken.cpu_us.push(used / completed.requests);
+                taken.per_second.push(completed.per_second);
+                taken.answered.push(completed.requests);
+                taken.requests += completed.requests;
+            }
+        }
+        taken
+    }
+
+    fn cpu_us(&self) -> f64 {
+        self.symbolon.cpu_us()
+    }
+
+    fn cpu_of(&self, whose: Whose) -> f64 {
+        let nginx = self.nginx.as_ref().map_or(0.0, Server::cpu_us);
+        match whose {
+            Whose::Empty => self.empty.cpu_us(),
+            Whose::Symbolon => self.symbolon.cpu_us(),
+            Whose::Nginx => nginx,
+            Whose::NginxAndSymbolon => nginx + self.symbolon.cpu_us(),
+        }
+    }
+}
+
+impl Taken {
+    fn none_of(target: &Target) -> Self {
+        Self {
+            name: target.name,
+            is_ours: target.whose == Whose::Symbolon,
+            cpu_us: Figure::new(target.name, " µs", 2),
+            per_second: Figure::new(target.name, "/s", 0),
+            answered: Vec::new(),
+            requests: 0.0,
+        }
+    }
+}
+
+fn print(taken: &[Taken], connections: usize) {
+    let of = |name: &str| -> &[f64] {
+        let taken = taken.iter().find(|taken| taken.name == name).expect("it was taken");
+        taken.cpu_us.rounds()
+    };
+    println!("\n {connections} connections");
+    // With one connection each answer is waited for and woken up for, which hides all else.
+    if connections > 1 {
+        let forward_auth = ratio("forward-auth / empty handler", of(FORWARD_AUTH), of(EMPTY));
+        forward_auth.print_against(MOST_FORWARD_AUTH);
+        let introspection = ratio("introspection / empty handler", of(INTROSPECTION), of(EMPTY));
+        introspection.print_against(MOST_INTROSPECTION);
+        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+        let each: Vec<f64> = of(BATCH).iter().map(|batch| batch / IN_BATCH as f64).collect();
+        let batch = ratio("credential in a batch of 100 / introspection", &each, of(INTROSPECTION));
+        batch.print_against(MOST_IN_BATCH);
+    }
+    println!("  CPU per request");
+    for taken in taken {
+        taken.cpu_us.print();
+    }
+    println!("  answers");
+    for taken in taken {
+        taken.per_second.print();
+    }
+}
+
+const FORWARD_AUTH_PATH: &str = "/authz/forward-auth";
+const INTROSPECT_PATH: &str = "/services/oauth2/introspect";
+
+/// What a proxy asks of a session.
+pub(crate) fn forward_auth(session: &str) -> Vec<u8> {
+    let authorization = format!("Bearer {session}");
+    let headers = [("Authorization", authorization.as_str())];
+    request(&format!("GET {FORWARD_AUTH_PATH}"), &headers, "")
+}
+
+fn introspection(population: &Population, session: &str) -> Vec<u8> {
+    let headers = [
+        ("Authorization", population.client.as_str()),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    // The exclamation mark of a session id is the one character that a form escapes.
+    let body = format!("token={}", session.replace('!', "%21"));
+    request(&format!("POST {INTROSPECT_PATH}"), &headers, &body)
+}
+
+fn batch(population: &Population, sessions: &[String]) -> Vec<u8> {
+    let headers =
+        [("Authorization", population.client.as_str()), ("Content-Type", "application/json")];
+    let body = format!("{{\"credentials\":[\"{}\"]}}", sessions.join("\",\""));
+    request("POST /api/v1/verify", &headers, &body)
+}
+
+/// The same request to another path.
+fn renamed(request: &[u8], from: &str, to: &str) -> Vec<u8> {
+    String::from_utf8_lossy(request).replacen(from, to, 1).into_bytes()
+}
+
+fn nginx_configuration(folder: &std::path::Path, port: u16, symbolon: u16) -> String {
+    let folder = folder.canonicalize().expect("it is there");
+    let folder = folder.display();
+    format!(
+        "daemon off; master_process off; user root; pid {folder}/nginx.pid;
+         events {{ worker_connections 1024; }}
+         http {{
+           access_log off;
+           keepalive_requests 1000000000;
+           client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy;
+           fastcgi_temp_path {folder}/nginx-fastcgi; uwsgi_temp_path {folder}/nginx-uwsgi;
+           scgi_temp_path {folder}/nginx-scgi;
+           upstream symbolon {{ server 127.0.0.1:{symbolon}; keepalive 64; keepalive_requests 1000000000; }}
+           server {{
+             listen 127.0.0.1:{port};
+             location = /nothing {{ return 204; }}
+             location = /open {{ empty_gif; }}
+             location = /guarded {{ auth_request /asked; empty_gif; }}
+             location = /asked {{
+               internal;
+               proxy_pass http://symbolon/authz/auth-request;
+               proxy_http_version 1.1;
+               proxy_set_header Connection '';
+               proxy_pass_request_body off;
+               proxy_set_header Content-Length '';
+             }}
+           }}
+         }}"
+    )
+}
