@@ -84,23 +84,51 @@ impl TestHouse {
     }
 
     pub(crate) async fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        let house = Self::without_tables(change).await;
+        migrate_all(&house.ctx.store, house.clock.now()).await.unwrap();
+        setup::prepare(&house.ctx).await.unwrap();
+        house
+    }
+
+    /// A house whose database answers nothing but errors until it is migrated.
+    pub(crate) async fn without_tables(change: impl FnOnce(&mut Settings)) -> Self {
         let clock = ManualClock(Arc::new(AtomicI64::new(T0)));
         let store = Store::open(&DatabaseTarget::SqliteMemory).await.unwrap();
-        migrate_all(&store, clock.now()).await.unwrap();
-        let organization = DisplayName::parse("Acme").unwrap();
-        let public_url = "https://symbolon.example".to_owned();
         let mut settings = Settings {
-            organization: organization.clone(),
-            public_url: public_url.clone(),
+            organization: DisplayName::parse("Acme").unwrap(),
+            public_url: "https://symbolon.example".to_owned(),
             source_policy: SourcePolicy::default(),
             password_grant: Switch::On,
             tell_missing_token: Switch::Off,
             mail_configured: Switch::On,
         };
         change(&mut settings);
+        Self::around(store, vec![(KeyId(1), MasterKey::from_bytes([7; 32]))], clock, settings)
+    }
+
+    /// The same house after a restart with one key more, the newest.
+    pub(crate) fn restarted_with_another_key(&self) -> Self {
+        let keys =
+            [(1, 7), (2, 8)].map(|(id, byte)| (KeyId(id), MasterKey::from_bytes([byte; 32])));
+        let (store, settings) = (self.ctx.store.clone(), self.ctx.settings.clone());
+        Self::around(store, keys.into(), self.clock.clone(), settings)
+    }
+
+    fn around(
+        store: Store,
+        keys: Vec<(KeyId, MasterKey)>,
+        clock: ManualClock,
+        settings: Settings,
+    ) -> Self {
+        let from = EmailAddress::parse("symbolon@symbolon.example").unwrap();
+        let letterhead = Letterhead {
+            organization: settings.organization.clone(),
+            from,
+            public_url: settings.public_url.clone(),
+        };
         let ctx = Ctx::new(House {
             store,
-            keys: KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([7; 32]))]).unwrap(),
+            keys: KeyRing::new(keys).unwrap(),
             clock: Box::new(clock.clone()),
             chance: Chance::new(StdRng::seed_from_u64(1)),
             hasher: Hasher::start_at_normal_priority(2, 1024).unwrap(),
@@ -110,9 +138,6 @@ impl TestHouse {
             live: symbolon_app::live::Live::to_be_filled(),
             notebook: symbolon_app::notebook::Notebook::default(),
         });
-        setup::prepare(&ctx).await.unwrap();
-        let from = EmailAddress::parse("symbolon@symbolon.example").unwrap();
-        let letterhead = Letterhead { organization, from, public_url };
         Self { ctx, clock, post: Post::default(), letterhead }
     }
 

@@ -8,6 +8,8 @@ mod device_types;
 mod hash_line;
 mod house;
 mod letters;
+mod live;
 mod logins;
 mod races;
 mod resets;
+mod scribe;
