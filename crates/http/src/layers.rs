@@ -78,10 +78,7 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     let kind = Kind::of(request.uri().path());
     match timeout(TIME_LIMIT, caught(next.run(request))).await {
         Ok(Ok(response)) => response,
-        Ok(Err(payload)) => {
-            tracing::error!("a handler panicked: {}", words_of(&*payload));
-            refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake.")
-        }
+        Ok(Err(payload)) => told_of_panic(kind, &*payload),
         Err(_) => refuse(kind, StatusCode::REQUEST_TIMEOUT, "The request took too long."),
     }
 }
@@ -110,13 +107,19 @@ pub(crate) async fn gather(request: Request, next: Next) -> Response {
 ///
 /// Whatever the panic left half done belonged to the request and is dropped with it: transactions roll
 /// back, and what is shared between requests recovers from poisoned locks.
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     let mut work = pin!(work);
     poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(payload) => Poll::Ready(Err(payload)),
     })
     .await
+}
+
+/// The answer in place of the one that a panic broke off.
+pub(crate) fn told_of_panic(kind: Kind, payload: &(dyn Any + Send)) -> Response {
+    tracing::error!("a handler panicked: {}", words_of(payload));
+    refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake.")
 }
 
 /// The words of a panic. Ours are constant texts; `expect` adds an error's `Debug`, which holds no

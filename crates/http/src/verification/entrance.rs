@@ -10,6 +10,8 @@ use http::{Method, Request, Version, header};
 use symbolon_wire::ext_authz::CHECK_PATH;
 use tower::ServiceExt as _;
 
+use crate::answer::Kind;
+use crate::layers::{caught, told_of_panic};
 use crate::state::HttpState;
 use crate::verification::proxies::Proxy;
 use crate::verification::{
@@ -48,19 +50,40 @@ impl Entrance {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        match shortcut_of(&request) {
-            Some(Shortcut::Proxy(proxy)) => {
+        let Some(shortcut) = shortcut_of(&request) else {
+            let answered = self.router.clone().oneshot(request.map(Body::new)).await;
+            return answered.unwrap_or_else(|never| match never {});
+        };
+        // A connection of HTTP/2 carries the questions of many: none must tear it down for the others.
+        match caught(self.take(shortcut, request)).await {
+            Ok(response) => response,
+            Err(payload) => told_of_panic(shortcut.kind(), &*payload),
+        }
+    }
+
+    async fn take<B>(&self, shortcut: Shortcut, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+    {
+        match shortcut {
+            Shortcut::Proxy(proxy) => {
                 // The body goes unread with the request.
                 let (parts, _body) = request.into_parts();
                 proxies::answer(&self.state, proxy, &parts).await
             }
-            Some(Shortcut::Introspection) => introspection::answer(&self.state, request).await,
-            Some(Shortcut::Batch) => batch::answer(&self.state, request).await,
-            Some(Shortcut::Check) => ext_authz::answer(&self.state, request).await,
-            None => {
-                let answered = self.router.clone().oneshot(request.map(Body::new)).await;
-                answered.unwrap_or_else(|never| match never {})
-            }
+            Shortcut::Introspection => introspection::answer(&self.state, request).await,
+            Shortcut::Batch => batch::answer(&self.state, request).await,
+            Shortcut::Check => ext_authz::answer(&self.state, request).await,
+        }
+    }
+}
+
+impl Shortcut {
+    /// In which words its failures are told.
+    fn kind(self) -> Kind {
+        match self {
+            Self::Introspection => Kind::OAuth,
+            Self::Proxy(_) | Self::Batch | Self::Check => Kind::Plain,
         }
     }
 }

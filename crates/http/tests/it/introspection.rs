@@ -1,5 +1,6 @@
 //! Introspection (RFC 7662) for registered clients.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -261,6 +262,22 @@ async fn a_question_that_dawdles_is_cut_off() {
 
     assert_eq!(answer.status, 408);
     assert_eq!(answer.json()["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn a_mistake_of_ours_is_an_answer_and_no_broken_connection() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    let mut asked = question(&proof_of(&client), &[]);
+    let broken = stream::poll_fn(|_| -> Poll<Option<std::io::Result<String>>> { panic!("broken") });
+    *asked.body_mut() = Body::from_stream(broken);
+
+    let answer = house.send(asked).await;
+
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+    assert!(!answer.body.contains("broken"));
+    assert_eq!(house.introspect(&client, "x").await.status, 200);
 }
 
 #[tokio::test]
