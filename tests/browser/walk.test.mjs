@@ -198,7 +198,7 @@ test('the walk can be done with the keyboard alone', { timeout: 60_000 }, async 
 describe('every page of the walk passes axe-core in light and dark, narrow and wide', () => {
   const pages = {
     login: ['/login', false], 'forgot-password': ['/forgot-password', false], 'not-found': ['/no/such/page', false],
-    setup: ['/setup', true], 'personal-information': ['/setup/personal-information', true],
+    setup: ['/setup', true], sessions: ['/setup/sessions', true], 'personal-information': ['/setup/personal-information', true],
     'reset-security-token': ['/setup/reset-security-token', true], confirm: ['/setup/reset-security-token/confirm', true],
   };
   let admin;

@@ -27,6 +27,7 @@ pub mod mail_status;
 pub mod networks;
 pub mod notebook;
 mod outbox;
+pub mod own_sessions;
 pub mod owner_freeze;
 mod passwords;
 pub mod profiles;

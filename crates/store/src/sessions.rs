@@ -9,7 +9,7 @@ use symbolon_core::session::{SessionKind, SessionTimes};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
-use crate::sql::{Conn, Tx};
+use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
     INSERT INTO session (id, digest, kind, user_id, token_id, device_type, client_id, head, client,
@@ -35,6 +35,15 @@ const END_OF_TOKEN: &str = "
 const END_OF_USER: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3
     WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
+const OPEN_OF_USER: &str = "
+    SELECT session.id, session.kind, session.token_id, session.device_type, session.head,
+           session.client, session.source, session.started_at, session.last_used_at,
+           profile.session_idle
+    FROM session
+    JOIN user_account ON user_account.id = session.user_id
+    JOIN profile ON profile.id = user_account.profile_id
+    WHERE session.user_id = $1 AND session.ended_at IS NULL
+    ORDER BY session.last_used_at DESC, session.id LIMIT $2";
 const FORGET: &str = "DELETE FROM session WHERE ended_at < $1 OR last_used_at < $1";
 
 /// The words that the database knows the kinds by.
@@ -43,6 +52,10 @@ const fn kind_word(kind: SessionKind) -> &'static str {
         SessionKind::Web => "web",
         SessionKind::Api => "api",
     }
+}
+
+fn kind_of(word: &str) -> Option<SessionKind> {
+    [SessionKind::Web, SessionKind::Api].into_iter().find(|kind| kind_word(*kind) == word)
 }
 
 /// A session to be opened.
@@ -80,6 +93,29 @@ pub struct SessionRow {
     /// What decides whether it lives.
     pub times: SessionTimes,
     /// Inactivity after which it ends, by its user's profile.
+    pub idle: Duration,
+}
+
+/// A session that nobody has ended, as its owner's list shows it.
+#[derive(Debug, Clone)]
+pub struct OpenSession {
+    /// Identifier.
+    pub id: Id<Session>,
+    /// Web or API.
+    pub kind: SessionKind,
+    /// The token that opened it.
+    pub token: Option<Id<Token>>,
+    /// The device type of that token.
+    pub device_type: Option<String>,
+    /// The head that it was opened at.
+    pub head: String,
+    /// What the client said it is.
+    pub client: String,
+    /// From where.
+    pub source: String,
+    /// What decides whether it lives.
+    pub times: SessionTimes,
+    /// Inactivity after which it ends.
     pub idle: Duration,
 }
 
@@ -127,6 +163,33 @@ pub async fn find(
         }
     }
     Ok(None)
+}
+
+/// The sessions of a user that nobody has ended, the last used first; some may be idle for too long.
+pub async fn open_of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+    limit: i64,
+) -> Result<Vec<OpenSession>, StoreError> {
+    let rows = conn.fetch_all(OPEN_OF_USER, args![user, limit]).await?;
+    let read = |row: &Row| {
+        Ok(OpenSession {
+            id: row.id(0)?,
+            kind: row.parsed(1, "kind", kind_of)?,
+            token: row.optional_id(2)?,
+            device_type: row.optional_text(3)?,
+            head: row.text(4)?,
+            client: row.text(5)?,
+            source: row.text(6)?,
+            times: SessionTimes {
+                started_at: row.at(7)?,
+                last_used_at: row.at(8)?,
+                ended_at: None,
+            },
+            idle: row.duration(9)?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Notes a use; `false` if the session has ended meanwhile.

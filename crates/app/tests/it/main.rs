@@ -10,6 +10,7 @@ mod house;
 mod letters;
 mod live;
 mod logins;
+mod own_sessions;
 mod races;
 mod resets;
 mod scribe;

@@ -67,6 +67,9 @@ fn owners() -> Vec<Route> {
         get("/setup/tokens", LoggedIn, own::tokens::show),
         get("/setup/tokens/{token}/revoke", LoggedIn, own::tokens::show_revoke),
         post("/setup/tokens/{token}/revoke", LoggedIn, own::tokens::revoke),
+        get("/setup/sessions", LoggedIn, own::sessions::show),
+        post("/setup/sessions/end-others", LoggedIn, own::sessions::end_others),
+        post("/setup/sessions/{session}/end", LoggedIn, own::sessions::end),
         get("/setup/login-history", LoggedIn, own::history::show_own),
         get("/setup/login-history.csv", LoggedIn, own::history::download_own),
     ]

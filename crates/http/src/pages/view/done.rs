@@ -18,6 +18,8 @@ pub(crate) enum Done {
     PasswordChanged,
     ProfileSaved,
     Recovered,
+    SessionEnded,
+    SessionsEnded,
     TokenReset,
     TokenRevoked,
     TokensUnfrozen,
@@ -28,7 +30,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 21] = [
+const ALL: [(Done, &str, &str); 23] = [
     (
         Done::Activated,
         "activated",
@@ -76,6 +78,12 @@ const ALL: [(Done, &str, &str); 21] = [
         "recovered",
         "Your password was changed. Every security token of yours was retired and every session ended: \
          log in and reset your security token.",
+    ),
+    (Done::SessionEnded, "session-ended", "The session was ended."),
+    (
+        Done::SessionsEnded,
+        "sessions-ended",
+        "All your other sessions were ended. This one stays.",
     ),
     (
         Done::TokenReset,

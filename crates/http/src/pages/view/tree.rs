@@ -40,6 +40,7 @@ const OWN: (&str, &[Row]) = (
             "Retire your token and have a new one mailed to you.",
         ),
         ("Tokens", "/setup/tokens", "Your security tokens: how old they are and what uses them."),
+        ("Sessions", "/setup/sessions", "Where you are logged in, and how to end it."),
         (
             "Login History",
             "/setup/login-history",

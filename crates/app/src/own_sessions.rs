@@ -1,0 +1,103 @@
+//! One's own sessions, as their owner sees and ends them.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Session, User};
+use symbolon_core::session::SessionKind;
+use symbolon_store::changes::{self, Change};
+use symbolon_store::sessions::OpenSession;
+use symbolon_store::{sessions, uses};
+
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::live::commit;
+
+/// Sessions that are shown; the last used come first.
+const MOST_SESSIONS: i64 = 200;
+/// Clients that are shown of each session.
+const MOST_USES: i64 = 5;
+
+/// A session, as its owner's list shows it.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    /// Identifier.
+    pub session: Id<Session>,
+    /// Web or API.
+    pub kind: SessionKind,
+    /// The device type of the token that opened it; `None` for a password alone.
+    pub device_type: Option<String>,
+    /// The head that it was opened at.
+    pub head: String,
+    /// What the client said it is.
+    pub client: String,
+    /// From where.
+    pub source: String,
+    /// The login.
+    pub started_at: Timestamp,
+    /// The last use that was written down.
+    pub last_used_at: Timestamp,
+    /// Who else has used it: client and address.
+    pub uses: Vec<(String, String)>,
+}
+
+/// The live sessions of a user, the last used first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<Vec<SessionView>, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let open = sessions::open_of_user(&mut reader, user, MOST_SESSIONS).await?;
+    let mut views = Vec::new();
+    for session in open.into_iter().filter(|open| open.times.live_at(now, open.kind, open.idle)) {
+        let used = uses::of_credential(&mut reader, session.id.raw(), MOST_USES).await?;
+        let others = used
+            .into_iter()
+            .filter(|used| used.client != session.client || used.source != session.source)
+            .map(|used| (used.client, used.source))
+            .collect();
+        views.push(view(session, others));
+    }
+    Ok(views)
+}
+
+/// Ends one of a user's own sessions.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is somebody else's, or has ended.
+pub async fn end(ctx: &Ctx, user: Id<User>, session: Id<Session>) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    if sessions::end(&mut tx, session, "ended by its owner", now).await? != Some(user) {
+        return Err(AppError::NotFound("session"));
+    }
+    changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
+    commit(ctx, tx).await
+}
+
+/// Ends every session of a user but the one that asks; tells how many.
+///
+/// # Errors
+/// The database's.
+pub async fn end_others(ctx: &Ctx, user: Id<User>, keep: Id<Session>) -> Result<u64, AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let cause = "ended by its owner";
+    let ended = sessions::end_of_user(&mut tx, user, Some(keep), cause, now).await?;
+    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
+    commit(ctx, tx).await?;
+    Ok(ended)
+}
+
+fn view(session: OpenSession, uses: Vec<(String, String)>) -> SessionView {
+    SessionView {
+        session: session.id,
+        kind: session.kind,
+        device_type: session.device_type,
+        head: session.head,
+        client: session.client,
+        source: session.source,
+        started_at: session.times.started_at,
+        last_used_at: session.times.last_used_at,
+        uses,
+    }
+}

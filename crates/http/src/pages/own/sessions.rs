@@ -1,0 +1,103 @@
+//! Sessions: one's own, in browsers and at APIs, and the way to end each of them or all others at once.
+
+use std::str::FromStr;
+
+use askama::Template;
+use http::StatusCode;
+use symbolon_app::own_sessions::{self, SessionView};
+use symbolon_core::id::{Id, Session};
+use symbolon_core::session::SessionKind;
+
+use crate::pages::view::done::Done;
+use crate::pages::view::form::{FormView, Tone};
+use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::view::moment::moment;
+use crate::pages::web::access::LoggedIn;
+use crate::pages::web::answer::{Answer, Page, see_other};
+use crate::pages::web::failure::Failure;
+use crate::pages::web::in_path::InPath;
+use crate::pages::web::posted::Posted;
+use crate::pages::web::visit::Visit;
+
+const PATH: &str = "/setup/sessions";
+
+#[derive(Template)]
+#[template(path = "sessions.html")]
+struct SessionsPage {
+    frame: Frame,
+    sessions: Vec<Row>,
+    end_others: FormView,
+}
+
+/// A session in the table, with the button that ends it.
+struct Row {
+    session: SessionView,
+    own: bool,
+    end: FormView,
+}
+
+impl Row {
+    fn kind(&self) -> &'static str {
+        match self.session.kind {
+            SessionKind::Web => "browser",
+            SessionKind::Api => "API",
+        }
+    }
+
+    /// What it was opened by.
+    fn credential(&self) -> String {
+        match (&self.session.device_type, self.session.kind) {
+            (Some(device_type), _) => format!("password and security token ({device_type})"),
+            (None, SessionKind::Web) => "password".to_owned(),
+            (None, SessionKind::Api) => "password from a trusted network".to_owned(),
+        }
+    }
+}
+
+impl Page for SessionsPage {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// `GET /setup/sessions`
+pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
+    let frame = Frame::for_session(&visit, &session, "Sessions").await?;
+    let nonce = nonce_of(&visit.ctx.keys, &session);
+    let all = own_sessions::list(&visit.ctx, session.user).await?;
+    let others = all.iter().any(|each| each.session != session.session);
+    let rows = all.into_iter().map(|each| {
+        let end = FormView::new(format!("{PATH}/{}/end", each.session), &nonce, "End")
+            .about(format!("the session of {} at {}", each.client, each.source))
+            .tone(Tone::Quiet);
+        Row { own: each.session == session.session, end, session: each }
+    });
+    let end_others = FormView::new(format!("{PATH}/end-others"), &nonce, "End All Other Sessions")
+        .tone(Tone::Grave)
+        .obstacle((!others).then_some("There is no other session."));
+    Ok(SessionsPage { frame, sessions: rows.collect(), end_others }.answer(StatusCode::OK))
+}
+
+/// `POST /setup/sessions/{session}/end`
+pub(crate) async fn end(
+    visit: Visit,
+    LoggedIn(session): LoggedIn,
+    InPath(ended): InPath<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let ended = Id::<Session>::from_str(&ended).map_err(|_| Failure::NoSuchPage)?;
+    own_sessions::end(&visit.ctx, session.user, ended).await?;
+    Ok(see_other(&Done::SessionEnded.at(PATH)))
+}
+
+/// `POST /setup/sessions/end-others`
+pub(crate) async fn end_others(
+    visit: Visit,
+    LoggedIn(session): LoggedIn,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    own_sessions::end_others(&visit.ctx, session.user, session.session).await?;
+    Ok(see_other(&Done::SessionsEnded.at(PATH)))
+}
