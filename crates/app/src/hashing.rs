@@ -6,6 +6,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use symbolon_core::judge::PasswordVerdict;
 use symbolon_core::secret::Password;
 use symbolon_store::users::PasswordRecord;
+use zeroize::Zeroizing;
 
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -49,7 +50,7 @@ pub(crate) async fn hash_in_turn(
     password: &Password,
 ) -> Result<PasswordRecord, AppError> {
     let key = ctx.keys.current();
-    let pepper = *ctx.keys.pepper(key).ok_or(AppError::KeyMissing)?;
+    let pepper = Zeroizing::new(*ctx.keys.pepper(key).ok_or(AppError::KeyMissing)?);
     let salt: [u8; 16] = ctx.chance.bytes();
     let text = Password::new(password.reveal().to_owned());
     let hash = turn.run(move |memory| hash_anew(&text, &pepper, salt, memory)).await??;
@@ -69,11 +70,11 @@ pub(crate) async fn verify(
 ) -> Result<Verification, AppError> {
     let current = ctx.keys.current();
     let key = record.map_or(current, |record| record.pepper);
-    let pepper = *ctx.keys.pepper(key).ok_or(AppError::KeyMissing)?;
+    let pepper = Zeroizing::new(*ctx.keys.pepper(key).ok_or(AppError::KeyMissing)?);
     let text = Password::new(password.reveal().to_owned());
     let stored = record.map(|record| record.hash.clone());
-    turn.run(move |memory| match stored {
-        Some(stored) => verify_stored(&text, &stored, &pepper, key != current, memory),
+    turn.run(move |memory| match &stored {
+        Some(stored) => verify_stored(&text, stored, &pepper, key != current, memory),
         None => work_in_vain(&text, &pepper, memory),
     })
     .await?

@@ -2,22 +2,20 @@
 //! it.
 //!
 //! An idle thread runs only where no other wants the processor, so that a flood of log-ins takes nothing
-//! from verification. The price: on a machine that is busy otherwise log-ins wait, which is why the
-//! line before these threads has an end.
+//! from verification. The price: on a machine that is busy otherwise these threads get nowhere, which is
+//! why the line before them has an end, and why they have a rescuer at normal priority (`desk.rs`).
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 
 use argon2::Block;
 
+use super::desk::{Desk, keep_watch};
+
 /// What one hash works in.
 pub(crate) type Memory = Vec<Block>;
-
-/// One piece of work.
-pub(super) type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// With which priority passwords are hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl Priorities {
     }
 
     /// Lowers the calling thread if that is wanted, and notes what came of it.
-    fn settle(&self, wanted: Wanted) {
+    pub(super) fn settle(&self, wanted: Wanted) {
         match wanted {
             Wanted::Idle => self.note(lower()),
             Wanted::Normal => {
@@ -86,46 +84,37 @@ impl Priorities {
     }
 }
 
-/// A thread that hashes. It ends when this is dropped and its work is done.
-#[derive(Debug)]
-pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
-}
-
-impl Worker {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// The system's, where it has no thread to give.
-    pub(super) fn start(
-        number: usize,
-        wanted: Wanted,
-        priorities: &Arc<Priorities>,
-    ) -> io::Result<Self> {
-        let (jobs, given) = mpsc::channel();
-        let priorities = Arc::clone(priorities);
-        thread::Builder::new().name(format!("hash-{number}")).spawn(move || {
-            priorities.settle(wanted);
-            work(&given);
-        })?;
-        Ok(Self { jobs })
-    }
-
-    /// Gives the thread a job; it does one after the other. What the job holds is dropped if the thread
-    /// is gone.
-    pub(super) fn give(&self, job: Job) {
-        drop(self.jobs.send(job));
-    }
-}
-
-fn work(given: &mpsc::Receiver<Job>) {
-    let mut memory = Memory::new();
-    while let Ok(job) = given.recv() {
-        // Whoever waits for the job sees that no answer comes; the thread is there for the next.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
-            memory = Memory::new();
+/// Starts a thread that hashes what is handed in at `desk`, until that is closed.
+///
+/// # Errors
+/// The system's, where it has no thread to give.
+pub(super) fn start(
+    number: usize,
+    wanted: Wanted,
+    priorities: &Arc<Priorities>,
+    desk: &Arc<Desk>,
+) -> io::Result<()> {
+    let (priorities, desk) = (Arc::clone(priorities), Arc::clone(desk));
+    thread::Builder::new().name(format!("hash-{number}")).spawn(move || {
+        priorities.settle(wanted);
+        let mut memory = Memory::new();
+        while let Some(job) = desk.fetch(number) {
+            let came = job(&mut memory);
+            desk.end(number, came);
         }
-    }
+    })?;
+    Ok(())
+}
+
+/// Starts the rescuer of these threads.
+///
+/// # Errors
+/// As of [`start`].
+pub(super) fn start_rescuer(priorities: &Arc<Priorities>, desk: &Arc<Desk>) -> io::Result<()> {
+    let (priorities, desk) = (Arc::clone(priorities), Arc::clone(desk));
+    let rescuer = thread::Builder::new().name("rescuer".to_owned());
+    rescuer.spawn(move || keep_watch(&desk, &priorities))?;
+    Ok(())
 }
 
 /// Puts the calling thread below all others.
@@ -155,6 +144,9 @@ fn lower() -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
+    use super::super::jobs::{Came, PATIENCE};
     use super::*;
 
     #[test]
@@ -172,14 +164,17 @@ mod tests {
     #[test]
     fn a_thread_has_a_name_and_says_its_true_priority() {
         let priorities = Arc::new(Priorities::of(1));
-        let worker = Worker::start(1, Wanted::Idle, &priorities).unwrap();
+        let desk = Arc::new(Desk::open(PATIENCE));
+        start(1, Wanted::Idle, &priorities, &desk).unwrap();
         let (tell, told) = mpsc::channel();
 
-        worker.give(Box::new(move |_| {
+        desk.hand_in(Arc::new(move |_| {
             tell.send((thread::current().name().map(str::to_owned), is_idle())).unwrap();
+            Came::First
         }));
 
         let (name, idle) = told.recv().unwrap();
+        desk.close();
         assert_eq!(name.as_deref(), Some("hash-1"));
         assert_eq!(priorities.seen() == Priority::Idle, idle);
         assert_ne!(priorities.seen(), Priority::NotKnownYet);

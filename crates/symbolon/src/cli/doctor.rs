@@ -97,8 +97,8 @@ fn hashing(status: &Result<Value, Failure>) -> Finding {
     };
     match status["hashing"].as_str() {
         Some("idle") => Finding::Sound(
-            "passwords are hashed at idle priority: log-ins never slow verification down, and wait \
-             while other work takes every processor"
+            "passwords are hashed at idle priority: log-ins do not slow verification down. While other \
+             work takes every processor, one thread at normal priority goes on with them"
                 .to_owned(),
         ),
         Some("normal") => Finding::Warning(
@@ -108,7 +108,8 @@ fn hashing(status: &Result<Value, Failure>) -> Finding {
         ),
         _ => Finding::Warning(
             "not known yet: the threads that hash passwords have not run so far. If it stays like \
-             this, other work takes every processor and log-ins wait"
+             this, other work takes every processor, and one thread at normal priority goes on with \
+             log-ins"
                 .to_owned(),
         ),
     }
