@@ -224,6 +224,7 @@ impl Set {
         let with_users = resident_kib("self");
 
         let now = ctx.clock.now();
+        ctx.live.view.make_room_for(size);
         for number in 0..size {
             // Those that are presented lie evenly among the others.
             let (at, next) = (number * presented / size, (number + 1) * presented / size);

@@ -11,7 +11,7 @@ use symbolon_store::device_types::{self, DeviceTypeRow};
 use crate::actor::Actor;
 use crate::context::{Ctx, Switch};
 use crate::error::AppError;
-use crate::live::commit;
+use crate::live::{commit, settle_what_is_there};
 use crate::trail;
 
 /// What every organization begins with; none of them allows bearer use.
@@ -78,6 +78,8 @@ pub async fn set_bearer(
     let mut tx = ctx.store.begin().await?;
     let known = device_types::find(&mut tx, name).await?.ok_or(UNKNOWN)?;
     if known.bearer_since.is_some() == bearer.is_on() {
+        drop(tx);
+        settle_what_is_there(ctx).await?;
         return Ok(view(known));
     }
     let row = DeviceTypeRow { bearer_since: bearer.is_on().then_some(now), ..known };

@@ -11,6 +11,7 @@ mod feed;
 mod fill;
 mod gate;
 mod idle;
+mod log;
 mod nodes;
 mod settle;
 
@@ -19,6 +20,7 @@ use std::sync::OnceLock;
 
 use symbolon_live::{LiveView, PlaceHasher};
 use symbolon_store::Reader;
+use symbolon_store::live::LoggedChange;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
 pub(crate) use change::commit;
@@ -28,7 +30,8 @@ pub use gate::Gate;
 pub use idle::sweep;
 pub(crate) use idle::look_again;
 use settle::settle;
-pub use settle::{Stale, at_least};
+pub(crate) use settle::settle_what_is_there;
+pub use settle::{Stale, Waiter, at_least};
 
 /// The live view of one node and what keeps it current.
 pub struct Live {
@@ -46,13 +49,21 @@ pub struct Live {
     wanted: Notify,
     /// The number of this node among those that share the database.
     node: OnceLock<i64>,
-    /// Places for verifications that wait for a revision.
-    waiting: Semaphore,
+    /// Places for verifications that wait for a revision: strangers cannot take those of proved clients.
+    waiting_clients: Semaphore,
+    waiting_strangers: Semaphore,
+    /// Places for looking idle sessions up.
+    looking_again: Semaphore,
+    /// The last change that was applied, as the log had it.
+    last: std::sync::Mutex<Option<LoggedChange>>,
 }
 
 /// Verifications that may wait for a revision at a time. Each is held by a connection; whoever comes
 /// beyond is told to ask again.
 const MOST_WAITING: usize = 256;
+
+/// Idle sessions that are looked up at a time: strangers can make us do so with a session that has died.
+const MOST_LOOKING_AGAIN: usize = 2;
 
 impl Live {
     /// A view that nothing has been read into; its gate is closed.
@@ -65,7 +76,10 @@ impl Live {
             progress: watch::Sender::new(0),
             wanted: Notify::new(),
             node: OnceLock::new(),
-            waiting: Semaphore::new(MOST_WAITING),
+            waiting_clients: Semaphore::new(MOST_WAITING),
+            waiting_strangers: Semaphore::new(MOST_WAITING),
+            looking_again: Semaphore::new(MOST_LOOKING_AGAIN),
+            last: std::sync::Mutex::new(None),
         }
     }
 }

@@ -13,7 +13,6 @@ use std::sync::{Mutex, PoisonError};
 
 use symbolon_core::Timestamp;
 use symbolon_core::names::ClientName;
-use symbolon_core::secret::Digest;
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::{Refused, Subject};
 
@@ -67,6 +66,11 @@ impl Notebook {
     pub fn note_refusal(&self, refused: &Refused, place: impl FnOnce() -> Place, now: Timestamp) {
         if let Some(offence) = offence_of(refused) {
             self.refusals.note((offence, place()), now);
+        } else if !refused.token_digests.is_empty() {
+            let place = place();
+            for digest in &refused.token_digests {
+                self.refusals.note((Offence::NotLive(*digest.as_bytes()), place.clone()), now);
+            }
         }
     }
 
@@ -86,6 +90,13 @@ impl Notebook {
 
     pub(crate) fn take_refusals(&self) -> HashMap<(Offence, Place), Seen> {
         self.refusals.take()
+    }
+
+    /// Puts refusals back that could not be written down.
+    pub(crate) fn put_back_refusals(&self, refusals: Vec<((Offence, Place), Seen)>) {
+        for (key, seen) in refusals {
+            self.refusals.add(key, seen);
+        }
     }
 
     /// Puts uses back that could not be written down.
@@ -108,11 +119,9 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::OwnerInactive,
             Some(subject),
         ) => Some(Offence::Known(subject, refused.refusal)),
-        (CredentialRefusal::Unknown, _) => {
-            refused.token_digest.map(|digest: Digest| Offence::NotLive(*digest.as_bytes()))
-        }
         (
             CredentialRefusal::Unreadable
+            | CredentialRefusal::Unknown
             | CredentialRefusal::Idle
             | CredentialRefusal::PasswordExpired
             | CredentialRefusal::OneHalf

@@ -22,7 +22,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::LinkKind;
-use crate::live::commit;
+use crate::live::{commit, settle_what_is_there};
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
@@ -98,6 +98,8 @@ impl From<StoreError> for ResetError {
 /// password that was changed in between proves nothing (I6).
 pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetError> {
     if let Some(receipt) = repeated(ctx, &request).await? {
+        // The request that came first may still be waiting for what it has committed.
+        settle_what_is_there(ctx).await?;
         return Ok(receipt);
     }
     let password = &request.current_password;
@@ -112,6 +114,8 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     if let Some(token) =
         tokens::find_request(&mut tx, user.standing.user, &request.request_key).await?
     {
+        drop(tx);
+        settle_what_is_there(ctx).await?;
         return Ok(repetition_of(token));
     }
     if user.password != proved.password {

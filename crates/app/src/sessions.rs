@@ -16,7 +16,7 @@ use symbolon_store::{organization as organizations, sessions, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::live::commit;
+use crate::live::{commit, settle_what_is_there};
 use crate::verify::{Admission, NoAdmission, Presenter, Question, verify};
 
 /// A live session and whose it is.
@@ -113,11 +113,11 @@ pub async fn find_api(
     }
 }
 
-fn of_admission(admission: &Admission) -> Result<LiveSession, AppError> {
-    let holder = &admission.holder;
+fn of_admission(admission: &Admission<'_>) -> Result<LiveSession, AppError> {
+    let holder = admission.holder();
     let unreadable = |_| AppError::Corrupt("a user's name");
     Ok(LiveSession {
-        session: Id::from_raw(admission.subject.credential),
+        session: Id::from_raw(admission.credential),
         kind: SessionKind::Api,
         user: holder.user,
         username: Username::parse(&holder.username).map_err(unreadable)?,
@@ -138,10 +138,24 @@ fn of_admission(admission: &Admission) -> Result<LiveSession, AppError> {
 pub async fn end(ctx: &Ctx, session: Id<Session>) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    if let Some(user) = sessions::end(&mut tx, session, "logout", now).await? {
-        changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
-    }
+    let Some(user) = sessions::end(&mut tx, session, "logout", now).await? else {
+        drop(tx);
+        return settle_what_is_there(ctx).await;
+    };
+    changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
     commit(ctx, tx).await
+}
+
+/// Ends the API session that somebody holds, if it is one. To end what has ended is no error.
+///
+/// # Errors
+/// The database's.
+pub async fn end_presented(ctx: &Ctx, secret: &SessionSecret) -> Result<(), AppError> {
+    match find(ctx, SessionKind::Api, secret).await? {
+        Some(session) => end(ctx, session.session).await,
+        // It may have been ended just now, by somebody who still waits for that.
+        None => settle_what_is_there(ctx).await,
+    }
 }
 
 /// Ends the API sessions with these secrets where they are `user`'s own; tells of each whether it did.

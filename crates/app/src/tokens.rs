@@ -17,7 +17,7 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::live::commit;
+use crate::live::{commit, settle_what_is_there};
 use crate::{outbox, retirement, trail};
 
 const MOST_TOKENS: i64 = 200;
@@ -141,12 +141,12 @@ pub async fn revoke_presented(ctx: &Ctx, token: &PresentedToken) -> Result<(), A
     let found = tokens::find_by_digest(&mut reader, &digests).await?;
     drop(reader);
     let Some(record) = found.filter(|record| record.retired.is_none()) else {
-        return Ok(());
+        return settle_what_is_there(ctx).await;
     };
     match revoke(ctx, Actor::Bearer(record.token), record.token).await {
         // Somebody else was quicker, or the user is gone.
-        Ok(()) | Err(AppError::NotFound(_)) => Ok(()),
-        Err(error) => Err(error),
+        Err(AppError::NotFound(_)) => settle_what_is_there(ctx).await,
+        ended => ended,
     }
 }
 

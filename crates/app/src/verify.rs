@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use symbolon_core::Id;
 use symbolon_core::id::{Client, Session};
-use symbolon_core::names::{ClientName, Source};
+use symbolon_core::names::Source;
+use symbolon_core::user_agent::client_of;
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::Refused;
 
 pub use symbolon_live::{Admission, Holder, Presented, Sort, Subject};
 
 use crate::context::Ctx;
+pub use crate::live::Waiter;
 use crate::live::{self, Stale, at_least};
 use crate::login::Head;
 use crate::notebook::Place;
@@ -56,14 +58,15 @@ pub enum NoAdmission {
 /// # Security
 /// Only while the gate is open is memory asked: what it says is then true of every commit that has been
 /// answered.
-pub async fn verify(
-    ctx: &Ctx,
+pub async fn verify<'a>(
+    ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
-) -> Result<Admission, NoAdmission> {
+) -> Result<Admission<'a>, NoAdmission> {
     match ask(ctx, question, presenter) {
         Err(Unaccepted::Idle(session)) => {
-            let known = live::look_again(ctx, session).await;
+            // Seldom, and large: what is verified thousands of times a second should not carry it about.
+            let known = Box::pin(live::look_again(ctx, session)).await;
             if known.map_err(|_| NoAdmission::CannotKnow)? {
                 ask(ctx, question, presenter).map_err(NoAdmission::from)
             } else {
@@ -74,15 +77,27 @@ pub async fn verify(
     }
 }
 
+/// Decides on a credential if memory alone can; `None` where [`verify`] would ask the database.
+pub fn verify_at_once<'a>(
+    ctx: &'a Ctx,
+    question: &Question<'_>,
+    presenter: Presenter<'_>,
+) -> Option<Result<Admission<'a>, NoAdmission>> {
+    match ask(ctx, question, presenter) {
+        Err(Unaccepted::Idle(_)) => None,
+        decided => Some(decided.map_err(NoAdmission::from)),
+    }
+}
+
 /// Decides on a credential from memory alone; what happens to be idle here is taken to be dead.
 ///
 /// # Errors
 /// [`NoAdmission`].
-pub fn verify_from_memory(
-    ctx: &Ctx,
+pub fn verify_from_memory<'a>(
+    ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
-) -> Result<Admission, NoAdmission> {
+) -> Result<Admission<'a>, NoAdmission> {
     ask(ctx, question, presenter).map_err(NoAdmission::from)
 }
 
@@ -106,11 +121,11 @@ impl From<Unaccepted> for NoAdmission {
     }
 }
 
-fn ask(
-    ctx: &Ctx,
+fn ask<'a>(
+    ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
-) -> Result<Admission, Unaccepted> {
+) -> Result<Admission<'a>, Unaccepted> {
     if !ctx.live.gate.is_open() {
         return Err(Unaccepted::CannotKnow);
     }
@@ -123,13 +138,13 @@ fn ask(
     let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, now, folded);
     let place = || Place {
         source: source.address(),
-        client: ClientName::sanitised(&String::from_utf8_lossy(client)),
+        client: client_of(&String::from_utf8_lossy(client)),
         head,
     };
     match verified {
         Ok(admission) => {
             if admission.noteworthy {
-                ctx.notebook.note_use(admission.subject, place(), now);
+                ctx.notebook.note_use(admission.subject(), place(), now);
             }
             Ok(admission)
         }
@@ -155,9 +170,23 @@ pub const LONGEST_DEADLINE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`NoAdmission::CannotKnow`] at the deadline.
-pub async fn wait_for(ctx: &Ctx, revision: i64, deadline: Duration) -> Result<(), NoAdmission> {
+pub async fn wait_for(
+    ctx: &Ctx,
+    revision: i64,
+    deadline: Duration,
+    waiter: Waiter,
+) -> Result<(), NoAdmission> {
+    if is_as_new_as(ctx, revision) {
+        return Ok(());
+    }
     let deadline = deadline.min(LONGEST_DEADLINE);
-    at_least(ctx, revision, deadline).await.map_err(|Stale| NoAdmission::CannotKnow)
+    let reached = Box::pin(at_least(ctx, revision, deadline, waiter)).await;
+    reached.map_err(|Stale| NoAdmission::CannotKnow)
+}
+
+/// Whether verifications are answered from a state at least as new as `revision` already.
+pub fn is_as_new_as(ctx: &Ctx, revision: i64) -> bool {
+    ctx.live.view.applied() >= revision
 }
 
 /// Proves an API client by its secret, from memory.

@@ -14,6 +14,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -83,6 +84,9 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     }
 }
 
+/// Bodies that are being read at a time, on all connections: 128 MiB. Further ones wait their time.
+static BODIES: Semaphore = Semaphore::const_new(2048);
+
 /// Middleware: reads the whole body before anything is looked up.
 ///
 /// Who may ask, and what is there, is then judged as of the end of the request: a body that is held back
@@ -93,7 +97,11 @@ pub(crate) async fn gather(request: Request, next: Next) -> Response {
     if body.is_end_stream() {
         return next.run(Request::from_parts(parts, Body::empty())).await;
     }
-    match timeout(BODY_TIME_LIMIT, body::read(body, body::MAX_BODY)).await {
+    let read = async {
+        let _place = BODIES.acquire().await;
+        body::read(body, body::MAX_BODY).await
+    };
+    match timeout(BODY_TIME_LIMIT, read).await {
         Ok(Ok(gathered)) => {
             let body = Body::from(gathered.into_bytes());
             next.run(Request::from_parts(parts, body)).await

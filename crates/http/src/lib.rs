@@ -35,7 +35,7 @@ pub use crate::metrics::Metrics;
 pub use crate::origin::{Connection, RequestOrigin};
 use crate::routes::Route;
 pub use crate::state::{Front, HttpState};
-pub use crate::verification::Entrance;
+pub use crate::verification::{Answering, Entrance};
 
 /// Every route of the public listeners.
 pub fn all_routes() -> Vec<Route> {

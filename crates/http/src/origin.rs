@@ -27,6 +27,18 @@ pub struct Connection {
     pub tls: bool,
 }
 
+impl<S: Sync> FromRequestParts<S> for Connection {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get().copied().ok_or_else(|| {
+            tracing::error!("a listener did not say where its requests come from");
+            let kind = Kind::of(parts.uri.path());
+            refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server is broken.")
+        })
+    }
+}
+
 /// Extractor: where the request came from, as far as it is believed.
 #[derive(Debug, Clone)]
 pub struct RequestOrigin {
@@ -44,14 +56,11 @@ impl FromRequestParts<HttpState> for RequestOrigin {
         state: &HttpState,
     ) -> Result<Self, Self::Rejection> {
         let kind = Kind::of(parts.uri.path());
-        let Some(connection) = parts.extensions.get::<Connection>() else {
-            tracing::error!("a listener did not say where its requests come from");
-            return Err(refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server is broken."));
-        };
+        let connection = Connection::from_request_parts(parts, state).await?;
         let public_url = PublicUrl::of(&state.ctx.settings.public_url);
         let addressed = host::named_by(parts).ok().flatten();
         let is_public = addressed.is_some_and(|name| public_url.is_named(&name));
-        origin_of(*connection, &parts.headers, &state.front, public_url.https, is_public).map_err(
+        origin_of(connection, &parts.headers, &state.front, public_url.https, is_public).map_err(
             |Contradiction| {
                 let text = "Forwarded and X-Forwarded-For name different sources; the proxy must \
                             drop the one that it does not write.";

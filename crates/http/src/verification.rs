@@ -17,9 +17,10 @@ use axum::response::Response;
 use axum::routing::{any, post};
 use http::{HeaderValue, Method};
 
-pub use entrance::Entrance;
+pub use entrance::{Answering, Entrance};
 
 use crate::routes::{Admits, Route};
+use crate::origin::Connection;
 use crate::state::HttpState;
 use proxies::Proxy;
 
@@ -45,22 +46,42 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn introspect(State(state): State<HttpState>, request: Request) -> Response {
-    introspection::answer(&state, request).await
+async fn introspect(
+    State(state): State<HttpState>,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    introspection::answer(&state, connection, request).await
 }
 
-async fn verify(State(state): State<HttpState>, request: Request) -> Response {
-    batch::answer(&state, request).await
+async fn verify(
+    State(state): State<HttpState>,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    batch::answer(&state, connection, request).await
 }
 
-async fn forward_auth(State(state): State<HttpState>, request: Request) -> Response {
-    proxies::answer(&state, Proxy::ForwardAuth, &request.into_parts().0).await
+async fn forward_auth(
+    State(state): State<HttpState>,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    proxies::answer(&state, Proxy::ForwardAuth, connection, &request.into_parts().0).await
 }
 
-async fn auth_request(State(state): State<HttpState>, request: Request) -> Response {
-    proxies::answer(&state, Proxy::AuthRequest, &request.into_parts().0).await
+async fn auth_request(
+    State(state): State<HttpState>,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    proxies::answer(&state, Proxy::AuthRequest, connection, &request.into_parts().0).await
 }
 
-async fn ext_authz(State(state): State<HttpState>, request: Request) -> Response {
-    proxies::answer(&state, Proxy::ExtAuthz, &request.into_parts().0).await
+async fn ext_authz(
+    State(state): State<HttpState>,
+    connection: Connection,
+    request: Request,
+) -> Response {
+    proxies::answer(&state, Proxy::ExtAuthz, connection, &request.into_parts().0).await
 }

@@ -1,9 +1,9 @@
 //! The index of one shard: from the digest of a credential to its record.
 //!
-//! Open addressing with linear probing over 32-bit slots, each a tag of the digest and the number of a
-//! record: one cache line for the slots and one for the record are all that a look-up touches, and ten
-//! million credentials fit where a table of pointers would hold three. Deletion shifts back, so that
-//! there are no tombstones to collect.
+//! Open addressing with linear probing, the records themselves in the cells: with ten million of them
+//! nothing is in a cache, and what counts is how often a look-up goes to memory, which is once. Cells are
+//! named by multiplying, not by masking, so that a shard grows by an eighth and not twofold; deletion
+//! shifts back, so that there are no tombstones.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,8 +14,9 @@ pub(crate) struct Fingerprint(pub(crate) [u32; 4]);
 
 impl Fingerprint {
     pub(crate) fn of(digest: &[u8; 32]) -> Self {
-        let word =
-            |at: usize| u32::from_le_bytes([digest[at], digest[at + 1], digest[at + 2], digest[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([digest[at], digest[at + 1], digest[at + 2], digest[at + 3]])
+        };
         Self([word(0), word(4), word(8), word(12)])
     }
 
@@ -24,12 +25,9 @@ impl Fingerprint {
         self.0[0] as usize & (shards - 1)
     }
 
-    fn tag(self) -> u32 {
-        self.0[0] & TAG
-    }
-
-    fn home(self, mask: usize) -> usize {
-        self.0[1] as usize & mask
+    /// The cell that it has by right among so many.
+    fn home(self, cells: usize) -> usize {
+        (self.0[1] as usize * cells) >> 32
     }
 }
 
@@ -157,66 +155,73 @@ fn low(bits: u64) -> u32 {
     u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0)
 }
 
-const INDEX: u32 = (1 << 20) - 1;
-const TAG: u32 = !INDEX;
-/// Records that a shard can number; 0 stands for an empty slot.
-const MOST_RECORDS: usize = INDEX as usize;
-const LEAST_SLOTS: usize = 16;
+/// Cells that a shard grows by at least.
+const LEAST_CELLS: usize = 8;
+/// Cells that a home can be named among.
+const MOST_CELLS: usize = u32::MAX as usize;
 
-/// The records of one shard and the way to them.
+/// The records of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    slots: Vec<u32>,
-    records: Vec<Record>,
-    free: Vec<u32>,
+    /// A record takes no more room for the cell's being vacant or not.
+    cells: Vec<Option<Record>>,
+    count: usize,
 }
 
-/// A shard that can number no further record; with a thousand shards that is a thousand million.
+/// A shard that has no cell for a further record; with a thousand shards there are many millions of
+/// millions in the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
 impl Shard {
     /// How many records it holds.
     pub(crate) fn len(&self) -> usize {
-        self.records.len() - self.free.len()
+        self.count
     }
 
     pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<&Record> {
-        self.locate(fingerprint).map(|(_, record)| &self.records[record])
+        self.cells.get(self.locate(fingerprint)?)?.as_ref()
     }
 
     /// Puts a record in, or renews the one that is there.
     pub(crate) fn put(&mut self, new: &NewRecord) -> Result<(), Full> {
-        if let Some((_, record)) = self.locate(new.fingerprint) {
-            self.records[record].renew(new);
+        let known = self.locate(new.fingerprint);
+        if let Some(record) = known.and_then(|cell| self.cells[cell].as_mut()) {
+            record.renew(new);
             return Ok(());
         }
-        if (self.len() + 1) * 4 > self.slots.len() * 3 {
-            self.grow();
+        if self.count + 1 > fitting(self.cells.len()) {
+            self.grow_to(self.cells.len() + (self.cells.len() / 8).max(LEAST_CELLS))?;
         }
-        let record = self.place_for(Record::new(new))?;
-        self.link(new.fingerprint, record);
+        self.count += 1;
+        self.lay(Record::new(new));
         Ok(())
+    }
+
+    /// Makes room for so many records at once: growing towards them would leave gaps in memory.
+    pub(crate) fn make_room_for(&mut self, records: usize) -> Result<(), Full> {
+        let cells = records * 6 / 5;
+        if cells > self.cells.len() { self.grow_to(cells) } else { Ok(()) }
     }
 
     /// Takes a record out; `false` if it is not there.
     pub(crate) fn remove(&mut self, fingerprint: Fingerprint) -> bool {
-        let Some((mut hole, record)) = self.locate(fingerprint) else {
+        let Some(mut hole) = self.locate(fingerprint) else {
             return false;
         };
-        self.free.push(number(record));
-        let mask = self.slots.len() - 1;
-        let mut next = (hole + 1) & mask;
-        while self.slots[next] != 0 {
-            let home = self.records[record_of(self.slots[next])].fingerprint.home(mask);
+        let cells = self.cells.len();
+        let steps = |from: usize, to: usize| if to < from { to + cells - from } else { to - from };
+        let mut next = self.behind(hole);
+        while let Some(record) = &self.cells[next] {
             // It may fill the hole unless its home lies behind the hole.
-            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
-                self.slots[hole] = self.slots[next];
+            if steps(record.fingerprint.home(cells), next) >= steps(hole, next) {
+                self.cells.swap(hole, next);
                 hole = next;
             }
-            next = (next + 1) & mask;
+            next = self.behind(next);
         }
-        self.slots[hole] = 0;
+        self.cells[hole] = None;
+        self.count -= 1;
         true
     }
 
@@ -229,71 +234,50 @@ impl Shard {
 
     /// Every record, in no order.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        let linked = self.slots.iter().filter(|slot| **slot != 0);
-        linked.map(|slot| &self.records[record_of(*slot)])
+        self.cells.iter().flatten()
     }
 
-    /// The slot and the record of a fingerprint.
-    fn locate(&self, fingerprint: Fingerprint) -> Option<(usize, usize)> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut at = fingerprint.home(mask);
-        loop {
-            let slot = self.slots[at];
-            if slot == 0 {
-                return None;
+    /// The cell of a fingerprint's record.
+    fn locate(&self, fingerprint: Fingerprint) -> Option<usize> {
+        let mut cell = fingerprint.home(self.cells.len());
+        while let Some(record) = self.cells.get(cell)? {
+            if record.fingerprint == fingerprint {
+                return Some(cell);
             }
-            if slot & TAG == fingerprint.tag() {
-                let record = record_of(slot);
-                if self.records[record].fingerprint == fingerprint {
-                    return Some((at, record));
-                }
-            }
-            at = (at + 1) & mask;
+            cell = self.behind(cell);
         }
+        None
     }
 
-    fn place_for(&mut self, record: Record) -> Result<usize, Full> {
-        if let Some(free) = self.free.pop() {
-            let at = free as usize;
-            self.records[at] = record;
-            return Ok(at);
+    /// Lays a record that is not there into the first vacant cell from its home on.
+    fn lay(&mut self, record: Record) {
+        let mut cell = record.fingerprint.home(self.cells.len());
+        while self.cells[cell].is_some() {
+            cell = self.behind(cell);
         }
-        if self.records.len() == MOST_RECORDS {
+        self.cells[cell] = Some(record);
+    }
+
+    fn behind(&self, cell: usize) -> usize {
+        if cell + 1 == self.cells.len() { 0 } else { cell + 1 }
+    }
+
+    fn grow_to(&mut self, cells: usize) -> Result<(), Full> {
+        if cells > MOST_CELLS {
             return Err(Full);
         }
-        if self.records.len() == self.records.capacity() {
-            // By an eighth, not twofold: with a thousand shards the copying is small, the waste is not.
-            self.records.reserve_exact((self.records.len() / 8).max(8));
+        let vacant = std::iter::repeat_with(|| None).take(cells).collect();
+        for record in std::mem::replace(&mut self.cells, vacant).into_iter().flatten() {
+            self.lay(record);
         }
-        self.records.push(record);
-        Ok(self.records.len() - 1)
-    }
-
-    fn link(&mut self, fingerprint: Fingerprint, record: usize) {
-        let mask = self.slots.len() - 1;
-        let mut at = fingerprint.home(mask);
-        while self.slots[at] != 0 {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = fingerprint.tag() | (number(record) + 1);
-    }
-
-    fn grow(&mut self) {
-        let slots = (self.slots.len() * 2).max(LEAST_SLOTS);
-        let before = std::mem::replace(&mut self.slots, vec![0; slots]);
-        for slot in before.into_iter().filter(|slot| *slot != 0) {
-            let record = record_of(slot);
-            self.link(self.records[record].fingerprint, record);
-        }
+        Ok(())
     }
 }
 
-fn record_of(slot: u32) -> usize {
-    (slot & INDEX) as usize - 1
-}
-
-fn number(record: usize) -> u32 {
-    u32::try_from(record).expect("a shard holds fewer records than 20 bits can number")
+/// Records that fit into so many cells: six in seven. A look-up in vain then passes some twenty-five, one
+/// that finds something four.
+const fn fitting(cells: usize) -> usize {
+    cells - cells.div_ceil(7)
 }
 
 #[cfg(test)]
@@ -326,7 +310,7 @@ mod tests {
         shard.put(&new(fingerprint, i64::MAX - 5)).unwrap();
         let record = shard.find(fingerprint).unwrap();
 
-        assert_eq!(size_of::<Record>(), 48);
+        assert_eq!(size_of::<Option<Record>>(), 48);
         assert_eq!(record.id(), i64::MAX - 5);
         assert_eq!(record.clock_ms(), 1_800_000_000_123);
         assert_eq!(record.client(), None);
@@ -367,7 +351,7 @@ mod tests {
     /// Few homes and few tags, so that chains meet, wrap around and are shifted back.
     fn crowded(key: u8) -> Fingerprint {
         let key = u32::from(key);
-        Fingerprint([(key % 3) << 20, key % 7 * 5, key, 0])
+        Fingerprint([(key % 3) << 24, (key % 7) << 29, key, 0])
     }
 
     proptest! {

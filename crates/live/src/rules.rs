@@ -125,17 +125,19 @@ impl Rules {
     /// Proves an API client by its secret.
     ///
     /// # Security
-    /// Every secret is compared, in constant time each, whichever is right.
+    /// The secret is digested whether there is such a client or not, and every digest is compared, in
+    /// constant time each, whichever is right.
     pub fn prove_client(&self, keys: &KeyRing, id: &str, secret: &[u8]) -> Option<&ClientRule> {
-        let number = self.client_numbers.get(&id.parse().ok()?)?;
-        let (client, _) = self.clients.get(usize::from(*number))?;
+        let number = id.parse().ok().and_then(|id| self.client_numbers.get(&id));
+        let client = number.and_then(|number| self.clients.get(usize::from(*number)));
+        let known = client.map_or(&[][..], |(client, _)| &client.secrets);
         let mut proved = false;
         for digest in keys.each_digest(Purpose::Client, secret) {
-            for known in &client.secrets {
+            for known in known {
                 proved |= *known == digest;
             }
         }
-        proved.then_some(client)
+        client.map(|(client, _)| client).filter(|_| proved)
     }
 
     pub(crate) fn profile(&self, number: u16) -> Option<&ProfileRule> {

@@ -30,6 +30,13 @@ pub struct Holder {
     pub administrator: bool,
 }
 
+impl Holder {
+    /// Whether `username` is this user's, however it is written.
+    pub(crate) fn is_called(&self, username: &str) -> bool {
+        username.eq_ignore_ascii_case(&self.username_key)
+    }
+}
+
 /// The word of state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
@@ -113,14 +120,24 @@ impl Users {
     }
 
     /// Puts somebody into a slot. The state comes last: who sees it sees the holder.
-    pub(crate) fn put(&self, slot: u32, holder: Option<Arc<Holder>>, state: State) {
+    pub(crate) fn put(&self, slot: u32, holder: Arc<Holder>, state: State) {
         let (chunk, at) = position(slot);
         let Some(cell) = self.chunks.get(chunk) else {
             return;
         };
         let chunk = cell.get_or_init(|| Chunk::new((FIRST_CHUNK as usize) << chunk));
-        chunk.holders[at].store(holder);
+        chunk.holders[at].store(Some(holder));
         chunk.states[at].store(state.pack(), Ordering::Release);
+    }
+
+    /// Makes a slot nobody's, under the next generation.
+    pub(crate) fn retire(&self, slot: u32) {
+        let generation = self.state(slot).generation.wrapping_add(1);
+        let (chunk, at) = position(slot);
+        if let Some(chunk) = self.chunks.get(chunk).and_then(OnceLock::get) {
+            let nobody = State { generation, ..State::NOBODY };
+            chunk.states[at].store(nobody.pack(), Ordering::Release);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One verification: digest, look-up, judgement.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use symbolon_core::verification::{
 
 use crate::index::{Fingerprint, Record, RecordSort};
 use crate::rules::Rules;
-use crate::users::{Holder, State};
+use crate::users::{Holder, State, Users};
 use crate::view::{LiveView, read};
 
 /// A credential as it was presented: borrowed, looked at once, never kept.
@@ -63,11 +64,11 @@ pub struct Subject {
 /// A credential that is accepted.
 #[derive(Debug)]
 #[must_use]
-pub struct Admission {
-    /// Which credential.
-    pub subject: Subject,
-    /// Whose.
-    pub holder: Arc<Holder>,
+pub struct Admission<'view> {
+    /// The identifier of the session or token.
+    pub credential: i64,
+    /// Which of the two.
+    pub sort: Sort,
     /// The login, or the issue of the token; to the second.
     pub started_at: Timestamp,
     /// When it ends: a token's expiry, or a session's end if it is not used again.
@@ -82,9 +83,28 @@ pub struct Admission {
     profile: u16,
     device_type: u8,
     client: Option<u16>,
+    users: &'view Users,
+    slot: u32,
+    /// Looked up when it is asked for: with millions of users he is in no cache, and who wants to know
+    /// only whether the credential is good need not wait for him.
+    holder: OnceCell<Arc<Holder>>,
 }
 
-impl Admission {
+impl Admission<'_> {
+    /// Whose it is.
+    pub fn holder(&self) -> &Holder {
+        self.holder.get_or_init(|| {
+            self.users
+                .holder(self.slot)
+                .expect("a user is put in before his state says that he is active")
+        })
+    }
+
+    /// The credential, as far as the writing down of its use needs it.
+    pub fn subject(&self) -> Subject {
+        Subject { credential: self.credential, sort: self.sort, user: self.holder().user }
+    }
+
     /// The name of the holder's profile.
     pub fn profile(&self) -> &str {
         self.rules.profile(self.profile).map_or("", |profile| &profile.name)
@@ -115,14 +135,15 @@ pub struct Refused {
     pub refusal: CredentialRefusal,
     /// The credential, if it is one of ours.
     pub subject: Option<Subject>,
-    /// The digest of a well-formed security token that is not live: it may be a retired one.
-    pub token_digest: Option<Digest>,
+    /// The digests, one for each key of the ring, of a well-formed security token that is not live: it may be
+    /// a retired one.
+    pub token_digests: Vec<Digest>,
 }
 
 impl Refused {
     /// Nothing that could be looked up was presented.
     pub const UNREADABLE: Self =
-        Self { refusal: CredentialRefusal::Unreadable, subject: None, token_digest: None };
+        Self { refusal: CredentialRefusal::Unreadable, subject: None, token_digests: Vec::new() };
 }
 
 impl LiveView {
@@ -142,28 +163,24 @@ impl LiveView {
         username: Option<&str>,
         now: Timestamp,
         place: u32,
-    ) -> Result<Admission, Refused> {
+    ) -> Result<Admission<'_>, Refused> {
         let revision = self.applied();
         let (purpose, secret) = match presented {
             Presented::Session(secret) => (Purpose::Session, *secret),
             Presented::Token(text) => (Purpose::Token, *text),
         };
-        let mut newest = None;
         for digest in keys.each_digest(purpose, secret.as_bytes()) {
             let fingerprint = Fingerprint::of(digest.as_bytes());
             let shard = read(&self.shards[fingerprint.shard(self.shards.len())]);
             if let Some(record) = shard.find(fingerprint) {
                 let decided = self.decide(record, username, now, place, revision);
-                return decided.map_err(|refused| refused.with_digest(purpose, digest));
+                return decided.map_err(|refused| match refused.refusal {
+                    CredentialRefusal::Unknown => unknown(keys, purpose, secret),
+                    _ => refused,
+                });
             }
-            newest.get_or_insert(digest);
         }
-        let unknown =
-            Refused { refusal: CredentialRefusal::Unknown, subject: None, token_digest: None };
-        Err(match newest {
-            Some(digest) => unknown.with_digest(purpose, digest),
-            None => unknown,
-        })
+        Err(unknown(keys, purpose, secret))
     }
 
     fn decide(
@@ -173,32 +190,24 @@ impl LiveView {
         now: Timestamp,
         place: u32,
         revision: i64,
-    ) -> Result<Admission, Refused> {
+    ) -> Result<Admission<'_>, Refused> {
         let state = self.users.state(record.user);
-        let unknown = Refused { refusal: CredentialRefusal::Unknown, ..Refused::UNREADABLE };
         if record.generation < state.generation {
-            return Err(unknown);
+            return Err(Refused { refusal: CredentialRefusal::Unknown, ..Refused::UNREADABLE });
         }
         let rules = self.rules.load();
         let facts = facts_of(record, state, &rules);
-        let Some(holder) = self.users.holder(record.user) else {
-            return Err(unknown);
-        };
-        let sort = match record.sort {
-            RecordSort::Session => Sort::Session,
-            RecordSort::Token => Sort::Token,
-        };
-        let subject = Subject { credential: record.id(), sort, user: holder.user };
-        let refuse = |refusal| Refused { refusal, subject: Some(subject), token_digest: None };
-        if username.is_some_and(|name| !name.eq_ignore_ascii_case(&holder.username_key)) {
-            return Err(refuse(CredentialRefusal::OtherUser));
+        if let Some(username) = username
+            && !self.users.holder(record.user).is_some_and(|holder| holder.is_called(username))
+        {
+            return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
-        judge_credential(&facts, now).map_err(refuse)?;
+        judge_credential(&facts, now).map_err(|refusal| self.refused(record, refusal))?;
         let noteworthy = record.note_use(now.unix_ms(), place);
         let idle = idle_of(state, &rules);
         Ok(Admission {
-            subject,
-            holder,
+            credential: record.id(),
+            sort: sort_of(record),
             started_at: Timestamp::from_unix_ms(i64::from(record.started_s) * 1000),
             ends_at: match facts.kind {
                 CredentialKind::Session { .. } => now + idle,
@@ -211,14 +220,30 @@ impl LiveView {
             device_type: record.device_type,
             client: record.client(),
             rules,
+            users: &self.users,
+            slot: record.user,
+            holder: OnceCell::new(),
         })
+    }
+
+    /// Why a credential of somebody's is not accepted; one of nobody's is unknown.
+    fn refused(&self, record: &Record, refusal: CredentialRefusal) -> Refused {
+        match self.users.holder(record.user) {
+            Some(holder) => {
+                let (credential, sort) = (record.id(), sort_of(record));
+                let subject = Some(Subject { credential, sort, user: holder.user });
+                Refused { refusal, subject, token_digests: Vec::new() }
+            }
+            None => Refused { refusal: CredentialRefusal::Unknown, ..Refused::UNREADABLE },
+        }
     }
 
     /// Whether nothing can make the credential live again.
     pub(crate) fn is_dead(&self, record: &Record, rules: &Rules, now: Timestamp) -> bool {
         let state = self.users.state(record.user);
         record.generation < state.generation
-            || judge_credential(&facts_of(record, state, rules), now) == Err(CredentialRefusal::Expired)
+            || judge_credential(&facts_of(record, state, rules), now)
+                == Err(CredentialRefusal::Expired)
     }
 
     /// Whether a session was not used for too long.
@@ -226,14 +251,21 @@ impl LiveView {
         let state = self.users.state(record.user);
         judge_credential(&facts_of(record, state, rules), now) == Err(CredentialRefusal::Idle)
     }
-
 }
 
-impl Refused {
-    /// Remembers the digest where it may be that of a retired token.
-    fn with_digest(self, purpose: Purpose, digest: Digest) -> Self {
-        let unknown = self.refusal == CredentialRefusal::Unknown;
-        Self { token_digest: (unknown && purpose == Purpose::Token).then_some(digest), ..self }
+/// The refusal of what is not live. A token may be a retired one, so its digests go along.
+fn unknown(keys: &KeyRing, purpose: Purpose, secret: &str) -> Refused {
+    let token_digests = match purpose {
+        Purpose::Token => keys.digests(purpose, secret.as_bytes()),
+        Purpose::Session | Purpose::Link | Purpose::Client | Purpose::Form => Vec::new(),
+    };
+    Refused { refusal: CredentialRefusal::Unknown, subject: None, token_digests }
+}
+
+fn sort_of(record: &Record) -> Sort {
+    match record.sort {
+        RecordSort::Session => Sort::Session,
+        RecordSort::Token => Sort::Token,
     }
 }
 

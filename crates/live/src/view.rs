@@ -81,12 +81,35 @@ impl LiveView {
 
     /// Begins the filling: every page is read at `from` or later, and changes after it come in their order.
     ///
-    /// A filling that failed in the middle and begins anew still needs every change since it began first:
-    /// what it has put in then may have ended meanwhile.
-    pub fn begin_filling(&self, from: i64) {
+    /// A filling that failed in the middle and begins again still needs every change since it began first:
+    /// what it has put in then may have ended meanwhile. Tells whether this is the first time.
+    pub fn begin_filling(&self, from: i64) -> bool {
         let mut writer = self.writer();
-        if writer.guard.begin() {
+        let first = writer.guard.begin();
+        if first {
             self.advance(from);
+        }
+        first
+    }
+
+    /// Forgets everything: what is in memory is of a database that has lost it. The view is to be filled.
+    pub fn begin_anew(&self) {
+        let mut writer = self.writer();
+        for shard in &self.shards {
+            *write(shard) = Shard::default();
+        }
+        for slot in writer.slots.values() {
+            self.users.retire(*slot);
+        }
+        writer.guard = Guard::filling();
+        self.applied.store(0, Ordering::Release);
+    }
+
+    /// Makes room for about so many credentials that are going to be put in.
+    pub fn make_room_for(&self, credentials: usize) {
+        for shard in &self.shards {
+            // A shard that cannot have so much room has what it can have.
+            let _full = write(shard).make_room_for(credentials / SHARDS);
         }
     }
 
@@ -168,16 +191,15 @@ impl LiveView {
         swept
     }
 
-    /// Up to `most` sessions that were not used here for too long. Whether they were used elsewhere, the
-    /// database knows.
-    pub fn idle_sessions(&self, now: Timestamp, most: usize) -> Vec<IdleSession> {
+    /// The sessions that were not used here for too long. Whether they were used elsewhere, the database
+    /// knows.
+    pub fn idle_sessions(&self, now: Timestamp) -> Vec<IdleSession> {
         let rules = self.rules.load_full();
         let mut idle = Vec::new();
         for shard in &self.shards {
             let shard = read(shard);
             let found = shard.records().filter(|record| self.is_idle(record, &rules, now));
-            let left = most - idle.len();
-            idle.extend(found.take(left).map(|record| IdleSession {
+            idle.extend(found.map(|record| IdleSession {
                 session: record.id(),
                 fingerprint: record.fingerprint,
             }));
@@ -185,10 +207,15 @@ impl LiveView {
         idle
     }
 
-    /// Takes out a session that is dead for the database too.
-    pub fn forget_session(&self, idle: &IdleSession) {
+    /// Takes out a session that the database knows no later use of either, if it is idle still.
+    pub fn forget_if_idle(&self, idle: &IdleSession, now: Timestamp) {
+        let rules = self.rules.load_full();
         let _writer = self.writer();
-        write(&self.shards[idle.fingerprint.shard(SHARDS)]).remove(idle.fingerprint);
+        let mut shard = write(&self.shards[idle.fingerprint.shard(SHARDS)]);
+        let still = shard.find(idle.fingerprint).is_some_and(|it| self.is_idle(it, &rules, now));
+        if still {
+            shard.remove(idle.fingerprint);
+        }
     }
 
     fn put_credential(&self, writer: &mut Writer, credential: &Credential, place: Generation) {
@@ -217,7 +244,8 @@ impl LiveView {
         };
         let mut shard = write(&self.shards[record.fingerprint.shard(SHARDS)]);
         if shard.put(&record).is_err() {
-            // A thousand million credentials are in. This one is unknown then: refused, never wrongly let in.
+            // Millions of millions of credentials are in. This one is unknown then: refused, never wrongly
+            // let in.
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -243,7 +271,7 @@ impl LiveView {
             administrator: user.administrator,
         };
         let state = State { generation, profile: profile.unwrap_or(0), owner };
-        self.users.put(slot, Some(Arc::new(holder)), state);
+        self.users.put(slot, Arc::new(holder), state);
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -73,7 +73,8 @@ const ENDED_SESSIONS: &str = "
                  AND kind = 'session-ended')";
 const SESSION: &str = select_session!("AND id = $1");
 const CHANGES: &str = "
-    SELECT revision, kind, user_id FROM change WHERE revision > $1 ORDER BY revision LIMIT $2";
+    SELECT revision, kind, user_id, subject, at FROM change
+    WHERE revision > $1 ORDER BY revision LIMIT $2";
 
 /// A user, as far as the view needs him.
 #[derive(Debug, Clone)]
@@ -183,6 +184,10 @@ pub struct LoggedChange {
     pub change: Change,
     /// Of whom.
     pub user: Option<Id<User>>,
+    /// Of what.
+    pub subject: Option<i64>,
+    /// When; with the others it tells a change from another that took its revision after a failover.
+    pub at: Timestamp,
 }
 
 /// The changes after `revision`, in order.
@@ -196,6 +201,8 @@ pub async fn changes(
             revision: row.int(0)?,
             change: row.parsed(1, "kind", Change::from_word)?,
             user: row.optional_id(2)?,
+            subject: row.optional_int(3)?,
+            at: row.at(4)?,
         })
     })
 }

@@ -1,7 +1,7 @@
 //! Who still uses a retired token, from where, and when its owner was last warned.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token};
+use symbolon_core::id::{Id, Token, User};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -16,6 +16,9 @@ const LAST_WARNING: &str = "
     SELECT MAX(warned_at) FROM retired_use
     WHERE source = $2 AND token_id IN (SELECT id FROM token WHERE user_id =
         (SELECT user_id FROM token WHERE id = $1))";
+const WARNINGS_SINCE: &str = "
+    SELECT COUNT(*) FROM retired_use
+    WHERE warned_at > $2 AND token_id IN (SELECT id FROM token WHERE user_id = $1)";
 const NOTE_WARNING: &str = "
     UPDATE retired_use SET warned_at = $4 WHERE token_id = $1 AND source = $2 AND client = $3";
 const OF_TOKEN: &str = "
@@ -53,6 +56,15 @@ pub async fn last_warning(
     source: &str,
 ) -> Result<Option<Timestamp>, StoreError> {
     conn.fetch_one(LAST_WARNING, args![token, source]).await?.optional_at(0)
+}
+
+/// How often a user was warned of retired tokens after `since`.
+pub async fn warnings_since(
+    conn: &mut Conn,
+    user: Id<User>,
+    since: Timestamp,
+) -> Result<i64, StoreError> {
+    conn.fetch_one(WARNINGS_SINCE, args![user, since]).await?.int(0)
 }
 
 /// Notes that the owner is being warned.

@@ -10,13 +10,20 @@ use symbolon_core::secret::Digest;
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
-use crate::sql::{Conn, Row, Tx};
+use crate::sql::{Conn, Row, Tx, Value};
 
 const INSERT: &str = "
     INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const FIND_BY_DIGEST: &str = "
     SELECT id, user_id, expires_at, retired_at, retired_cause FROM token WHERE digest = $1";
+/// As many digests as [`FIND_ALL`] asks about.
+const AT_ONCE: usize = 32;
+const FIND_ALL: &str = "
+    SELECT digest, id, user_id, expires_at, retired_at, retired_cause FROM token
+    WHERE digest IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+        $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
+        $31, $32)";
 const LIVE_OF_USER: &str = "
     SELECT id, device_type FROM token WHERE user_id = $1 AND retired_at IS NULL ORDER BY device_type";
 const RETIRE: &str = "
@@ -109,6 +116,32 @@ pub async fn find_by_digest(
         }
     }
     Ok(None)
+}
+
+/// The tokens with these digests, of any number.
+pub async fn find_all(
+    conn: &mut Conn,
+    digests: &[Digest],
+) -> Result<Vec<(Digest, TokenRecord)>, StoreError> {
+    let mut found = Vec::new();
+    for some in digests.chunks(AT_ONCE) {
+        // One text for all: what is missing to the full number is asked about twice.
+        let args: Vec<Value> = some.iter().cycle().take(AT_ONCE).map(Value::from).collect();
+        for row in conn.fetch_all(FIND_ALL, &args).await? {
+            let digest: [u8; 32] = row
+                .blob(0)?
+                .try_into()
+                .map_err(|_| StoreError::corrupt("token", "digest", row.int(1).unwrap_or(-1)))?;
+            let record = TokenRecord {
+                token: row.id(1)?,
+                user: row.id(2)?,
+                expires_at: row.at(3)?,
+                retired: read_retired(&row, 4)?,
+            };
+            found.push((Digest::from_bytes(digest), record));
+        }
+    }
+    Ok(found)
 }
 
 /// The live tokens of a user.

@@ -15,11 +15,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::context::Ctx;
-use crate::error::AppError;
-use crate::live::{Live, fill, nodes};
+use crate::live::{Live, fill, log, nodes};
 
-/// Changes in one reading.
-const MOST_CHANGES: i64 = 1000;
 /// How often the log is looked at unasked. Who changes something in this process does not wait for it.
 const ROUND: Duration = Duration::from_secs(1);
 /// How often the log is looked at while somebody waits.
@@ -31,18 +28,20 @@ const AFTER_FAILURE: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
     /// The database's.
-    #[error("the change log could not be read")]
-    Log(#[from] StoreError),
-    /// The database's, while everything was read.
-    #[error("the view could not be filled")]
-    Fill(#[from] AppError),
+    #[error("the database could not be read")]
+    Database(#[from] StoreError),
     /// This node was away for so long that what it needs has been forgotten.
-    #[error("the change log begins at revision {0} only: restart this node")]
+    #[error("the change log goes on at revision {0} only: everything is read anew")]
     Gap(i64),
+    /// The log is another: commits were lost in a failover, or a backup was put back.
+    #[error("the change log has lost what was applied up to revision {0}: everything is read anew")]
+    Rewound(i64),
 }
 
 /// Fills the view and keeps it current until `stop`; a view that cannot be kept current is closed.
 pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
+    // However this ends: without it nobody may answer from memory.
+    let _closing = CloseAtTheEnd(&ctx.live);
     tokio::pin!(stop);
     let mut told = false;
     loop {
@@ -58,7 +57,7 @@ pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
             }
             Ok(()) => {}
             Err(failure) => {
-                ctx.live.gate.close();
+                close(&ctx.live, &failure);
                 if !told {
                     error!(error = &failure as &dyn std::error::Error, "the live view is closed");
                 }
@@ -71,6 +70,15 @@ pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
     ctx.live.feed.lock().await.take();
     if let Err(error) = nodes::leave(&ctx).await {
         warn!(error = &error as &dyn std::error::Error, "could not take leave of the other nodes");
+    }
+}
+
+/// Closes the gate when it is dropped.
+struct CloseAtTheEnd<'a>(&'a Live);
+
+impl Drop for CloseAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.gate.close();
     }
 }
 
@@ -107,10 +115,11 @@ async fn next_look(ctx: &Ctx, others: bool) {
 /// # Errors
 /// [`FeedError`]; the gate is left as it is.
 pub async fn bring_up_to_date(ctx: &Ctx) -> Result<(), FeedError> {
-    let lease = nodes::renew(ctx).await?;
     if ctx.live.view.is_filling() {
+        // Without a lease: a filling may take long, and nobody has to wait for a node that does not answer.
         fill(ctx).await?;
     }
+    let lease = nodes::renew(ctx).await?;
     let mut feed = ctx.live.feed.lock().await;
     read_on(ctx, &mut feed).await?;
     ctx.live.gate.open(ctx.live.view.applied(), lease);
@@ -126,8 +135,21 @@ pub(super) async fn catch_up(ctx: &Ctx, revision: i64) {
         return;
     }
     if let Err(failure) = read_on(ctx, &mut feed).await {
-        live.gate.close();
+        close(live, &failure);
         error!(error = &failure as &dyn std::error::Error, "the live view is closed");
+    }
+}
+
+/// Nobody is answered from memory any more; what cannot be followed up is to be read anew.
+fn close(live: &Live, failure: &FeedError) {
+    live.gate.close();
+    match failure {
+        FeedError::Gap(_) | FeedError::Rewound(_) => {
+            live.view.begin_anew();
+            log::remember(live, None);
+            live.gate.forget_floor();
+        }
+        FeedError::Database(_) => {}
     }
 }
 
@@ -143,15 +165,12 @@ async fn read_on(
     };
     let live = &ctx.live;
     loop {
-        let applied = live.view.applied();
-        let changes = stored::changes(&mut reader, applied, MOST_CHANGES).await?;
-        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+        let changes = log::next(live, &mut reader).await?;
+        let Some(last) = changes.last().copied() else {
             break;
         };
-        if first.revision != applied + 1 {
-            return Err(FeedError::Gap(first.revision));
-        }
         apply(live, &mut reader, &changes, last.revision).await?;
+        log::remember(live, Some(last));
     }
     **feed = Some(reader);
     Ok(())

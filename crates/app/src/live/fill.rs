@@ -15,8 +15,8 @@ use symbolon_store::{Conn, changes, clients, device_types, profiles};
 use tokio::try_join;
 
 use crate::context::Ctx;
-use crate::error::AppError;
-use crate::live::Live;
+use crate::live::feed::FeedError;
+use crate::live::{Live, log};
 
 /// Rows of a page: some megabytes.
 const PAGE: i64 = 10_000;
@@ -28,13 +28,15 @@ const LONGEST_IDLE: Duration = DAY;
 ///
 /// # Errors
 /// The database's; the view is still to be filled then.
-pub async fn fill(ctx: &Ctx) -> Result<(), AppError> {
+pub async fn fill(ctx: &Ctx) -> Result<(), FeedError> {
     let live = &ctx.live;
     let mut reader = ctx.store.read().await?;
     let from = changes::current(&mut reader).await?;
+    if live.view.begin_filling(from) {
+        log::begin_at(live, &mut reader, from).await?;
+    }
     read_rules(live, &mut reader).await?;
     drop(reader);
-    live.view.begin_filling(from);
     fill_range(ctx, Kind::Users, WHOLE).await?;
     let (lower, upper) = HALVES;
     try_join!(
@@ -61,7 +63,11 @@ enum Kind {
     Sessions,
 }
 
-async fn fill_range(ctx: &Ctx, kind: Kind, (after, through): (i64, i64)) -> Result<(), AppError> {
+async fn fill_range(
+    ctx: &Ctx,
+    kind: Kind,
+    (after, through): (i64, i64),
+) -> Result<(), StoreError> {
     let mut reader = ctx.store.read().await?;
     let mut page = Page { after, through, limit: PAGE };
     while let Some(last) = fill_page(ctx, &mut reader, kind, page).await? {

@@ -62,23 +62,30 @@ impl Gate {
         until == FOR_EVER || self.since_began(Instant::now()) < until
     }
 
-    /// Opens the gate unless something was committed that is not applied; tells whether it is open.
+    /// Opens the gate unless something was committed while it was closed and is not applied; tells whether
+    /// it is open. One that is open stays open: whoever commits then applies the change himself before he
+    /// answers, or closes it.
     pub(super) fn open(&self, applied: i64, lease: Lease) -> bool {
         let floor = self.lock();
-        let current = applied >= *floor;
+        let open = self.open.load(Ordering::Acquire) || applied >= *floor;
         let until = match lease {
             Lease::Unlimited => FOR_EVER,
             Lease::Until(instant) => self.since_began(instant),
         };
         self.until.store(until, Ordering::Release);
-        self.open.store(current, Ordering::Release);
-        current
+        self.open.store(open, Ordering::Release);
+        open
     }
 
     /// Closes the gate.
     pub(super) fn close(&self) {
         let _floor = self.lock();
         self.open.store(false, Ordering::Release);
+    }
+
+    /// Forgets what was committed so far: the view is read anew, from a log that may have lost it.
+    pub(super) fn forget_floor(&self) {
+        *self.lock() = 0;
     }
 
     /// Asks what the change `revision` has to wait for.
@@ -125,14 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_is_open_closes_when_it_is_found_behind() {
+    fn a_gate_that_is_open_stays_open_for_whoever_applies_his_own_change() {
         let gate = Gate::closed();
         assert!(gate.open(0, Lease::Unlimited));
 
         assert_eq!(gate.passage(3), Passage::Open);
-        assert!(!gate.open(2, Lease::Unlimited));
+        assert!(gate.open(2, Lease::Unlimited));
 
-        assert!(!gate.is_open());
+        gate.close();
+        assert!(!gate.open(2, Lease::Unlimited));
+        assert!(gate.open(3, Lease::Unlimited));
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,7 +150,7 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(gate.open(0, Lease::Until(Instant::now() + second)));
 
-        advance(second - Duration::from_millis(1)).await;
+        advance(Duration::from_millis(999)).await;
         assert!(gate.is_open());
         advance(Duration::from_millis(1)).await;
 

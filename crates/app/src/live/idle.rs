@@ -2,16 +2,12 @@
 //! the database while the gate was closed. The database is asked before they are given up.
 
 use symbolon_core::id::Session;
-use symbolon_core::{Id, Timestamp};
-use symbolon_live::IdleSession;
+use symbolon_core::Id;
 use symbolon_store::{Conn, live as stored};
 
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::fill;
-
-/// Sessions that are looked after in one reading.
-const MOST: usize = 1000;
 
 /// A session as it was read, and how new the view was before the reading.
 struct Reading {
@@ -21,9 +17,15 @@ struct Reading {
 
 /// Looks a session up that seems idle; tells whether there is anything new about it.
 ///
+/// Who has a session that has died could make us do so without end; only a few are looked up at a time,
+/// and what comes on top of them is taken to be as dead as it seems.
+///
 /// # Errors
 /// The database's.
 pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, AppError> {
+    let Ok(_place) = ctx.live.looking_again.try_acquire() else {
+        return Ok(false);
+    };
     let mut reader = ctx.store.read().await?;
     let reading = read(ctx, &mut reader, session.raw()).await?;
     Ok(put(ctx, reading))
@@ -36,28 +38,13 @@ pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, 
 pub async fn sweep(ctx: &Ctx) -> Result<(), AppError> {
     let now = ctx.clock.now();
     ctx.live.view.sweep(now);
-    loop {
-        let idle = ctx.live.view.idle_sessions(now, MOST);
-        if idle.is_empty() {
-            return Ok(());
-        }
+    for idle in ctx.live.view.idle_sessions(now) {
         let mut reader = ctx.store.read().await?;
-        for session in &idle {
-            let reading = read(ctx, &mut reader, session.session).await?;
-            put(ctx, reading);
-        }
-        drop(reader);
-        give_up(ctx, &idle, now);
+        let reading = read(ctx, &mut reader, idle.session).await?;
+        put(ctx, reading);
+        ctx.live.view.forget_if_idle(&idle, now);
     }
-}
-
-/// Takes out those that are idle still.
-fn give_up(ctx: &Ctx, looked_after: &[IdleSession], now: Timestamp) {
-    let idle = ctx.live.view.idle_sessions(now, usize::MAX);
-    let still: std::collections::HashSet<i64> = idle.iter().map(|idle| idle.session).collect();
-    for session in looked_after.iter().filter(|session| still.contains(&session.session)) {
-        ctx.live.view.forget_session(session);
-    }
+    Ok(())
 }
 
 async fn read(ctx: &Ctx, conn: &mut Conn, session: i64) -> Result<Reading, AppError> {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use symbolon_store::changes;
 use tokio::time::timeout;
 
 use crate::context::Ctx;
+use crate::error::AppError;
 use crate::live::gate::Passage;
 use crate::live::{feed, nodes};
 
@@ -22,28 +24,60 @@ pub(crate) async fn settle(ctx: &Ctx, revision: i64) {
     if !behind && !ctx.store.is_shared() {
         return;
     }
-    let ctx = ctx.clone();
+    let own = ctx.clone();
     let applying = tokio::spawn(async move {
         if behind {
-            feed::catch_up(&ctx, revision).await;
+            feed::catch_up(&own, revision).await;
         }
-        nodes::wait_for_others(&ctx, revision).await;
+        nodes::wait_for_others(&own, revision).await;
     });
     if applying.await.is_err() {
-        tracing::error!("applying a change to the live view broke off");
+        live.gate.close();
+        tracing::error!("applying a change to the live view broke off: it is closed");
     }
+}
+
+/// Waits until everything that is committed by now is what every verification sees: for whoever finds that
+/// what he is asked for was done already, perhaps only just, by somebody who is still waiting.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn settle_what_is_there(ctx: &Ctx) -> Result<(), AppError> {
+    let mut reader = ctx.store.read().await?;
+    let revision = changes::current(&mut reader).await?;
+    drop(reader);
+    settle(ctx, revision).await;
+    Ok(())
+}
+
+/// Who waits for a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiter {
+    /// An API client that has proved itself.
+    Client,
+    /// Anybody: what proxies pass on.
+    Stranger,
 }
 
 /// Waits until the view is at least as new as `revision`, no longer than `deadline`.
 ///
 /// # Errors
 /// [`Stale`] at the deadline, and at once if too many wait already.
-pub async fn at_least(ctx: &Ctx, revision: i64, deadline: Duration) -> Result<(), Stale> {
+pub async fn at_least(
+    ctx: &Ctx,
+    revision: i64,
+    deadline: Duration,
+    waiter: Waiter,
+) -> Result<(), Stale> {
     let live = &ctx.live;
     if live.view.applied() >= revision {
         return Ok(());
     }
-    let _place = live.waiting.try_acquire().map_err(|_| Stale)?;
+    let places = match waiter {
+        Waiter::Client => &live.waiting_clients,
+        Waiter::Stranger => &live.waiting_strangers,
+    };
+    let _place = places.try_acquire().map_err(|_| Stale)?;
     let mut progress = live.progress.subscribe();
     live.wanted.notify_one();
     let reached = progress.wait_for(|applied| *applied >= revision);

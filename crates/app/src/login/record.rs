@@ -24,6 +24,8 @@ const FLOOD_WINDOW: Duration = Duration::from_mins(1);
 const MOST_IN_WINDOW: i64 = 30;
 /// The owner is warned of a retired token in use once in this time for each source.
 const WARNING_INTERVAL: Duration = Duration::from_hours(24);
+/// Warnings to one owner within that time, whatever the sources.
+const MOST_WARNINGS: i64 = 5;
 
 /// Writes down a refusal with everything that follows from it.
 pub(crate) async fn record_refusal(
@@ -198,6 +200,11 @@ async fn note_retired_use(
     retired_uses::note(tx, token, &source, client, now).await?;
     let warned_at = retired_uses::last_warning(tx, token, &source).await?;
     if warned_at.is_some_and(|at| now.since(at) < WARNING_INTERVAL) {
+        return Ok(());
+    }
+    // A token that was published is tried from everywhere: the first few warnings say all there is to say.
+    let lately = now - WARNING_INTERVAL;
+    if retired_uses::warnings_since(tx, user.standing.user, lately).await? >= MOST_WARNINGS {
         return Ok(());
     }
     retired_uses::note_warning(tx, token, &source, client, now).await?;

@@ -9,10 +9,10 @@ use symbolon_app::context::Switch;
 use symbolon_app::login::Head;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question};
-use symbolon_app::{Actor, Ctx, device_types, live, sessions, users};
+use symbolon_app::{Actor, Ctx, clients, device_types, live, sessions, users};
 use symbolon_core::id::{Id, Session};
 use symbolon_core::keys::Purpose;
-use symbolon_core::names::{DeviceType, Source};
+use symbolon_core::names::{DeviceType, DisplayName, Source};
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::{Credential, CredentialSort};
 use symbolon_store::sessions as stored_sessions;
@@ -230,12 +230,45 @@ async fn who_waits_for_a_revision_waits_no_longer_than_it_takes() {
     let next = house.ctx.live.view.applied() + 1;
     let long = Duration::from_secs(5);
 
-    let waiting = live::at_least(&house.ctx, next, long);
+    let waiting = live::at_least(&house.ctx, next, long, live::Waiter::Client);
     let name = jane.username.as_str();
     let (reached, frozen) = tokio::join!(waiting, users::freeze(&house.ctx, Actor::Operator, name));
 
     frozen.unwrap();
     assert_eq!(reached, Ok(()));
-    assert_eq!(live::at_least(&house.ctx, next, Duration::ZERO).await, Ok(()));
-    assert_eq!(live::at_least(&house.ctx, next + 1, Duration::ZERO).await, Err(live::Stale));
+    assert_eq!(live::at_least(&house.ctx, next, Duration::ZERO, live::Waiter::Client).await, Ok(()));
+    assert_eq!(live::at_least(&house.ctx, next + 1, Duration::ZERO, live::Waiter::Client).await, Err(live::Stale));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_gate_stays_open_however_many_changes_are_committed() {
+    let (house, _) = house_with_jane().await;
+    let ctx = house.ctx.clone();
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|number| {
+            let (ctx, done) = (ctx.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let name = DisplayName::parse(&format!("client {number}")).unwrap();
+                while !done.load(Ordering::Relaxed) {
+                    let added =
+                        clients::add(&ctx, Actor::Operator, name.clone(), Switch::Off).await;
+                    clients::remove(&ctx, Actor::Operator, added.unwrap().id).await.unwrap();
+                }
+            })
+        })
+        .collect();
+
+    // What the feed does once a second.
+    let mut open = 0;
+    for _ in 0..300 {
+        live::bring_up_to_date(&ctx).await.unwrap();
+        open += u32::from(ctx.live.gate.is_open());
+    }
+
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(open, 300, "nobody could be answered for a second after each of the others");
 }

@@ -264,3 +264,81 @@ async fn tokens_that_were_never_issued_leave_nothing() {
     assert_eq!(asked, Err(NoAdmission::Refused(CredentialRefusal::Unknown)));
     assert_eq!(reasons(&house, &jane).await.len(), before);
 }
+
+#[tokio::test]
+async fn refusals_that_the_database_does_not_take_are_noted_again() {
+    let house = TestHouse::without_tables(|_| {}).await;
+    let subject = Subject { credential: 7, sort: Sort::Token, user: Id::from_raw(1) };
+    let refusal = CredentialRefusal::OneHalf;
+    let refused = symbolon_live::Refused { subject: Some(subject), refusal, token_digests: Vec::new() };
+    let source: IpAddr = "198.51.100.7".parse().unwrap();
+    let client = ClientName::sanitised("shop/1.0");
+    let place = || Place { source, client, head: Head::ForwardAuth };
+    house.ctx.notebook.note_refusal(&refused, place, house.ctx.clock.now());
+    let mut scribe = Scribe::default();
+
+    assert!(scribe.write_down(&house.ctx).await.is_err());
+    let again = scribe.write_down(&house.ctx).await;
+
+    assert!(again.is_err() || house.ctx.notebook.dropped() == 1, "it was lost without a word");
+}
+
+#[tokio::test]
+async fn the_use_of_a_retired_token_is_told_whatever_is_made_up_beside_it() {
+    let (house, jane, retired) = house_with_token().await;
+    house.reset(&jane).await;
+    let before = reasons(&house, &jane).await.len();
+    for number in 0..10_000_u32 {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let made_up = symbolon_live::Refused {
+            refusal: CredentialRefusal::Unknown,
+            token_digests: vec![symbolon_core::secret::Digest::from_bytes(bytes)],
+            ..symbolon_live::Refused::UNREADABLE
+        };
+        let source: IpAddr = "198.51.100.7".parse().unwrap();
+        let client = ClientName::sanitised("shop/1.0");
+        let place = || Place { source, client, head: Head::ForwardAuth };
+        house.ctx.notebook.note_refusal(&made_up, place, house.ctx.clock.now());
+    }
+
+    assert!(present_token(&house, &retired, "198.51.100.8").await.is_err());
+    let mut scribe = Scribe::default();
+    for _ in 0..3 {
+        scribe.write_down(&house.ctx).await.unwrap();
+    }
+
+    assert_eq!(reasons(&house, &jane).await.len(), before + 1);
+}
+
+#[tokio::test]
+async fn who_moves_through_the_addresses_of_one_network_does_not_fill_his_victims_mailbox() {
+    let (house, jane, retired) = house_with_token().await;
+    house.reset(&jane).await;
+    house.deliver_mail().await;
+    let (letters, told) = (house.arrived().len(), reasons(&house, &jane).await.len());
+
+    for number in 1..=50 {
+        let source = format!("2001:db8:1:2::{number}");
+        assert!(present_token(&house, &retired, &source).await.is_err());
+    }
+    write_down(&house).await;
+    house.deliver_mail().await;
+
+    assert_eq!(house.arrived().len(), letters + 1);
+    assert_eq!(reasons(&house, &jane).await.len(), told + 1);
+}
+
+#[tokio::test]
+async fn the_use_of_a_token_that_an_older_key_made_is_told_when_it_is_retired() {
+    let (house, jane, retired) = house_with_token().await;
+    house.reset(&jane).await;
+    let house = house.restarted_with_another_key();
+    live::bring_up_to_date(&house.ctx).await.unwrap();
+
+    assert!(present_token(&house, &retired, "198.51.100.7").await.is_err());
+    write_down(&house).await;
+
+    let reason = reasons(&house, &jane).await.remove(0);
+    assert!(reason.starts_with("token retired"), "{reason}");
+}

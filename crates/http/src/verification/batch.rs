@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{self, NoAdmission, Question};
+use symbolon_app::verify::{self, NoAdmission, Question, Waiter};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
@@ -12,6 +12,7 @@ use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
 use crate::answer::RETRY_AFTER;
 use crate::body::{Single, check_media_type, check_no_encoding, header_text};
 use crate::metrics::Outcome;
+use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::NO_STORE;
 use crate::verification::caller::{presented, presenter};
@@ -24,7 +25,11 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"symbolon\
 const ANSWER_SIZE: usize = 320;
 
 /// Answers each credential of a batch, in its order.
-pub(super) async fn answer<B>(state: &HttpState, request: Request<B>) -> Response
+pub(super) async fn answer<B>(
+    state: &HttpState,
+    connection: Connection,
+    request: Request<B>,
+) -> Response
 where
     B: HttpBody<Data = Bytes>,
 {
@@ -68,10 +73,10 @@ where
             );
         }
     };
-    if fresh_enough(&state.ctx, asked.freshness, None).await.is_err() {
+    if fresh_enough(&state.ctx, asked.freshness, None, Waiter::Client).await.is_err() {
         return unavailable(state);
     }
-    let presenter = presenter(state, Head::Verify, &parts);
+    let presenter = presenter(state, Head::Verify, connection, &parts.headers);
     let mut text = Vec::with_capacity(64 + asked.credentials.len() * ANSWER_SIZE);
     let mut answers = VerifyBatchAnswer::begin(&mut text, state.ctx.live.view.applied());
     for credential in &asked.credentials {

@@ -1,9 +1,7 @@
 //! Who presents a credential, and the credential itself, out of the headers of a request.
 
-use std::net::IpAddr;
 
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 use symbolon_app::login::Head;
 use symbolon_app::verify::{Presented, Presenter, Question};
 use symbolon_core::names::Source;
@@ -15,24 +13,30 @@ use crate::origin::Connection;
 use crate::state::HttpState;
 
 /// The headers of an HTTP request, as `wire` reads them.
-pub(super) struct Headers<'a>(pub(super) &'a HeaderMap);
+pub(super) struct Headers<'a> {
+    all: &'a HeaderMap,
+    /// Whether any name is one of ours. Seldom: then there is nothing to look for, name by name.
+    any_of_ours: bool,
+}
 
-impl HeaderLines for Headers<'_> {
-    fn lines(&self, header: RequestHeader) -> impl Iterator<Item = &[u8]> {
-        self.0.get_all(name_of(header)).iter().map(http::HeaderValue::as_bytes)
+impl<'a> Headers<'a> {
+    pub(super) fn of(all: &'a HeaderMap) -> Self {
+        let any_of_ours = all.keys().any(|name| name.as_str().starts_with("x-symbolon-"));
+        Self { all, any_of_ours }
     }
 }
 
-const fn name_of(header: RequestHeader) -> HeaderName {
-    match header {
-        RequestHeader::Authorization => header::AUTHORIZATION,
-        RequestHeader::ApiKey => HeaderName::from_static("x-api-key"),
-        RequestHeader::RequireDeviceType => {
-            HeaderName::from_static("x-symbolon-require-device-type")
-        }
-        RequestHeader::RequireProfile => HeaderName::from_static("x-symbolon-require-profile"),
-        RequestHeader::MinRevision => HeaderName::from_static("x-symbolon-min-revision"),
-        RequestHeader::DeadlineMs => HeaderName::from_static("x-symbolon-deadline-ms"),
+impl HeaderLines for Headers<'_> {
+    fn lines(&self, header: RequestHeader) -> impl Iterator<Item = &[u8]> {
+        let lines = match header {
+            RequestHeader::Authorization => Some(self.all.get_all(header::AUTHORIZATION)),
+            RequestHeader::ApiKey => Some(self.all.get_all(header.name())),
+            RequestHeader::RequireDeviceType
+            | RequestHeader::RequireProfile
+            | RequestHeader::MinRevision
+            | RequestHeader::DeadlineMs => self.any_of_ours.then(|| self.all.get_all(header.name())),
+        };
+        lines.into_iter().flatten().map(http::HeaderValue::as_bytes)
     }
 }
 
@@ -40,16 +44,20 @@ const fn name_of(header: RequestHeader) -> HeaderName {
 ///
 /// The address is for the owner's eyes alone and decides nothing, so two headers that contradict each
 /// other are no reason to refuse: the proxy's own address stands then.
-pub(super) fn presenter<'a>(state: &HttpState, head: Head, parts: &'a Parts) -> Presenter<'a> {
-    let peer =
-        parts.extensions.get::<Connection>().map_or(IpAddr::from([0, 0, 0, 0]), |c| c.peer.ip());
+pub(super) fn presenter<'a>(
+    state: &HttpState,
+    head: Head,
+    connection: Connection,
+    headers: &'a HeaderMap,
+) -> Presenter<'a> {
+    let peer = connection.peer.ip();
     let trusted = &state.front.trusted_proxies;
     let source = if !trusted.is_empty() && forwarded::is_trusted(peer, trusted) {
-        forwarded::read(&parts.headers, peer, trusted).map_or(peer, |said| said.source)
+        forwarded::read(headers, peer, trusted).map_or(peer, |said| said.source)
     } else {
         peer
     };
-    let client = parts.headers.get(header::USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
+    let client = headers.get(header::USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
     Presenter { head, source: Source::new(source), client }
 }
 

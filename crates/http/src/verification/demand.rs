@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use symbolon_app::Ctx;
-use symbolon_app::verify::{self, Admission, NoAdmission, Presenter, Question};
-use symbolon_wire::demands::Demands;
+use symbolon_app::verify::{self, Admission, NoAdmission, Presenter, Question, Waiter};
+use symbolon_wire::demands::{DemandError, Demands};
 use symbolon_wire::freshness::Freshness;
 use symbolon_wire::identity_headers::Identity;
 
@@ -12,9 +12,9 @@ use crate::metrics::Outcome;
 
 /// What a proxy is told.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum Verdict<'a> {
     /// It may pass.
-    Allowed(Box<Admission>),
+    Allowed(Admission<'a>),
     /// The credential is not accepted.
     Refused,
     /// The credential is good, and not for this route.
@@ -23,7 +23,7 @@ pub(super) enum Verdict {
     CannotKnow,
 }
 
-impl Verdict {
+impl Verdict<'_> {
     /// The word for it in the metrics.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
@@ -35,20 +35,46 @@ impl Verdict {
     }
 }
 
-/// Decides. Demands that could not be read forbid: who is let in must meet them.
-pub(super) async fn decide<E>(
-    ctx: &Ctx,
+/// Decides at once, as nearly always is possible; `None` where [`decide`] would wait for a newer state or
+/// for the database.
+pub(super) fn decide_at_once<'a>(
+    ctx: &'a Ctx,
     question: &Question<'_>,
-    demands: Result<Demands<'_>, E>,
+    demands: Demanded<'_>,
+    presenter: Presenter<'_>,
+) -> Option<Verdict<'a>> {
+    let asked = demands.map(|demands| demands.freshness).unwrap_or_default();
+    if question.presented.is_some() && !is_fresh_enough(ctx, asked) {
+        return None;
+    }
+    let verified = verify::verify_at_once(ctx, question, presenter)?;
+    Some(verdict_of(verified, demands))
+}
+
+/// Decides. Demands that could not be read forbid: who is let in must meet them.
+pub(super) async fn decide<'a>(
+    ctx: &'a Ctx,
+    question: &Question<'_>,
+    demands: Demanded<'_>,
     deadline: Option<Duration>,
     presenter: Presenter<'_>,
-) -> Verdict {
-    let asked = demands.as_ref().map(|demands| demands.freshness).unwrap_or_default();
+) -> Verdict<'a> {
+    let asked = demands.map(|demands| demands.freshness).unwrap_or_default();
     // What cannot be a credential is none in any state: there is nothing to wait for.
-    if question.presented.is_some() && fresh_enough(ctx, asked, deadline).await.is_err() {
+    if question.presented.is_some() && fresh_enough(ctx, asked, deadline, Waiter::Stranger).await.is_err() {
         return Verdict::CannotKnow;
     }
-    let admission = match verify::verify(ctx, question, presenter).await {
+    verdict_of(verify::verify(ctx, question, presenter).await, demands)
+}
+
+/// What a route demands, if it could be read.
+pub(super) type Demanded<'a> = Result<&'a Demands<'a>, &'a DemandError>;
+
+fn verdict_of<'a>(
+    verified: Result<Admission<'a>, NoAdmission>,
+    demands: Demanded<'_>,
+) -> Verdict<'a> {
+    let admission = match verified {
         Ok(admission) => admission,
         Err(NoAdmission::Refused(_)) => return Verdict::Refused,
         Err(NoAdmission::CannotKnow) => return Verdict::CannotKnow,
@@ -57,7 +83,11 @@ pub(super) async fn decide<E>(
         demands.device_types.all_contain(admission.device_type())
             && demands.profiles.all_contain(admission.profile())
     });
-    if allowed { Verdict::Allowed(Box::new(admission)) } else { Verdict::Forbidden }
+    if allowed { Verdict::Allowed(admission) } else { Verdict::Forbidden }
+}
+
+fn is_fresh_enough(ctx: &Ctx, asked: Freshness) -> bool {
+    asked.min_revision.is_none_or(|revision| verify::is_as_new_as(ctx, revision))
 }
 
 /// Waits for the state that is asked for, no longer than the verifier or its proxy waits.
@@ -65,6 +95,7 @@ pub(super) async fn fresh_enough(
     ctx: &Ctx,
     asked: Freshness,
     deadline: Option<Duration>,
+    waiter: Waiter,
 ) -> Result<(), NoAdmission> {
     let Some(revision) = asked.min_revision else {
         return Ok(());
@@ -73,12 +104,12 @@ pub(super) async fn fresh_enough(
         (Some(verifiers), Some(proxys)) => verifiers.min(proxys),
         (either, or) => either.or(or).unwrap_or(verify::DEFAULT_DEADLINE),
     };
-    verify::wait_for(ctx, revision, deadline).await
+    verify::wait_for(ctx, revision, deadline, waiter).await
 }
 
 /// What the service behind a proxy is told of who calls.
-pub(super) fn identity(admission: &Admission) -> Identity<'_> {
-    let holder = &admission.holder;
+pub(super) fn identity<'a>(admission: &'a Admission<'_>) -> Identity<'a> {
+    let holder = admission.holder();
     Identity {
         username: &holder.username,
         email: Some(&holder.email),

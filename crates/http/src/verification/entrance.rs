@@ -2,16 +2,22 @@
 //! everything else to the router.
 
 use std::fmt;
+use std::future::{Ready, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
+use futures_util::future::Either;
+use http::request::Parts;
 use http::{Method, Request, Version, header};
 use symbolon_wire::ext_authz::CHECK_PATH;
 use tower::ServiceExt as _;
 
 use crate::answer::Kind;
 use crate::layers::{caught, told_of_panic};
+use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::proxies::Proxy;
 use crate::verification::{
@@ -35,46 +41,74 @@ enum Shortcut {
     Check,
 }
 
+/// An answer: mostly at hand at once, else in a while.
+pub type Answering = Either<Ready<Response>, Pin<Box<dyn Future<Output = Response> + Send>>>;
+
 impl Entrance {
     /// The entrance of the public listeners.
-    ///
-    /// Each request must carry a [`crate::Connection`] in its extensions.
     pub fn new(state: HttpState) -> Self {
         let router = crate::router(state.clone());
         Self { state, router }
     }
 
-    /// Answers a request.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response
+    /// Answers a request that came over `connection`.
+    pub fn answer<B>(&self, connection: Connection, mut request: Request<B>) -> Answering
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
         let Some(shortcut) = shortcut_of(&request) else {
-            let answered = self.router.clone().oneshot(request.map(Body::new)).await;
-            return answered.unwrap_or_else(|never| match never {});
+            request.extensions_mut().insert(connection);
+            let answered = self.router.clone().oneshot(request.map(Body::new));
+            return Either::Right(Box::pin(async {
+                answered.await.unwrap_or_else(|never| match never {})
+            }));
         };
-        // A connection of HTTP/2 carries the questions of many: none must tear it down for the others.
-        match caught(self.take(shortcut, request)).await {
-            Ok(response) => response,
-            Err(payload) => told_of_panic(shortcut.kind(), &*payload),
-        }
-    }
-
-    async fn take<B>(&self, shortcut: Shortcut, request: Request<B>) -> Response
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-    {
         match shortcut {
             Shortcut::Proxy(proxy) => {
                 // The body goes unread with the request.
                 let (parts, _body) = request.into_parts();
-                proxies::answer(&self.state, proxy, &parts).await
+                self.answer_proxy(proxy, connection, parts)
             }
-            Shortcut::Introspection => introspection::answer(&self.state, request).await,
-            Shortcut::Batch => batch::answer(&self.state, request).await,
-            Shortcut::Check => ext_authz::answer(&self.state, request).await,
+            Shortcut::Introspection => self.later(shortcut, async move |state| {
+                introspection::answer(&state, connection, request).await
+            }),
+            Shortcut::Batch => self.later(shortcut, async move |state| {
+                batch::answer(&state, connection, request).await
+            }),
+            Shortcut::Check => self.later(shortcut, async move |state| {
+                ext_authz::answer(&state, connection, request).await
+            }),
         }
+    }
+
+    /// Nearly all that proxies ask is answered from memory: there is nothing to wait for, so nothing is
+    /// set up that could wait.
+    fn answer_proxy(&self, proxy: Proxy, connection: Connection, parts: Parts) -> Answering {
+        let shortcut = Shortcut::Proxy(proxy);
+        let at_once = || proxies::answer_at_once(&self.state, proxy, connection, &parts);
+        match catch_unwind(AssertUnwindSafe(at_once)) {
+            Ok(Some(response)) => Either::Left(ready(response)),
+            Ok(None) => self.later(shortcut, async move |state| {
+                proxies::answer(&state, proxy, connection, &parts).await
+            }),
+            Err(payload) => Either::Left(ready(told_of_panic(shortcut.kind(), &*payload))),
+        }
+    }
+
+    /// Answers in a while. A connection of HTTP/2 carries the questions of many: a panic must not tear it
+    /// down for the others.
+    fn later<F>(&self, shortcut: Shortcut, work: impl FnOnce(HttpState) -> F) -> Answering
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let work = work(self.state.clone());
+        Either::Right(Box::pin(async move {
+            match caught(work).await {
+                Ok(response) => response,
+                Err(payload) => told_of_panic(shortcut.kind(), &*payload),
+            }
+        }))
     }
 }
 

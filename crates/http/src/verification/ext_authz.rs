@@ -34,7 +34,11 @@ const CHALLENGE: (&str, Cow<'static, str>) =
     ("www-authenticate", Cow::Borrowed("Bearer error=\"invalid_token\""));
 
 /// Answers a call.
-pub(super) async fn answer<B>(state: &HttpState, request: Request<B>) -> Response
+pub(super) async fn answer<B>(
+    state: &HttpState,
+    connection: Connection,
+    request: Request<B>,
+) -> Response
 where
     B: HttpBody<Data = Bytes>,
 {
@@ -52,24 +56,23 @@ where
         Ok(check) => check,
         Err(error) => return failed(error),
     };
-    let peer = parts.extensions.get::<Connection>().map(|connection| connection.peer.ip());
     let found = Found::among(&check);
     let demands = Demands::default()
         .and_headers(&check)
         .and_then(|demands| demands.and_extensions(check.context_extensions()));
     let presenter = Presenter {
         head: Head::ExtAuthzGrpc,
-        source: source_of(state, &check, peer),
+        source: source_of(state, &check, connection.peer.ip()),
         client: check.header_lines("user-agent").next().unwrap_or_default(),
     };
-    let verdict = decide(&state.ctx, &found.question(), demands, deadline, presenter).await;
+    let (question, demands) = (found.question(), demands.as_ref());
+    let verdict = decide(&state.ctx, &question, demands, deadline, presenter).await;
     state.front.metrics.count_verification(Head::ExtAuthzGrpc, verdict.outcome());
     told(&response_of(&verdict, found.header()))
 }
 
 /// Envoy tells the address of its client; it is believed like any other proxy, if it is a trusted one.
-fn source_of(state: &HttpState, check: &CheckRequest, peer: Option<IpAddr>) -> Source {
-    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+fn source_of(state: &HttpState, check: &CheckRequest, peer: IpAddr) -> Source {
     let believed = forwarded::is_trusted(peer, &state.front.trusted_proxies);
     let said = check.source_address().filter(|_| believed).and_then(|text| text.parse().ok());
     Source::new(said.unwrap_or(peer))
@@ -83,7 +86,7 @@ fn deadline_of(headers: &HeaderMap) -> Result<Option<Duration>, GrpcError> {
     Ok(Some(grpc::parse_timeout(value.as_bytes())? * 9 / 10))
 }
 
-fn response_of(verdict: &Verdict, credential: Option<&'static str>) -> CheckResponse {
+fn response_of(verdict: &Verdict<'_>, credential: Option<&'static str>) -> CheckResponse {
     let text = |text: &str| text.to_owned();
     match verdict {
         Verdict::Allowed(admission) => {

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{self, Admission, NoAdmission, Question};
+use symbolon_app::verify::{self, Admission, NoAdmission, Question, Waiter};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::introspection::{Active, INACTIVE, parse_introspection_request};
 use symbolon_wire::oauth::{OAuthError, RequestFault};
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::answer::{JSON, Kind, refuse};
 use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text, read_lean};
 use crate::metrics::Outcome;
+use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::NO_STORE;
 use crate::verification::caller::{presented, presenter};
@@ -31,7 +32,11 @@ const JSON_TYPE: HeaderValue = HeaderValue::from_static(JSON);
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Answers whether a token is active and whose it is.
-pub(super) async fn answer<B>(state: &HttpState, request: Request<B>) -> Response
+pub(super) async fn answer<B>(
+    state: &HttpState,
+    connection: Connection,
+    request: Request<B>,
+) -> Response
 where
     B: HttpBody<Data = Bytes>,
 {
@@ -62,11 +67,11 @@ where
         Ok(false) => return refused(OAuthError::InvalidClient),
         Err(_) => return unavailable(state),
     }
-    if fresh_enough(&state.ctx, asked.freshness, None).await.is_err() {
+    if fresh_enough(&state.ctx, asked.freshness, None, Waiter::Client).await.is_err() {
         return unavailable(state);
     }
     let question = Question { presented: presented(asked.token.reveal()), username: None };
-    let presenter = presenter(state, Head::Introspection, &parts);
+    let presenter = presenter(state, Head::Introspection, connection, &parts.headers);
     let verified = verify::verify(&state.ctx, &question, presenter).await;
     match &verified {
         // Counted where it is told.
@@ -92,11 +97,12 @@ pub(super) fn prove(state: &HttpState, client: &ClientProof<'_>) -> Result<bool,
 }
 
 /// What is told of an accepted credential.
-pub(super) fn active<'a>(state: &'a HttpState, admission: &'a Admission) -> Active<'a> {
+pub(super) fn active<'a>(state: &'a HttpState, admission: &'a Admission<'_>) -> Active<'a> {
+    let holder = admission.holder();
     let device_type = admission.device_type();
     Active {
-        sub: &admission.holder.sub,
-        username: &admission.holder.username,
+        sub: &holder.sub,
+        username: &holder.username,
         client_id: admission.client_id(),
         issued_at_ms: admission.started_at.unix_ms(),
         expires_at_ms: Some(admission.ends_at.unix_ms()),

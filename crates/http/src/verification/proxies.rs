@@ -8,18 +8,21 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_wire::demands::Demands;
+use symbolon_app::verify::Presenter;
+use symbolon_wire::demands::{DemandError, Demands};
+use symbolon_wire::identity_headers::{self, Identity};
 
 use crate::answer::RETRY_AFTER;
+use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::NO_STORE;
 use crate::verification::caller::{Found, Headers, presenter};
-use crate::verification::demand::{Verdict, decide, identity};
+use crate::verification::demand::{Verdict, decide, decide_at_once, identity};
 
 /// Contract §6; RFC 6750 §3.1.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
@@ -30,6 +33,17 @@ const REASON: HeaderName = HeaderName::from_static("x-symbolon-reason");
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 /// How long Envoy waits for the answer, in milliseconds.
 const ENVOY_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+/// [`identity_headers::NAMES`], ready to be inserted.
+const IDENTITY: [HeaderName; identity_headers::NAMES.len()] = [
+    HeaderName::from_static(identity_headers::NAMES[0]),
+    HeaderName::from_static(identity_headers::NAMES[1]),
+    HeaderName::from_static(identity_headers::NAMES[2]),
+    HeaderName::from_static(identity_headers::NAMES[3]),
+    HeaderName::from_static(identity_headers::NAMES[4]),
+    HeaderName::from_static(identity_headers::NAMES[5]),
+    HeaderName::from_static(identity_headers::NAMES[6]),
+];
 
 /// Which of them asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,26 +66,76 @@ impl Proxy {
     }
 }
 
+/// What a proxy asks.
+struct Asked<'a> {
+    found: Found<'a>,
+    demands: Result<Demands<'a>, DemandError>,
+    presenter: Presenter<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(
+        state: &HttpState,
+        proxy: Proxy,
+        connection: Connection,
+        parts: &'a Parts,
+        headers: &'a Headers<'a>,
+    ) -> Self {
+        Self {
+            found: Found::among(headers),
+            demands: demands_of(proxy, parts, headers),
+            presenter: presenter(state, proxy.head(), connection, &parts.headers),
+        }
+    }
+}
+
+/// Answers a proxy from memory; `None` where [`answer`] would wait for something.
+pub(super) fn answer_at_once(
+    state: &HttpState,
+    proxy: Proxy,
+    connection: Connection,
+    parts: &Parts,
+) -> Option<Response> {
+    let headers = Headers::of(&parts.headers);
+    let asked = Asked::read(state, proxy, connection, parts, &headers);
+    let (question, demands) = (asked.found.question(), asked.demands.as_ref());
+    let verdict = decide_at_once(&state.ctx, &question, demands, asked.presenter)?;
+    Some(told(state, proxy, &verdict, asked.found.header()))
+}
+
 /// Answers a proxy.
-pub(super) async fn answer(state: &HttpState, proxy: Proxy, parts: &Parts) -> Response {
-    let headers = Headers(&parts.headers);
-    let found = Found::among(&headers);
-    let presenter = presenter(state, proxy.head(), parts);
-    let demands = demands_of(proxy, parts, &headers);
+pub(super) async fn answer(
+    state: &HttpState,
+    proxy: Proxy,
+    connection: Connection,
+    parts: &Parts,
+) -> Response {
+    let headers = Headers::of(&parts.headers);
+    let asked = Asked::read(state, proxy, connection, parts, &headers);
     let deadline = match proxy {
         Proxy::ExtAuthz => envoys_deadline(&parts.headers),
         Proxy::ForwardAuth | Proxy::AuthRequest => None,
     };
-    let verdict = decide(&state.ctx, &found.question(), demands, deadline, presenter).await;
+    let (question, demands) = (asked.found.question(), asked.demands.as_ref());
+    let verdict = decide(&state.ctx, &question, demands, deadline, asked.presenter).await;
+    told(state, proxy, &verdict, asked.found.header())
+}
+
+fn told(
+    state: &HttpState,
+    proxy: Proxy,
+    verdict: &Verdict<'_>,
+    credential: Option<&'static str>,
+) -> Response {
     state.front.metrics.count_verification(proxy.head(), verdict.outcome());
-    render(proxy, &verdict, found.header())
+    render(proxy, verdict, credential)
 }
 
 fn demands_of<'a>(
     proxy: Proxy,
     parts: &'a Parts,
     headers: &'a Headers<'a>,
-) -> Result<Demands<'a>, symbolon_wire::demands::DemandError> {
+) -> Result<Demands<'a>, DemandError> {
     let demands = Demands::default().and_headers(headers)?;
     match (proxy, parts.uri.query()) {
         // Envoy hands on the client's own query: nobody's demands.
@@ -86,15 +150,15 @@ fn envoys_deadline(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_millis(ms) * 9 / 10)
 }
 
-fn render(proxy: Proxy, verdict: &Verdict, credential: Option<&'static str>) -> Response {
+fn render(proxy: Proxy, verdict: &Verdict<'_>, credential: Option<&'static str>) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
+    // Room for all that an allowed request is told.
+    headers.reserve(2 + IDENTITY.len());
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     match verdict {
         Verdict::Allowed(admission) => {
-            for (name, value) in identity(admission).lines() {
-                headers.insert(HeaderName::from_static(name), value_of(&value));
-            }
+            tell_identity(headers, &identity(admission));
             if let (Proxy::ExtAuthz, Some(credential)) = (proxy, credential) {
                 headers.insert(TO_REMOVE, HeaderValue::from_static(credential));
             }
@@ -130,7 +194,17 @@ fn refuse(mut response: Response, status: StatusCode, text: &'static str) -> Res
     response
 }
 
-/// `wire` has made it fit for a header; what should not fit all the same is not told.
-fn value_of(value: &str) -> HeaderValue {
-    HeaderValue::from_bytes(value.as_bytes()).unwrap_or(HeaderValue::from_static(""))
+/// Every header of the identity, its values in one piece of memory.
+fn tell_identity(headers: &mut HeaderMap, identity: &Identity<'_>) {
+    let lines = identity.lines();
+    let values: Vec<&[u8]> = lines.iter().map(|(_, value)| value.as_bytes()).collect();
+    let all = Bytes::from(values.concat());
+    let mut end = 0;
+    for (name, value) in IDENTITY.into_iter().zip(values) {
+        let begin = end;
+        end += value.len();
+        // `wire` has made it fit for a header; what should not fit all the same is not told.
+        let value = HeaderValue::from_maybe_shared(all.slice(begin..end));
+        headers.insert(name, value.unwrap_or(HeaderValue::from_static("")));
+    }
 }

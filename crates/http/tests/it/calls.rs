@@ -44,9 +44,7 @@ pub(crate) fn request(method: Method, uri: &str) -> http::request::Builder {
 
 impl TestHouse {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let mut request = request;
-        request.extensions_mut().insert(connection());
-        let response = self.entrance.answer(request).await;
+        let response = self.entrance.answer(connection(), request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = String::from_utf8(bytes.to_vec()).unwrap();

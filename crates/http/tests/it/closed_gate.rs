@@ -40,9 +40,8 @@ async fn nobody_is_told_anything_over_grpc_either() {
         .header(header::CONTENT_TYPE, "application/grpc")
         .body(Body::from(&b"\0\0\0\0\0"[..]));
 
-    let mut request = request.unwrap();
-    request.extensions_mut().insert(crate::house::connection());
-    let response = house.entrance.answer(request).await;
+    let connection = crate::house::connection();
+    let response = house.entrance.answer(connection, request.unwrap()).await;
     let message = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     let check: symbolon_wire::ext_authz::CheckResponse =
         prost::Message::decode(&message[5..]).unwrap();

@@ -111,9 +111,8 @@ fn check_of(headers: &[(&'static str, &str)], extensions: &[(&str, &str)]) -> Ch
 }
 
 impl TestHouse {
-    async fn call(&self, mut request: Request<Body>) -> Called {
-        request.extensions_mut().insert(connection());
-        let (parts, body) = self.entrance.answer(request).await.into_parts();
+    async fn call(&self, request: Request<Body>) -> Called {
+        let (parts, body) = self.entrance.answer(connection(), request).await.into_parts();
         let collected = body.collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap_or_default();
         let message = collected.to_bytes();

@@ -362,3 +362,36 @@ async fn who_does_not_prove_itself_is_not_kept_waiting_for_a_revision() {
     assert_eq!(answer.status, 401);
     assert_eq!(asked_at.elapsed(), Duration::ZERO);
 }
+
+#[tokio::test]
+async fn strangers_do_not_take_the_places_of_those_who_prove_themselves() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    let session = house.api_session("ada").await;
+    let stranger = format!("Bearer {}", house.session_never_opened().await);
+    let far = i64::MAX.to_string();
+    let lines = [
+        ("authorization", stranger.as_str()),
+        ("x-symbolon-min-revision", &far),
+        ("x-symbolon-deadline-ms", "5000"),
+    ];
+    let mut strangers: Vec<_> = (0..300).map(|_| Box::pin(house.ask(crate::asking::FORWARD_AUTH, &lines))).collect();
+    // Each has asked, and waits or has been told to come later.
+    std::future::poll_fn(|cx| {
+        for stranger in &mut strangers {
+            let _asked = stranger.as_mut().poll(cx);
+        }
+        Poll::Ready(())
+    })
+    .await;
+
+    let next = (house.mark().await.0 + 1).to_string();
+    let fields = [("token", session.as_str()), ("min_revision", &next), ("deadline_ms", "5000")];
+    let asked = house.send(question(&proof_of(&client), &fields));
+    let freeze = users::freeze(&house.ctx, Actor::Operator, "ada@example.com");
+    let (answer, frozen) = tokio::join!(asked, freeze);
+
+    frozen.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, INACTIVE));
+}

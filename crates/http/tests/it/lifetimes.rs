@@ -329,3 +329,15 @@ async fn sessions_end_for_the_view_whoever_ends_them() {
 
     assert_eq!(status(&house, &session).await, 401);
 }
+
+#[tokio::test]
+async fn the_use_of_an_expired_token_is_told_also_once_it_is_swept() {
+    let (house, ada, token) = house_with_bearer().await;
+    house.clock.advance(365 * DAY);
+    symbolon_app::live::sweep(&house.ctx).await.unwrap();
+    assert!(house.ctx.live.view.is_empty());
+
+    assert_eq!(status(&house, &token).await, 401);
+
+    assert!(last_reason(&house, ada).await.starts_with("token expired"));
+}

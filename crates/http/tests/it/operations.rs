@@ -103,7 +103,7 @@ async fn a_request_without_a_connection_is_a_fault_of_ours_and_no_panic() {
     let house = TestHouse::open().await;
     let request = request(Method::POST, "/services/Soap/u/59.0").body(Body::empty()).unwrap();
 
-    let response = house.entrance.answer(request).await;
+    let response = symbolon_http::router(house.state.clone()).oneshot(request).await.unwrap();
 
     assert_eq!(response.status(), 500);
 }

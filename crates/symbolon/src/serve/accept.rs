@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use symbolon_http::{Connection, Entrance};
+use symbolon_http::{Answering, Connection, Entrance};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -106,11 +105,7 @@ async fn welcome(guest: Guest, tls: Option<TlsAcceptor>, behind: Arc<Behind>) {
         debug!("could not set TCP_NODELAY: {error}");
     }
     let connection = Connection { peer: guest.peer, tls: tls.is_some() };
-    let answer = |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(connection);
-        let behind = Arc::clone(&behind);
-        async move { behind.answer(request).await }
-    };
+    let answer = |request: Request<Incoming>| behind.answer(connection, request);
     match tls {
         None => match Protocol::of_first_bytes(&guest.stream).await {
             Ok(protocol) => serve(guest.stream, protocol, guest.watcher, answer).await,
@@ -129,12 +124,14 @@ async fn welcome(guest: Guest, tls: Option<TlsAcceptor>, behind: Arc<Behind>) {
 }
 
 impl Behind {
-    async fn answer(&self, request: Request<Incoming>) -> Response {
+    fn answer(&self, connection: Connection, request: Request<Incoming>) -> Answering {
         match self {
-            Self::Entrance(entrance) => entrance.answer(request).await,
+            Self::Entrance(entrance) => entrance.answer(connection, request),
             Self::Router(router) => {
-                let answered = router.clone().oneshot(request).await;
-                answered.unwrap_or_else(|never| match never {})
+                let answered = router.clone().oneshot(request);
+                Answering::Right(Box::pin(async {
+                    answered.await.unwrap_or_else(|never| match never {})
+                }))
             }
         }
     }

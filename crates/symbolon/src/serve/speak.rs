@@ -24,7 +24,7 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Most bytes of a request's head.
 const MOST_HEAD: usize = 64 * 1024;
 /// Requests at a time on one connection of HTTP/2.
-const MOST_STREAMS: u32 = 256;
+const MOST_STREAMS: u32 = 100;
 /// Bytes of bodies that a connection of HTTP/2 may have on their way to us.
 const WINDOW: u32 = 1024 * 1024;
 /// A connection of HTTP/2 that is silent for so long is asked whether it lives.

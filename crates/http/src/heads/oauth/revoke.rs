@@ -10,7 +10,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use symbolon_app::{AppError, Ctx, sessions, tokens};
-use symbolon_core::session::SessionKind;
 use symbolon_core::token::PresentedToken;
 use symbolon_wire::Presented;
 use symbolon_wire::oauth::{OAuthError, RequestFault, RevokeRequest, parse_revoke_request};
@@ -60,10 +59,7 @@ async fn revoke(state: &HttpState, form: &[u8]) -> Response {
 
 async fn end(ctx: &Ctx, token: &Presented) -> Result<(), AppError> {
     if let Some(secret) = session::secret_of(token) {
-        return match sessions::find(ctx, SessionKind::Api, &secret).await? {
-            Some(session) => sessions::end(ctx, session.session).await,
-            None => Ok(()),
-        };
+        return sessions::end_presented(ctx, &secret).await;
     }
     match PresentedToken::parse(token.reveal()) {
         Ok(token) => tokens::revoke_presented(ctx, &token).await,

@@ -244,11 +244,17 @@ async fn changes_come_in_order_after_a_revision_and_no_more_than_asked_for() {
         let next = live::changes(&mut reader, 1, 1).await.unwrap();
         let none = live::changes(&mut reader, 3, 100).await.unwrap();
 
-        let logged = |revision, change, user| LoggedChange { revision, change, user };
+        let logged = |revision, change, user, subject| LoggedChange {
+            revision,
+            change,
+            user,
+            subject: Some(subject),
+            at: T0,
+        };
         let expected = [
-            logged(1, reset, Some(jane)),
-            logged(2, started, Some(jane)),
-            logged(3, Change::ProfileChanged, None),
+            logged(1, reset, Some(jane), 11),
+            logged(2, started, Some(jane), 21),
+            logged(3, Change::ProfileChanged, None, 7),
         ];
         assert_eq!(all, expected);
         assert_eq!(next, expected[1..2]);
