@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
-use symbolon_store::{changes, history, letters, links, nodes, sessions, source_failures, tokens, uses};
+use symbolon_store::{
+    changes, history, letters, links, nodes, sessions, source_failures, tokens, uses,
+};
 use tracing::error;
 
 use crate::context::Ctx;

@@ -261,7 +261,6 @@ async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
     users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
 }
 
-
 async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {
     let mut reader = ctx.store.read().await?;
     let token = tokens::find_request(&mut reader, request.user, &request.request_key).await?;

@@ -106,9 +106,9 @@ pub async fn find_api(
     match verify(ctx, &Question { presented, username: None }, presenter).await {
         Ok(admission) => Ok(Some(of_admission(&admission)?)),
         // Who must change his password first has a session for that alone: the database knows.
-        Err(
-            NoAdmission::CannotKnow | NoAdmission::Refused(CredentialRefusal::PasswordExpired),
-        ) => find(ctx, SessionKind::Api, secret).await,
+        Err(NoAdmission::CannotKnow | NoAdmission::Refused(CredentialRefusal::PasswordExpired)) => {
+            find(ctx, SessionKind::Api, secret).await
+        }
         Err(NoAdmission::Refused(_)) => Ok(None),
     }
 }

@@ -193,11 +193,7 @@ pub fn is_as_new_as(ctx: &Ctx, revision: i64) -> bool {
 ///
 /// # Errors
 /// [`NoAdmission::CannotKnow`]; that the client is unknown or its secret wrong is `None`.
-pub fn prove_client(
-    ctx: &Ctx,
-    id: &str,
-    secret: &[u8],
-) -> Result<Option<Id<Client>>, NoAdmission> {
+pub fn prove_client(ctx: &Ctx, id: &str, secret: &[u8]) -> Result<Option<Id<Client>>, NoAdmission> {
     if !ctx.live.gate.is_open() {
         return Err(NoAdmission::CannotKnow);
     }

@@ -91,7 +91,10 @@ pub enum CredentialRefusal {
 ///
 /// # Security
 /// A wrong *yes* opens every API that asks; a wrong *no* stops a program.
-pub fn judge_credential(record: &CredentialRecord, now: Timestamp) -> Result<(), CredentialRefusal> {
+pub fn judge_credential(
+    record: &CredentialRecord,
+    now: Timestamp,
+) -> Result<(), CredentialRefusal> {
     let owner = record.owner;
     if !owner.active {
         return Err(CredentialRefusal::OwnerInactive);

@@ -19,8 +19,8 @@ use http::{HeaderValue, Method};
 
 pub use entrance::{Answering, Entrance};
 
-use crate::routes::{Admits, Route};
 use crate::origin::Connection;
+use crate::routes::{Admits, Route};
 use crate::state::HttpState;
 use proxies::Proxy;
 

@@ -92,6 +92,9 @@ pub struct Admission<'view> {
 
 impl Admission<'_> {
     /// Whose it is.
+    ///
+    /// # Panics
+    /// Never: nobody's state says that he is active before he was put in, and nobody is taken out.
     pub fn holder(&self) -> &Holder {
         self.holder.get_or_init(|| {
             self.users
@@ -174,9 +177,9 @@ impl LiveView {
             let shard = read(&self.shards[fingerprint.shard(self.shards.len())]);
             if let Some(record) = shard.find(fingerprint) {
                 let decided = self.decide(record, username, now, place, revision);
-                return decided.map_err(|refused| match refused.refusal {
-                    CredentialRefusal::Unknown => unknown(keys, purpose, secret),
-                    _ => refused,
+                return decided.map_err(|refused| {
+                    let dead = refused.refusal == CredentialRefusal::Unknown;
+                    if dead { unknown(keys, purpose, secret) } else { refused }
                 });
             }
         }

@@ -154,10 +154,7 @@ fn close(live: &Live, failure: &FeedError) {
 }
 
 /// Applies everything that the log has beyond what is applied.
-async fn read_on(
-    ctx: &Ctx,
-    feed: &mut MutexGuard<'_, Option<Reader>>,
-) -> Result<(), FeedError> {
+async fn read_on(ctx: &Ctx, feed: &mut MutexGuard<'_, Option<Reader>>) -> Result<(), FeedError> {
     // A connection that failed is not used again.
     let mut reader = match feed.take() {
         Some(reader) => reader,

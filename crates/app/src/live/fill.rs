@@ -39,14 +39,8 @@ pub async fn fill(ctx: &Ctx) -> Result<(), FeedError> {
     drop(reader);
     fill_range(ctx, Kind::Users, WHOLE).await?;
     let (lower, upper) = HALVES;
-    try_join!(
-        fill_range(ctx, Kind::Tokens, lower),
-        fill_range(ctx, Kind::Tokens, upper),
-    )?;
-    try_join!(
-        fill_range(ctx, Kind::Sessions, lower),
-        fill_range(ctx, Kind::Sessions, upper),
-    )?;
+    try_join!(fill_range(ctx, Kind::Tokens, lower), fill_range(ctx, Kind::Tokens, upper),)?;
+    try_join!(fill_range(ctx, Kind::Sessions, lower), fill_range(ctx, Kind::Sessions, upper),)?;
     live.view.finish_filling();
     Ok(())
 }
@@ -63,11 +57,7 @@ enum Kind {
     Sessions,
 }
 
-async fn fill_range(
-    ctx: &Ctx,
-    kind: Kind,
-    (after, through): (i64, i64),
-) -> Result<(), StoreError> {
+async fn fill_range(ctx: &Ctx, kind: Kind, (after, through): (i64, i64)) -> Result<(), StoreError> {
     let mut reader = ctx.store.read().await?;
     let mut page = Page { after, through, limit: PAGE };
     while let Some(last) = fill_page(ctx, &mut reader, kind, page).await? {

@@ -1,8 +1,8 @@
 //! Sessions that were not used at this node for too long: they may have been used at another, or through
 //! the database while the gate was closed. The database is asked before they are given up.
 
-use symbolon_core::id::Session;
 use symbolon_core::Id;
+use symbolon_core::id::Session;
 use symbolon_store::{Conn, live as stored};
 
 use crate::context::Ctx;

@@ -29,7 +29,9 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Draws the number of this node.
 pub(super) fn number(ctx: &Ctx) -> i64 {
-    *ctx.live.node.get_or_init(|| ctx.chance.with(|mut rng| Id::<Organization>::mint(&mut rng)).raw())
+    *ctx.live
+        .node
+        .get_or_init(|| ctx.chance.with(|mut rng| Id::<Organization>::mint(&mut rng)).raw())
 }
 
 /// Renews the lease; the log must be read after this, and before the gate is opened on it.

@@ -40,17 +40,14 @@ pub(super) async fn write(ctx: &Ctx, told: &mut Told) -> Result<(), AppError> {
 }
 
 /// Takes out of `noted` what is done with.
-async fn write_noted(
-    ctx: &Ctx,
-    told: &mut Told,
-    noted: &mut Vec<Noted>,
-) -> Result<(), AppError> {
+async fn write_noted(ctx: &Ctx, told: &mut Told, noted: &mut Vec<Noted>) -> Result<(), AppError> {
     let known = look_up(ctx, noted).await?;
     let mut written = 0;
     while let Some(((offence, place), seen)) = noted.last() {
         let cases = case_of(offence, &known, seen.last_at);
         let source = Source::new(place.source);
-        if let Some(case) = cases.filter(|case| told.is_news(case.credential, source, seen.last_at)) {
+        if let Some(case) = cases.filter(|case| told.is_news(case.credential, source, seen.last_at))
+        {
             if written == MOST_WRITTEN {
                 ctx.notebook.count_dropped(noted.len() as u64);
                 noted.clear();

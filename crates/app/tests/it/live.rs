@@ -236,8 +236,14 @@ async fn who_waits_for_a_revision_waits_no_longer_than_it_takes() {
 
     frozen.unwrap();
     assert_eq!(reached, Ok(()));
-    assert_eq!(live::at_least(&house.ctx, next, Duration::ZERO, live::Waiter::Client).await, Ok(()));
-    assert_eq!(live::at_least(&house.ctx, next + 1, Duration::ZERO, live::Waiter::Client).await, Err(live::Stale));
+    assert_eq!(
+        live::at_least(&house.ctx, next, Duration::ZERO, live::Waiter::Client).await,
+        Ok(())
+    );
+    assert_eq!(
+        live::at_least(&house.ctx, next + 1, Duration::ZERO, live::Waiter::Client).await,
+        Err(live::Stale)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

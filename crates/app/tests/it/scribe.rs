@@ -270,7 +270,8 @@ async fn refusals_that_the_database_does_not_take_are_noted_again() {
     let house = TestHouse::without_tables(|_| {}).await;
     let subject = Subject { credential: 7, sort: Sort::Token, user: Id::from_raw(1) };
     let refusal = CredentialRefusal::OneHalf;
-    let refused = symbolon_live::Refused { subject: Some(subject), refusal, token_digests: Vec::new() };
+    let refused =
+        symbolon_live::Refused { subject: Some(subject), refusal, token_digests: Vec::new() };
     let source: IpAddr = "198.51.100.7".parse().unwrap();
     let client = ClientName::sanitised("shop/1.0");
     let place = || Place { source, client, head: Head::ForwardAuth };

@@ -1,6 +1,5 @@
 //! Who presents a credential, and the credential itself, out of the headers of a request.
 
-
 use http::{HeaderMap, header};
 use symbolon_app::login::Head;
 use symbolon_app::verify::{Presented, Presenter, Question};
@@ -34,7 +33,9 @@ impl HeaderLines for Headers<'_> {
             RequestHeader::RequireDeviceType
             | RequestHeader::RequireProfile
             | RequestHeader::MinRevision
-            | RequestHeader::DeadlineMs => self.any_of_ours.then(|| self.all.get_all(header.name())),
+            | RequestHeader::DeadlineMs => {
+                self.any_of_ours.then(|| self.all.get_all(header.name()))
+            }
         };
         lines.into_iter().flatten().map(http::HeaderValue::as_bytes)
     }

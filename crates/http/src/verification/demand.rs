@@ -61,7 +61,9 @@ pub(super) async fn decide<'a>(
 ) -> Verdict<'a> {
     let asked = demands.map(|demands| demands.freshness).unwrap_or_default();
     // What cannot be a credential is none in any state: there is nothing to wait for.
-    if question.presented.is_some() && fresh_enough(ctx, asked, deadline, Waiter::Stranger).await.is_err() {
+    if question.presented.is_some()
+        && fresh_enough(ctx, asked, deadline, Waiter::Stranger).await.is_err()
+    {
         return Verdict::CannotKnow;
     }
     verdict_of(verify::verify(ctx, question, presenter).await, demands)

@@ -376,7 +376,8 @@ async fn strangers_do_not_take_the_places_of_those_who_prove_themselves() {
         ("x-symbolon-min-revision", &far),
         ("x-symbolon-deadline-ms", "5000"),
     ];
-    let mut strangers: Vec<_> = (0..300).map(|_| Box::pin(house.ask(crate::asking::FORWARD_AUTH, &lines))).collect();
+    let mut strangers: Vec<_> =
+        (0..300).map(|_| Box::pin(house.ask(crate::asking::FORWARD_AUTH, &lines))).collect();
     // Each has asked, and waits or has been told to come later.
     std::future::poll_fn(|cx| {
         for stranger in &mut strangers {

@@ -80,11 +80,7 @@ const ALL: [(Done, &str, &str); 23] = [
          log in and reset your security token.",
     ),
     (Done::SessionEnded, "session-ended", "The session was ended."),
-    (
-        Done::SessionsEnded,
-        "sessions-ended",
-        "All your other sessions were ended. This one stays.",
-    ),
+    (Done::SessionsEnded, "sessions-ended", "All your other sessions were ended. This one stays."),
     (
         Done::TokenReset,
         "token-reset",

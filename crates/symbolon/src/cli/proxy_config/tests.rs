@@ -63,10 +63,7 @@ fn what_is_printed_sets_exactly_the_headers_that_symbolon_answers_with() {
             assert!(grpc || text.contains(name), "{name} in {text}");
         }
     }
-    assert_eq!(
-        snippet::IDENTITY.map(str::to_ascii_lowercase),
-        identity_headers::NAMES
-    );
+    assert_eq!(snippet::IDENTITY.map(str::to_ascii_lowercase), identity_headers::NAMES);
 }
 
 #[test]
