@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use crate::authorization::has_control_character;
-use crate::timestamp::iso_seconds;
+use crate::json::push_number;
+use crate::timestamp::push_iso_seconds;
 
 /// Names of the headers in lower case, in the order of [`Identity::lines`].
 pub const NAMES: [&str; 7] = [
@@ -40,22 +41,54 @@ pub struct Identity<'a> {
     pub revision: i64,
 }
 
-impl<'a> Identity<'a> {
-    /// Every header with its value: UTF-8 without control characters, so always the value of a
-    /// header.
-    pub fn lines(&self) -> [(&'static str, Cow<'a, str>); NAMES.len()] {
-        let text = |value: Option<&'a str>| sanitised(value.unwrap_or_default());
-        let values = [
-            sanitised(self.username),
-            text(self.email),
-            text(self.name),
-            text(self.profile),
-            text(self.device_type),
-            self.expires_at_ms.map_or(Cow::Borrowed(""), |at| Cow::Owned(iso_seconds(at))),
-            Cow::Owned(self.revision.to_string()),
-        ];
-        let mut names = NAMES.into_iter();
-        values.map(|value| (names.next().unwrap_or_default(), value))
+/// The values of all headers, one behind the other in the order of [`NAMES`]: UTF-8 without control
+/// characters, so each is always the value of a header.
+#[derive(Debug)]
+pub struct Values {
+    /// All of them.
+    pub all: Vec<u8>,
+    /// Where each ends.
+    pub ends: [usize; NAMES.len()],
+}
+
+impl Identity<'_> {
+    /// Every header with its value.
+    pub fn lines(&self) -> [(&'static str, Cow<'static, str>); NAMES.len()] {
+        let Values { all, ends } = self.values();
+        let mut begin = 0;
+        let mut ends = ends.into_iter();
+        NAMES.map(|name| {
+            let end = ends.next().unwrap_or(begin);
+            let value = String::from_utf8_lossy(&all[begin..end]).into_owned();
+            begin = end;
+            (name, Cow::Owned(value))
+        })
+    }
+
+    /// The values, in one piece of memory.
+    pub fn values(&self) -> Values {
+        let values = self.values_as(Cow::Borrowed);
+        // They are looked through together, for that can be done many bytes at a time.
+        let clean = str::from_utf8(&values.all).is_ok_and(|all| !has_control_character(all));
+        if clean { values } else { self.values_as(sanitised) }
+    }
+
+    fn values_as<'a>(&'a self, written: impl Fn(&'a str) -> Cow<'a, str>) -> Values {
+        let texts = [Some(self.username), self.email, self.name, self.profile, self.device_type];
+        let mut all = Vec::with_capacity(160);
+        let mut ends = [0; NAMES.len()];
+        let (of_texts, of_numbers) = ends.split_at_mut(texts.len());
+        for (text, end) in texts.into_iter().zip(of_texts) {
+            all.extend_from_slice(written(text.unwrap_or_default()).as_bytes());
+            *end = all.len();
+        }
+        if let Some(expires_at_ms) = self.expires_at_ms {
+            push_iso_seconds(&mut all, expires_at_ms);
+        }
+        of_numbers[0] = all.len();
+        push_number(&mut all, self.revision);
+        of_numbers[1] = all.len();
+        Values { all, ends }
     }
 }
 
