@@ -23,6 +23,11 @@ impl<'a> Headers<'a> {
         let any_of_ours = all.keys().any(|name| name.as_str().starts_with("x-symbolon-"));
         Self { all, any_of_ours }
     }
+
+    /// Whether there are any that demand something.
+    pub(super) fn any_of_ours(&self) -> bool {
+        self.any_of_ours
+    }
 }
 
 impl HeaderLines for Headers<'_> {
