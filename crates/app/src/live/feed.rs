@@ -11,7 +11,7 @@ use symbolon_store::error::StoreError;
 use symbolon_store::live::{self as stored, LoggedChange, Stretch};
 use symbolon_store::{Conn, Reader};
 use tokio::sync::MutexGuard;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::context::Ctx;
@@ -21,6 +21,8 @@ use crate::live::{Live, fill, log, nodes};
 const ROUND: Duration = Duration::from_secs(1);
 /// How often the log is looked at while somebody waits.
 const FOLLOW: Duration = Duration::from_millis(20);
+/// How long a reading may take. Shorter than a lease: a change is answered within one.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// The pause after a failure, with the gate closed.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
@@ -30,6 +32,9 @@ pub enum FeedError {
     /// The database's.
     #[error("the database could not be read")]
     Database(#[from] StoreError),
+    /// The database does not answer.
+    #[error("the database did not answer in time")]
+    Slow,
     /// This node was away for so long that what it needs has been forgotten.
     #[error("the change log goes on at revision {0} only: everything is read anew")]
     Gap(i64),
@@ -149,12 +154,17 @@ fn close(live: &Live, failure: &FeedError) {
             log::remember(live, None);
             live.gate.forget_floor();
         }
-        FeedError::Database(_) => {}
+        FeedError::Database(_) | FeedError::Slow => {}
     }
 }
 
-/// Applies everything that the log has beyond what is applied.
+/// Applies everything that the log has beyond what is applied, or says that it takes too long: authors and
+/// verifications wait for it.
 async fn read_on(ctx: &Ctx, feed: &mut MutexGuard<'_, Option<Reader>>) -> Result<(), FeedError> {
+    timeout(PATIENCE, read_all(ctx, feed)).await.unwrap_or(Err(FeedError::Slow))
+}
+
+async fn read_all(ctx: &Ctx, feed: &mut MutexGuard<'_, Option<Reader>>) -> Result<(), FeedError> {
     // A connection that failed is not used again.
     let mut reader = match feed.take() {
         Some(reader) => reader,

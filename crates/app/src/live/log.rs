@@ -25,10 +25,20 @@ pub(super) async fn next(live: &Live, conn: &mut Conn) -> Result<Vec<LoggedChang
     // The last change that was applied is read again: it must still be there, and be the same.
     let from = known.map_or(applied, |known| known.revision - 1);
     let mut found = stored::changes(conn, from, MOST_CHANGES).await?;
-    let Some(first) = found.first().copied() else {
-        // Nothing, not even the last one: it is long ago and has been forgotten, or the log has shrunk.
+    if found.is_empty() {
+        // Not even the last one is there: it was long ago and has been forgotten, or the log has shrunk.
         let current = changes::current(conn).await?;
-        return if current < applied { Err(FeedError::Rewound(applied)) } else { Ok(found) };
+        if current == applied {
+            return Ok(found);
+        }
+        if current < applied {
+            return Err(FeedError::Rewound(applied));
+        }
+        // What has been committed since the first look is in the log now, or was forgotten unread.
+        found = stored::changes(conn, from, MOST_CHANGES).await?;
+    }
+    let Some(first) = found.first().copied() else {
+        return Err(FeedError::Gap(applied + 1));
     };
     if let Some(known) = known
         && first.revision <= known.revision
