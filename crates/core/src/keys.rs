@@ -7,13 +7,13 @@
 use std::fmt;
 
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use rand::CryptoRng;
 use sha2::Sha256;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::id::{Id, Letter};
+use crate::mac::ReadyKey;
 use crate::secret::{Digest, LinkSecret, Nonce};
 use crate::token::{self, TokenSecret};
 
@@ -76,9 +76,8 @@ impl fmt::Debug for MasterKey {
 /// The keys derived from one master key.
 #[derive(ZeroizeOnDrop)]
 struct DerivedKeys {
-    /// Keyed and ready: to key an HMAC anew costs as much as to digest a token with it.
-    #[zeroize(skip)]
-    digests: [Hmac<Sha256>; DIGEST_PURPOSES.len()],
+    /// To key an HMAC anew costs as much as to digest a token with it.
+    digests: [ReadyKey; DIGEST_PURPOSES.len()],
     derivation: [u8; 32],
     pepper: [u8; 32],
     fingerprint: [u8; 8],
@@ -179,7 +178,7 @@ fn derive_keys(master: &MasterKey) -> DerivedKeys {
     DerivedKeys {
         digests: DIGEST_PURPOSES.map(|(_, label)| {
             let key = Zeroizing::new(derive::<32>(master, label));
-            Hmac::new_from_slice(key.as_slice()).expect("HMAC takes keys of any length")
+            ReadyKey::new(&key)
         }),
         derivation: derive(master, b"symbolon/1 derivation"),
         pepper: derive(master, b"symbolon/1 pepper"),
@@ -196,9 +195,7 @@ fn derive<const N: usize>(master: &MasterKey, label: &[u8]) -> [u8; N] {
 }
 
 fn digest_with(keys: &DerivedKeys, purpose: Purpose, secret: &[u8]) -> Digest {
-    let mut mac = keys.digests[purpose as usize].clone();
-    mac.update(secret);
-    Digest::from_bytes(mac.finalize().into_bytes().into())
+    Digest::from_bytes(keys.digests[purpose as usize].digest(secret))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod keys;
 pub mod letter;
 pub mod lockout;
+mod mac;
 pub mod names;
 pub mod network;
 pub mod password;

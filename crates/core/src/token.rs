@@ -139,7 +139,8 @@ pub fn check_format(text: &str) -> Result<(), FormatError> {
 pub fn has_token_shape(text: &str) -> bool {
     text.len() == LENGTH
         && text.starts_with(PREFIX)
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        // All bytes are looked at, also after a wrong one: that can be done many at a time.
+        && text.bytes().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }
 
 /// Derives the secret of a single-use link from its letter's nonce: 22 characters, 131 bits.
