@@ -1,9 +1,10 @@
 //! Folds where a credential is used from into 32 bits, so that a record can tell whether the last use
 //! was the same without remembering it.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
+use foldhash::quality::RandomState;
 use symbolon_core::Timestamp;
 
 /// A use from the same place is noted anew after so many seconds.
