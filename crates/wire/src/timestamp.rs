@@ -25,24 +25,21 @@ pub(crate) fn push_iso_seconds(out: &mut Vec<u8>, unix_ms: i64) {
     let second = seconds(unix_ms).clamp(YEAR_0, LAST_SECOND);
     let (year, month, day) = date_of(second.div_euclid(DAY));
     let in_day = second.rem_euclid(DAY);
-    push_two_digits(out, year / 100);
-    push_two_digits(out, year % 100);
-    for (separator, number) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', in_day / 3600),
-        (b':', in_day / 60 % 60),
-        (b':', in_day % 60),
+    let mut text = *b"0000-00-00T00:00:00Z";
+    for (at, number) in [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, in_day / 3600),
+        (14, in_day / 60 % 60),
+        (17, in_day % 60),
     ] {
-        out.push(separator);
-        push_two_digits(out, number);
+        // No number here has more than two digits, so the lowest byte of each is all of it.
+        text[at] += (number / 10).to_le_bytes()[0];
+        text[at + 1] += (number % 10).to_le_bytes()[0];
     }
-    out.push(b'Z');
-}
-
-fn push_two_digits(out: &mut Vec<u8>, number: i64) {
-    let digit = |number: i64| b'0' + u8::try_from(number).unwrap_or(0);
-    out.extend([digit(number / 10), digit(number % 10)]);
+    out.extend_from_slice(&text);
 }
 
 /// Year, month and day of a day since the Unix epoch, from year 0 on.
