@@ -71,6 +71,9 @@ const ENDED_SESSIONS: &str = "
     SELECT id, digest FROM session
     WHERE id IN (SELECT subject FROM change WHERE revision > $1 AND revision <= $2
                  AND kind = 'session-ended')";
+const COUNT: &str = "
+    SELECT (SELECT COUNT(*) FROM token WHERE retired_at IS NULL)
+         + (SELECT COUNT(*) FROM session WHERE last_used_at > $1)";
 const SESSION: &str = select_session!("AND id = $1");
 const CHANGES: &str = "
     SELECT revision, kind, user_id, subject, at FROM change
@@ -145,6 +148,12 @@ pub struct Page {
     pub through: i64,
     /// Rows at most.
     pub limit: i64,
+}
+
+/// About how many credentials the pages hold, and not fewer: web sessions and some that have ended are
+/// counted in, for the indexes tell nothing else.
+pub async fn count_about(conn: &mut Conn, since: Timestamp) -> Result<i64, StoreError> {
+    conn.fetch_one(COUNT, args![since]).await?.int(0)
 }
 
 /// A page of users, removed ones left out.

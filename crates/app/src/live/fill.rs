@@ -2,8 +2,10 @@
 //! time, while changes go on. A page that a change overtakes puts nothing in that the change has ended:
 //! the view sees to that (`symbolon_live`, `fill`).
 
+use std::panic::resume_unwind;
 use std::time::Duration;
 
+use symbolon_core::Timestamp;
 use symbolon_core::policy::DAY;
 use symbolon_core::verification::{BearerUse, OwnerState};
 use symbolon_live::{
@@ -12,7 +14,7 @@ use symbolon_live::{
 use symbolon_store::error::StoreError;
 use symbolon_store::live::{self as stored, LiveSession, LiveToken, LiveUser, Page};
 use symbolon_store::{Conn, changes, clients, device_types, profiles};
-use tokio::try_join;
+use tokio::task::JoinSet;
 
 use crate::context::Ctx;
 use crate::live::feed::FeedError;
@@ -36,25 +38,40 @@ pub async fn fill(ctx: &Ctx) -> Result<(), FeedError> {
         log::begin_at(live, &mut reader, from).await?;
     }
     read_rules(live, &mut reader).await?;
+    // With room for all of them from the start there is no growing, which would leave gaps in memory.
+    let expected = stored::count_about(&mut reader, oldest_use(ctx)).await?;
+    live.view.make_room_for(usize::try_from(expected).unwrap_or(0));
     drop(reader);
-    fill_range(ctx, Kind::Users, WHOLE).await?;
-    let (lower, upper) = HALVES;
-    try_join!(fill_range(ctx, Kind::Tokens, lower), fill_range(ctx, Kind::Tokens, upper),)?;
-    try_join!(fill_range(ctx, Kind::Sessions, lower), fill_range(ctx, Kind::Sessions, upper),)?;
+    fill_ranges(ctx, &[(Kind::Users, LOWER), (Kind::Users, UPPER)]).await?;
+    fill_ranges(ctx, &[(Kind::Tokens, LOWER), (Kind::Tokens, UPPER)]).await?;
+    fill_ranges(ctx, &[(Kind::Sessions, LOWER), (Kind::Sessions, UPPER)]).await?;
     live.view.finish_filling();
     Ok(())
 }
 
 /// Identifiers are random, so that half of the numbers hold half of the rows.
-const MIDDLE: i64 = i64::MAX / 2;
-const WHOLE: (i64, i64) = (-1, i64::MAX);
-const HALVES: ((i64, i64), (i64, i64)) = ((-1, MIDDLE), (MIDDLE, i64::MAX));
+const LOWER: (i64, i64) = (-1, i64::MAX / 2);
+const UPPER: (i64, i64) = (i64::MAX / 2, i64::MAX);
 
 #[derive(Clone, Copy)]
 enum Kind {
     Users,
     Tokens,
     Sessions,
+}
+
+/// Several ranges at a time, each in a task of its own: what a row costs is mostly its decoding.
+async fn fill_ranges(ctx: &Ctx, ranges: &[(Kind, (i64, i64))]) -> Result<(), FeedError> {
+    let mut tasks = JoinSet::new();
+    for (kind, range) in ranges.iter().copied() {
+        let ctx = ctx.clone();
+        tasks.spawn(async move { fill_range(&ctx, kind, range).await });
+    }
+    while let Some(filled) = tasks.join_next().await {
+        // Nobody cancels them, so it panicked; it is ours then, as if there were one task.
+        filled.unwrap_or_else(|broken| resume_unwind(broken.into_panic()))?;
+    }
+    Ok(())
 }
 
 async fn fill_range(ctx: &Ctx, kind: Kind, (after, through): (i64, i64)) -> Result<(), StoreError> {
@@ -64,6 +81,11 @@ async fn fill_range(ctx: &Ctx, kind: Kind, (after, through): (i64, i64)) -> Resu
         page.after = last;
     }
     Ok(())
+}
+
+/// Sessions that were last used before this have ended, whatever their profile says.
+fn oldest_use(ctx: &Ctx) -> Timestamp {
+    ctx.clock.now() - LONGEST_IDLE
 }
 
 /// Puts one page in; tells its last identifier unless it was the last page.
@@ -91,8 +113,7 @@ async fn fill_page(
             (tokens.len(), last)
         }
         Kind::Sessions => {
-            let since = ctx.clock.now() - LONGEST_IDLE;
-            let sessions = stored::sessions(conn, page, since).await?;
+            let sessions = stored::sessions(conn, page, oldest_use(ctx)).await?;
             let last = sessions.last().map(|session| session.id);
             let sessions: Vec<_> = sessions.into_iter().map(of_session).collect();
             view.fill_credentials(&sessions, read_at);

@@ -31,6 +31,9 @@ const READER_WAIT: Duration = Duration::from_secs(10);
 const READERS: u32 = 4;
 /// More than the statements of this program, so that each is prepared once.
 const STATEMENT_CACHE: usize = 512;
+/// Rows that a connection's thread may be ahead of who reads them. With few, the two wake each other up
+/// all the time while the live view is filled.
+const ROW_BUFFER: usize = 1024;
 
 /// A `SQLite` database.
 pub(super) struct SqliteStore {
@@ -95,6 +98,7 @@ impl Opener {
             .pragma("secure_delete", "ON")
             .pragma("trusted_schema", "OFF")
             .statement_cache_capacity(STATEMENT_CACHE)
+            .row_buffer_size(ROW_BUFFER)
             .thread_name(|id| format!("symbolon-sqlite-{id}"))
             .disable_statement_logging();
         Self { options }

@@ -228,6 +228,24 @@ async fn sessions_are_in_a_page_that_were_used_after_the_limit() {
 // Changes.
 
 #[tokio::test]
+async fn credentials_are_counted_as_many_as_pages_hold_or_more() {
+    for_each_house(async |store| {
+        let user = add_user(&store, 1, "user").await;
+        let retired = issue(&store, user, 1, "any").await;
+        retire(&store, retired).await;
+        let token = issue(&store, user, 2, "any").await;
+        open(&store, user, 3, SessionKind::Api, Some(token), T0).await;
+        open(&store, user, 4, SessionKind::Api, Some(token), T0 + HOUR).await;
+
+        let mut conn = store.read().await.unwrap();
+
+        assert_eq!(live::count_about(&mut conn, EVER).await.unwrap(), 3);
+        assert_eq!(live::count_about(&mut conn, T0).await.unwrap(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn changes_come_in_order_after_a_revision_and_no_more_than_asked_for() {
     for_each_house(async |store| {
         let jane = Id::from_raw(1);
