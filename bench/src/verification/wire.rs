@@ -4,13 +4,15 @@
 //! the server's own time for each request that was answered, user mode and kernel: rates swing with
 //! whatever else the machine does, and are printed for the curious.
 
+use std::time::Duration;
+
 use crate::Extent;
 use crate::figure::{Figure, ratio};
 use crate::verification::empty_handler::{LIKE_FORWARD_AUTH, LIKE_INTROSPECTION};
-use crate::verification::http::request;
+use crate::verification::http::{Client, request};
 use crate::verification::load::{self, Requests};
 use crate::verification::population::Population;
-use crate::verification::server::{Cores, Server};
+use crate::verification::server::{Cores, Server, pause};
 
 const IN_BATCH: usize = 100;
 /// Nearly the cost of an empty answer: forward-auth, introspection.
@@ -18,44 +20,32 @@ const MOST_FORWARD_AUTH: f64 = 1.2;
 const MOST_INTROSPECTION: f64 = 1.3;
 const MOST_IN_BATCH: f64 = 0.05;
 
+/// Sessions that are presented in turn, a request each.
+const PRESENTED: usize = 1000;
+/// The scribe's round, and time to write.
+const SCRIBE_ROUND: Duration = Duration::from_secs(13);
+
 /// Takes and prints the figures.
 pub(crate) fn measure(population: &Population, extent: Extent) {
     let bench = Bench::open(population);
     println!(
-        "\nCPU per request over HTTP/1.1, keep-alive: {} credentials of {} users in the server, {} \
-         sessions presented in turn",
+        "\nCPU per request over HTTP/1.1, keep-alive: {} credentials of {} users in the server, \
+         {PRESENTED} sessions presented in turn",
         population.credentials(),
         population.users,
-        population.sessions.len()
     );
     // Code, connections and the allocator come to rest.
     for target in &bench.targets {
         load::ask(target.port, &target.requests, 8, 1);
     }
-    let connections: &[usize] = extent.pick(&[8, 64, 1], &[8]);
-    let seconds = extent.pick(2, 1);
-    let rounds = extent.pick(5, 1);
-    let before = bench.cpu_us();
-    let mut requests = 0.0;
-    let mut within = 0.0;
-    for connections in connections {
-        let taken = bench.take(*connections, rounds, seconds);
+    for connections in extent.pick(&[8, 64, 1][..], &[8]) {
+        let taken = bench.take(*connections, extent.pick(5, 1), extent.pick(2, 1));
         print(&taken, *connections);
-        for taken in taken.iter().filter(|taken| taken.is_ours) {
-            requests += taken.requests;
-            within +=
-                taken.cpu_us.rounds().iter().zip(&taken.answered).map(|(a, b)| a * b).sum::<f64>();
-        }
     }
-    let beside = (bench.cpu_us() - before - within - bench.cpu_behind_nginx_us.get()) / requests;
-    Figure::of(
-        "time that the server used between its turns (writing uses down), for each request of \
-                its turns",
-        " µs",
-        2,
-        [beside],
-    )
-    .print();
+    if extent == Extent::Whole {
+        println!();
+        bench.print_cost_of_notes(population);
+    }
 }
 
 /// Everything that is asked.
@@ -64,7 +54,6 @@ struct Bench {
     empty: Server,
     nginx: Option<Server>,
     targets: Vec<Target>,
-    cpu_behind_nginx_us: std::cell::Cell<f64>,
 }
 
 /// Whose time is counted.
@@ -86,11 +75,8 @@ struct Target {
 /// Rounds of one target.
 struct Taken {
     name: &'static str,
-    is_ours: bool,
     cpu_us: Figure,
     per_second: Figure,
-    answered: Vec<f64>,
-    requests: f64,
 }
 
 const EMPTY: &str = "empty handler";
@@ -106,17 +92,18 @@ impl Bench {
         symbolon.wait_for(&forward_auth(&population.sessions[0]));
         let empty = Server::empty_handler(folder);
         let nginx = Server::nginx(folder, |port| nginx_configuration(folder, port, symbolon.port));
-        let introspections = || population.sessions.iter().map(|id| introspection(population, id));
+        let presented = &population.sessions[..PRESENTED];
+        let introspections = || presented.iter().map(|id| introspection(population, id));
         let write = |name: &str, requests: Vec<Vec<u8>>| Requests::write(folder, name, requests);
         let get = |path: &str| vec![request(&format!("GET {path}"), &[], "")];
-        let asked: Vec<Vec<u8>> = population.sessions.iter().map(|id| forward_auth(id)).collect();
+        let asked: Vec<Vec<u8>> = presented.iter().map(|id| forward_auth(id)).collect();
         let like = |path: &str| {
             let like = |asked: &Vec<u8>| renamed(asked, FORWARD_AUTH_PATH, path);
             asked.iter().map(like).collect()
         };
         let like_introspection =
             introspections().map(|asked| renamed(&asked, INTROSPECT_PATH, LIKE_INTROSPECTION));
-        let batches = population.sessions.chunks(IN_BATCH).map(|ids| batch(population, ids));
+        let batches = presented.chunks(IN_BATCH).map(|ids| batch(population, ids));
         let target = |name, whose, server: &Server, file: &str, requests| Target {
             name,
             whose,
@@ -176,32 +163,38 @@ impl Bench {
         } else {
             println!("(nginx is not installed: its figures are left out)");
         }
-        let cpu_behind_nginx_us = std::cell::Cell::new(0.0);
-        Self { symbolon, empty, nginx, targets, cpu_behind_nginx_us }
+        Self { symbolon, empty, nginx, targets }
     }
 
     fn take(&self, connections: usize, rounds: usize, seconds: u64) -> Vec<Taken> {
         let mut taken: Vec<Taken> = self.targets.iter().map(Taken::none_of).collect();
         for _ in 0..rounds {
             for (target, taken) in self.targets.iter().zip(&mut taken) {
-                let (before, behind) = (self.cpu_of(target.whose), self.cpu_us());
+                let before = self.cpu_of(target.whose);
                 let completed = load::ask(target.port, &target.requests, connections, seconds);
-                let used = self.cpu_of(target.whose) - before;
-                if target.whose == Whose::NginxAndSymbolon {
-                    let behind = self.cpu_us() - behind;
-                    self.cpu_behind_nginx_us.set(self.cpu_behind_nginx_us.get() + behind);
-                }
-                taken.cpu_us.push(used / completed.requests);
+                taken.cpu_us.push((self.cpu_of(target.whose) - before) / completed.requests);
                 taken.per_second.push(completed.per_second);
-                taken.answered.push(completed.requests);
-                taken.requests += completed.requests;
             }
         }
         taken
     }
 
-    fn cpu_us(&self) -> f64 {
-        self.symbolon.cpu_us()
+    /// Uses are written down between the requests, once in ten seconds for each credential and place:
+    /// how much that costs depends on how many are used, not on how often, and is told apart.
+    fn print_cost_of_notes(&self, population: &Population) {
+        pause(SCRIBE_ROUND);
+        let fresh = &population.sessions[PRESENTED..];
+        let mut client = Client::connect(self.symbolon.port).expect("the server listens");
+        for session in fresh {
+            let status = client.exchange(&forward_auth(session)).expect("the server answers");
+            assert_eq!(status, 200, "the credential is good");
+        }
+        let before = self.symbolon.cpu_us();
+        pause(SCRIBE_ROUND);
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let each = (self.symbolon.cpu_us() - before) / fresh.len() as f64;
+        let name = "writing one use down, once in ten seconds for each credential in use";
+        Figure::of(name, " µs", 0, [each]).print();
     }
 
     fn cpu_of(&self, whose: Whose) -> f64 {
@@ -219,11 +212,8 @@ impl Taken {
     fn none_of(target: &Target) -> Self {
         Self {
             name: target.name,
-            is_ours: target.whose == Whose::Symbolon,
             cpu_us: Figure::new(target.name, " µs", 2),
             per_second: Figure::new(target.name, "/s", 0),
-            answered: Vec::new(),
-            requests: 0.0,
         }
     }
 }
