@@ -52,6 +52,8 @@ pub struct Live {
     /// Places for verifications that wait for a revision: strangers cannot take those of proved clients.
     waiting_clients: Semaphore,
     waiting_strangers: Semaphore,
+    /// The other nodes, as this one has seen them.
+    neighbours: nodes::Neighbours,
     /// Places for looking idle sessions up.
     looking_again: Semaphore,
     /// The last change that was applied, as the log had it.
@@ -78,6 +80,7 @@ impl Live {
             node: OnceLock::new(),
             waiting_clients: Semaphore::new(MOST_WAITING),
             waiting_strangers: Semaphore::new(MOST_WAITING),
+            neighbours: nodes::Neighbours::default(),
             looking_again: Semaphore::new(MOST_LOOKING_AGAIN),
             last: std::sync::Mutex::new(None),
         }

@@ -132,6 +132,7 @@ impl KeyRing {
     }
 
     /// [`Self::digests`] one by one, each worked out when it is asked for.
+    #[inline]
     pub fn each_digest(&self, purpose: Purpose, secret: &[u8]) -> impl Iterator<Item = Digest> {
         self.keys.iter().rev().map(move |(_, keys)| digest_with(keys, purpose, secret))
     }
@@ -194,6 +195,7 @@ fn derive<const N: usize>(master: &MasterKey, label: &[u8]) -> [u8; N] {
     key
 }
 
+#[inline]
 fn digest_with(keys: &DerivedKeys, purpose: Purpose, secret: &[u8]) -> Digest {
     Digest::from_bytes(keys.digests[purpose as usize].digest(secret))
 }

@@ -36,6 +36,7 @@ impl ReadyKey {
         Self { inner: state_behind(key, 0x36), outer: state_behind(key, 0x5c) }
     }
 
+    #[inline]
     pub(crate) fn digest(&self, message: &[u8]) -> [u8; 32] {
         let inner = finished(self.inner, message);
         finished(self.outer, &inner)
@@ -55,6 +56,7 @@ fn state_behind(key: &[u8; 32], pad: u8) -> [u32; 8] {
 }
 
 /// The hash of one block, which has led to `state`, and of `message` behind it.
+#[inline]
 fn finished(mut state: [u32; 8], message: &[u8]) -> [u8; 32] {
     let (blocks, rest) = message.as_chunks::<BLOCK>();
     compress256(&mut state, blocks);

@@ -127,6 +127,7 @@ pub fn split_credential(credential: &Credential) -> (Password, TokenPart) {
 ///
 /// # Errors
 /// [`FormatError`] tells a wrong shape from a wrong check.
+#[inline]
 pub fn check_format(text: &str) -> Result<(), FormatError> {
     if !has_token_shape(text) {
         return Err(FormatError::Shape);
@@ -136,6 +137,7 @@ pub fn check_format(text: &str) -> Result<(), FormatError> {
 }
 
 /// Whether `text` could be taken for a token, whatever its check characters say.
+#[inline]
 pub fn has_token_shape(text: &str) -> bool {
     text.len() == LENGTH
         && text.starts_with(PREFIX)
@@ -172,6 +174,7 @@ fn derive_base62(
         .for_each(|byte| text.push(char::from(BASE62[usize::from(byte % 62)])));
 }
 
+#[inline]
 fn check_characters(body: &[u8]) -> [u8; CHECK] {
     let mut rest = crc32fast::hash(body) % 62_u32.pow(5);
     let mut characters = [b'0'; CHECK];

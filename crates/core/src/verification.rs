@@ -91,6 +91,7 @@ pub enum CredentialRefusal {
 ///
 /// # Security
 /// A wrong *yes* opens every API that asks; a wrong *no* stops a program.
+#[inline]
 pub fn judge_credential(
     record: &CredentialRecord,
     now: Timestamp,

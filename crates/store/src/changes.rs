@@ -13,7 +13,10 @@ const TAKE_REVISION: &str = "
     UPDATE revision SET revision = revision + 1 WHERE singleton = 1 RETURNING revision";
 const INSERT: &str = "
     INSERT INTO change (revision, at, kind, user_id, subject) VALUES ($1, $2, $3, $4, $5)";
-const FORGET: &str = "DELETE FROM change WHERE at < $1";
+// The newest stays: by it, whoever reads on knows that the log is the one he has applied.
+const FORGET: &str = "
+    DELETE FROM change
+    WHERE at < $1 AND revision < (SELECT revision FROM revision WHERE singleton = 1)";
 const CURRENT: &str = "SELECT revision FROM revision WHERE singleton = 1";
 
 /// What has changed.
@@ -75,7 +78,7 @@ pub async fn record(
     Ok(revision)
 }
 
-/// Forgets changes from before `limit`; the revision goes on from where it is.
+/// Forgets changes from before `limit`, but for the last; the revision goes on from where it is.
 pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET, args![limit]).await
 }

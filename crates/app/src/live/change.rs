@@ -12,9 +12,13 @@ use crate::live::settle;
 /// # Errors
 /// The database's. If the answer to the commit was lost the whole may have been done.
 pub(crate) async fn commit(ctx: &Ctx, tx: Tx) -> Result<(), AppError> {
-    let revision = tx.revision();
+    let (revision, applied) = (tx.revision(), ctx.live.view.applied());
     tx.commit().await?;
     if let Some(revision) = revision {
+        if revision <= applied {
+            // Nobody can have applied what was not committed: the log has been rewound, by a failover.
+            ctx.live.gate.close();
+        }
         settle(ctx, revision).await;
     }
     Ok(())

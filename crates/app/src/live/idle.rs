@@ -1,6 +1,8 @@
 //! Sessions that were not used at this node for too long: they may have been used at another, or through
 //! the database while the gate was closed. The database is asked before they are given up.
 
+use std::time::Duration;
+
 use symbolon_core::Id;
 use symbolon_core::id::Session;
 use symbolon_store::{Conn, live as stored};
@@ -8,6 +10,10 @@ use symbolon_store::{Conn, live as stored};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::fill;
+
+/// How long news of a use at another node may be on its way to the database: a round of its scribe's, and
+/// some rounds that fail. A session that is given up sooner is unknown here for ever while it lives there.
+const NEWS: Duration = Duration::from_mins(2);
 
 /// A session as it was read, and how new the view was before the reading.
 struct Reading {
@@ -18,13 +24,13 @@ struct Reading {
 /// Looks a session up that seems idle; tells whether there is anything new about it.
 ///
 /// Who has a session that has died could make us do so without end; only a few are looked up at a time,
-/// and what comes on top of them is taken to be as dead as it seems.
+/// and of what comes on top of them this node cannot know now.
 ///
 /// # Errors
-/// The database's.
+/// The database's; [`AppError::Busy`].
 pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, AppError> {
     let Ok(_place) = ctx.live.looking_again.try_acquire() else {
-        return Ok(false);
+        return Err(AppError::Busy);
     };
     let mut reader = ctx.store.read().await?;
     let reading = read(ctx, &mut reader, session.raw()).await?;
@@ -42,7 +48,7 @@ pub async fn sweep(ctx: &Ctx) -> Result<(), AppError> {
         let mut reader = ctx.store.read().await?;
         let reading = read(ctx, &mut reader, idle.session).await?;
         put(ctx, reading);
-        ctx.live.view.forget_if_idle(&idle, now);
+        ctx.live.view.forget_if_idle(&idle, now - NEWS);
     }
     Ok(())
 }

@@ -7,13 +7,15 @@
 //! has read the change or is waited for; and when the length of a lease has passed since the commit, every
 //! lease that began before it has run out.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use symbolon_core::id::Id;
-use symbolon_core::id::Organization;
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Organization};
 use symbolon_store::error::StoreError;
-use symbolon_store::nodes;
-use tokio::time::{Instant, sleep};
+use symbolon_store::nodes::{self, NodeRow};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use crate::context::Ctx;
@@ -21,7 +23,7 @@ use crate::live::gate::Lease;
 
 /// How long a node may answer without hearing from the database. Shorter than the time in which a new
 /// primary is elected anywhere (Patroni: 20 to 30 seconds), so that nobody answers from a state of before.
-const LEASE: Duration = Duration::from_secs(5);
+pub(super) const LEASE: Duration = Duration::from_secs(5);
 /// What a node takes off on its side, for clocks that run at different speeds.
 const MARGIN: Duration = Duration::from_millis(500);
 /// How often an author looks whether the others have come up.
@@ -53,13 +55,12 @@ pub(super) async fn report(ctx: &Ctx) -> Result<(), StoreError> {
     tx.commit().await
 }
 
-/// Whether other nodes answer from memory.
+/// Whether other nodes may answer from memory.
 pub(super) async fn are_others(ctx: &Ctx) -> Result<bool, StoreError> {
     if !ctx.store.is_shared() {
         return Ok(false);
     }
-    let mut reader = ctx.store.read().await?;
-    Ok(nodes::others(&mut reader, number(ctx)).await? > 0)
+    Ok(!under_lease(ctx).await?.is_empty())
 }
 
 /// Waits until no other node can answer from a state without `revision`, which is committed.
@@ -68,22 +69,47 @@ pub(super) async fn wait_for_others(ctx: &Ctx, revision: i64) {
         return;
     }
     let deadline = Instant::now() + LEASE;
-    while Instant::now() < deadline {
-        match behind(ctx, revision).await {
-            Ok(0) => return,
-            Ok(_) => sleep(LOOK).await,
+    // A look may take no longer either: the database may stand still.
+    while let Ok(look) = timeout_at(deadline, under_lease(ctx)).await {
+        let pause = match look {
+            Ok(nodes) if nodes.iter().all(|node| node.applied >= revision) => return,
+            Ok(_) => LOOK,
             // Not known: then the leases have to run out.
             Err(error) => {
                 warn!(error = &error as &dyn std::error::Error, "cannot see the other nodes");
-                sleep(MARGIN).await;
+                MARGIN
             }
-        }
+        };
+        sleep_until(deadline.min(Instant::now() + pause)).await;
     }
 }
 
-async fn behind(ctx: &Ctx, revision: i64) -> Result<i64, StoreError> {
+/// The other nodes whose leases may not have run out.
+async fn under_lease(ctx: &Ctx) -> Result<Vec<NodeRow>, StoreError> {
     let mut reader = ctx.store.read().await?;
-    nodes::behind(&mut reader, number(ctx), revision).await
+    let others = nodes::others(&mut reader, number(ctx)).await?;
+    drop(reader);
+    Ok(ctx.live.neighbours.under_lease(others, Instant::now()))
+}
+
+/// The leases of the other nodes, and since when this node has seen each, by its own monotonic clock: the
+/// clock of the database may step. What was seen a lease's length ago has run out, whenever it began.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours(Mutex<HashMap<i64, (Timestamp, Instant)>>);
+
+impl Neighbours {
+    fn under_lease(&self, mut nodes: Vec<NodeRow>, now: Instant) -> Vec<NodeRow> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|id, _| nodes.iter().any(|node| node.id == *id));
+        nodes.retain(|node| {
+            let (lease, since) = seen.entry(node.id).or_insert((node.leased_until, now));
+            if *lease != node.leased_until {
+                (*lease, *since) = (node.leased_until, now);
+            }
+            now.duration_since(*since) < LEASE
+        });
+        nodes
+    }
 }
 
 /// Leaves: nobody has to wait for this node any more. Its gate is closed.
@@ -95,4 +121,50 @@ pub(super) async fn leave(ctx: &Ctx) -> Result<(), StoreError> {
     let mut tx = ctx.store.begin().await?;
     nodes::leave(&mut tx, number(ctx)).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+
+    fn node(id: i64, leased_until: Timestamp) -> NodeRow {
+        NodeRow { id, applied: 0, leased_until }
+    }
+
+    fn under_lease(neighbours: &Neighbours, nodes: &[NodeRow], now: Instant) -> Vec<i64> {
+        neighbours.under_lease(nodes.to_vec(), now).iter().map(|node| node.id).collect()
+    }
+
+    #[test]
+    fn a_lease_is_over_when_it_was_seen_for_its_length_whatever_clock_it_names() {
+        let (neighbours, began) = (Neighbours::default(), Instant::now());
+        let nodes = [node(1, T0), node(2, Timestamp::from_unix_ms(0))];
+        let ms = Duration::from_millis(1);
+
+        assert_eq!(under_lease(&neighbours, &nodes, began), [1, 2]);
+        assert_eq!(under_lease(&neighbours, &nodes, began + LEASE - ms), [1, 2]);
+        assert!(under_lease(&neighbours, &nodes, began + LEASE).is_empty());
+    }
+
+    #[test]
+    fn a_lease_that_is_renewed_is_another_also_where_it_ends_sooner() {
+        let (neighbours, began) = (Neighbours::default(), Instant::now());
+        under_lease(&neighbours, &[node(1, T0), node(2, T0)], began);
+
+        let renewed = [node(1, T0 - LEASE), node(2, T0)];
+
+        assert_eq!(under_lease(&neighbours, &renewed, began + LEASE), [1]);
+        assert!(under_lease(&neighbours, &renewed, began + 2 * LEASE).is_empty());
+    }
+
+    #[test]
+    fn a_node_that_left_and_came_again_is_under_a_new_lease() {
+        let (neighbours, began) = (Neighbours::default(), Instant::now());
+        under_lease(&neighbours, &[node(1, T0)], began);
+        under_lease(&neighbours, &[], began);
+
+        assert_eq!(under_lease(&neighbours, &[node(1, T0)], began + LEASE), [1]);
+    }
 }

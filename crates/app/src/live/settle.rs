@@ -26,10 +26,13 @@ pub(crate) async fn settle(ctx: &Ctx, revision: i64) {
     }
     let own = ctx.clone();
     let applying = tokio::spawn(async move {
-        if behind {
-            feed::catch_up(&own, revision).await;
-        }
-        nodes::wait_for_others(&own, revision).await;
+        let here = async {
+            // A reading that hangs takes this node out, and the answer is not kept waiting for it.
+            if behind && timeout(nodes::LEASE, feed::catch_up(&own, revision)).await.is_err() {
+                own.live.gate.close();
+            }
+        };
+        tokio::join!(here, nodes::wait_for_others(&own, revision));
     });
     if applying.await.is_err() {
         live.gate.close();
@@ -80,7 +83,8 @@ pub async fn at_least(
     let _place = places.try_acquire().map_err(|_| Stale)?;
     let mut progress = live.progress.subscribe();
     live.wanted.notify_one();
-    let reached = progress.wait_for(|applied| *applied >= revision);
+    // What was told last may be of a log that has been rewound since.
+    let reached = progress.wait_for(|_| live.view.applied() >= revision);
     match timeout(deadline, reached).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Stale),

@@ -78,7 +78,7 @@ async fn the_sweeping_asks_the_database_before_it_gives_a_session_up() {
     let (_, unused) = session_of(&house, &joe).await;
     house.wait(IDLE.saturating_sub(Duration::from_mins(1)));
     used_elsewhere(&house, used).await;
-    house.wait(Duration::from_mins(2));
+    house.wait(Duration::from_mins(4));
     let before = house.ctx.live.view.len();
 
     live::sweep(&house.ctx).await.unwrap();
@@ -86,6 +86,18 @@ async fn the_sweeping_asks_the_database_before_it_gives_a_session_up() {
     assert_eq!(house.ctx.live.view.len(), before - 1);
     assert_eq!(present(&house.ctx, Presented::Session(&secret)).await, Ok(()));
     assert_eq!(present(&house.ctx, Presented::Session(&unused)).await, DEAD);
+}
+
+#[tokio::test]
+async fn news_of_a_use_at_another_node_may_come_after_the_sweeping() {
+    let (house, jane) = house_with_jane().await;
+    let (session, secret) = session_of(&house, &jane).await;
+    house.wait(IDLE);
+
+    live::sweep(&house.ctx).await.unwrap();
+    used_elsewhere(&house, session).await;
+
+    assert_eq!(present(&house.ctx, Presented::Session(&secret)).await, Ok(()));
 }
 
 /// A session as somebody reads it who is held up before he can put it in.
