@@ -62,7 +62,9 @@ pub(crate) async fn measure(folder: &Path, extent: Extent) {
 
     let resets = extent.pick(10_000, 500);
     let least = extent.pick(1_000_000, 50_000);
-    let outcome = race(&ctx, &ctx, &database, &names, resets, least).await;
+    // One for both races: the sessions of the second are not those of the first.
+    let mut lottery = Lottery::new(17);
+    let outcome = race(&ctx, &ctx, &database, &names, &mut lottery, resets, least).await;
     outcome.print();
     let reached = outcome.stale == 0 && outcome.refused_before == 0;
     println!("  stale answers: {}; none may be: {}", outcome.stale, verdict(reached));
@@ -70,7 +72,8 @@ pub(crate) async fn measure(folder: &Path, extent: Extent) {
     let late = authority::open_as_it_is(&database, same).await;
     live::bring_up_to_date(&late).await.expect("the database is read");
     let feeding = tokio::spawn(live::run(late.clone(), std::future::pending()));
-    let outcome = race(&ctx, &late, &database, &names, extent.pick(500, 100), 0).await;
+    let resets = extent.pick(500, 100);
+    let outcome = race(&ctx, &late, &database, &names, &mut lottery, resets, 0).await;
     feeding.abort();
     let caught =
         if outcome.stale > 0 { "caught" } else { "NOT CAUGHT: the check is worth nothing" };
@@ -126,6 +129,7 @@ async fn race(
     verified_by: &Ctx,
     database: &Path,
     names: &[String],
+    lottery: &mut Lottery,
     resets: usize,
     least: u64,
 ) -> Outcome {
@@ -151,6 +155,7 @@ async fn race(
                 verified_by: verified_by.clone(),
                 names: names.to_vec(),
                 number,
+                lottery: Lottery::new(u64::from_le_bytes(lottery.bytes())),
                 board: Arc::clone(&board),
                 tally: Arc::clone(&tally),
             };
@@ -228,13 +233,13 @@ struct Resetter {
     verified_by: Ctx,
     names: Vec<String>,
     number: usize,
+    lottery: Lottery,
     board: Arc<Board>,
     tally: Arc<Tally>,
 }
 
 impl Resetter {
-    async fn run(self, mut outbox: SqliteConnection, resets: usize) {
-        let mut lottery = Lottery::new(u64::try_from(self.number).expect("few"));
+    async fn run(mut self, mut outbox: SqliteConnection, resets: usize) {
         let mut live: Vec<Option<Pair>> = self.names.iter().map(|_| None).collect();
         for number in 0..resets + self.names.len() {
             let at = number % self.names.len();
@@ -248,7 +253,7 @@ impl Resetter {
                 self.tally.present_retired(&self.verified_by, &before);
                 self.board[self.number].store(Some(Arc::new(before)));
             }
-            live[at] = Some(self.pair_of(token, &mut outbox, &mut lottery).await);
+            live[at] = Some(self.pair_of(token, &mut outbox).await);
         }
     }
 
@@ -260,12 +265,7 @@ impl Resetter {
     }
 
     /// The new token, as its letter carries it, and a session that was opened with it.
-    async fn pair_of(
-        &self,
-        token: Id<Token>,
-        outbox: &mut SqliteConnection,
-        lottery: &mut Lottery,
-    ) -> Pair {
+    async fn pair_of(&mut self, token: Id<Token>, outbox: &mut SqliteConnection) -> Pair {
         let select = sqlx::query(
             "SELECT letter.id, letter.nonce, token.user_id FROM letter
              JOIN token ON token.id = letter.token_id WHERE token.id = ?1 AND nonce IS NOT NULL",
@@ -276,7 +276,9 @@ impl Resetter {
         let owner = Id::<User>::from_raw(row.get(2));
         let ctx = &self.resets_by;
         let secret = ctx.keys.token_of(KeyId(1), &nonce, letter).expect("the ring holds its key");
-        let session = open_session(ctx, owner, token, lottery).await;
+        let session = open_session(ctx, owner, token, &mut self.lottery).await;
+        // A late view knows the pair too, so that it can be late about its end.
+        live::bring_up_to_date(&self.verified_by).await.expect("the change is applied");
         Pair { token: secret.reveal().to_owned(), session }
     }
 }
