@@ -44,6 +44,10 @@ kinds! {
     Session = "0SS";
     /// A letter in the outbox.
     Letter = "0LT";
+    /// Something begun that is still to be proved: a login after its password, an enrolment.
+    Challenge = "0CG";
+    /// Where a user has proved himself: a browser, or a client in a network.
+    Place = "0PL";
     /// A single-use link that was mailed or printed.
     Link = "0LK";
     /// An entry of the login history.
@@ -56,6 +60,10 @@ kinds! {
     ClientSecret = "0CS";
     /// A device type: what kind of thing holds a token.
     DeviceType = "0DT";
+    /// An authenticator app: a second factor.
+    Authenticator = "0AU";
+    /// A recovery code: what stands in for a lost second factor.
+    RecoveryCode = "0RC";
 }
 
 /// The identifier of one `K`.

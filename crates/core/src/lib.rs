@@ -5,11 +5,13 @@
 //! reads this crate has read the rules of the product.
 
 pub mod audit;
+pub mod factor;
 pub mod id;
 pub mod judge;
 pub mod keys;
 pub mod letter;
 pub mod lockout;
+pub mod login_hours;
 mod mac;
 pub mod names;
 pub mod network;
