@@ -14,6 +14,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::id::{Id, Letter};
 use crate::mac::ReadyKey;
+use crate::sealed::{Sealed, SealingKey, Seat};
 use crate::secret::{Digest, LinkSecret, Nonce};
 use crate::token::{self, TokenSecret};
 
@@ -34,14 +35,17 @@ pub enum Purpose {
     Client,
     /// Forms: the nonce that a form must send back.
     Form,
+    /// Recovery codes.
+    RecoveryCode,
 }
 
-const DIGEST_PURPOSES: [(Purpose, &[u8]); 5] = [
+const DIGEST_PURPOSES: [(Purpose, &[u8]); 6] = [
     (Purpose::Token, b"symbolon/1 digest token"),
     (Purpose::Session, b"symbolon/1 digest session"),
     (Purpose::Link, b"symbolon/1 digest link"),
     (Purpose::Client, b"symbolon/1 digest client"),
     (Purpose::Form, b"symbolon/1 digest form"),
+    (Purpose::RecoveryCode, b"symbolon/1 digest recovery code"),
 ];
 
 /// A master key of 256 random bits.
@@ -80,6 +84,7 @@ struct DerivedKeys {
     digests: [ReadyKey; DIGEST_PURPOSES.len()],
     derivation: [u8; 32],
     pepper: [u8; 32],
+    sealing: SealingKey,
     fingerprint: [u8; 8],
 }
 
@@ -154,6 +159,18 @@ impl KeyRing {
         Some(&self.keys_of(key)?.pepper)
     }
 
+    /// Seals a text for its seat under the current key.
+    pub fn seal(&self, text: &[u8], seat: &Seat, rng: &mut impl CryptoRng) -> Sealed {
+        let (key, keys) = self.newest();
+        Sealed { key: *key, bytes: keys.sealing.seal(text, seat, rng) }
+    }
+
+    /// Opens what was sealed for this seat; `None` if it was altered, belongs elsewhere, or if the ring no
+    /// longer holds its key.
+    pub fn open(&self, sealed: &Sealed, seat: &Seat) -> Option<Zeroizing<Vec<u8>>> {
+        self.keys_of(sealed.key)?.sealing.open(&sealed.bytes, seat)
+    }
+
     /// Eight bytes that name the oldest key without telling it: the database remembers them, so that
     /// a node with another ring refuses to start instead of calling every token unknown.
     pub fn fingerprint(&self) -> [u8; 8] {
@@ -183,6 +200,7 @@ fn derive_keys(master: &MasterKey) -> DerivedKeys {
         }),
         derivation: derive(master, b"symbolon/1 derivation"),
         pepper: derive(master, b"symbolon/1 pepper"),
+        sealing: SealingKey::new(derive(master, b"symbolon/1 sealing")),
         fingerprint: derive(master, b"symbolon/1 fingerprint"),
     }
 }

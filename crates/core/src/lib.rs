@@ -17,11 +17,14 @@ pub mod names;
 pub mod network;
 pub mod password;
 pub mod policy;
+pub mod recovery_code;
 pub mod reset;
+pub mod sealed;
 pub mod secret;
 pub mod session;
 pub mod time;
 pub mod token;
+pub mod totp;
 pub mod user_agent;
 pub mod verification;
 

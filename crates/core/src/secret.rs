@@ -45,6 +45,8 @@ secret_text! {
     SessionSecret;
     /// The secret of a registered API client.
     ClientSecret;
+    /// A code as it was typed: of an authenticator app, from a mail, or a recovery code.
+    TypedCode;
 }
 
 /// What a secret of a letter is derived from: random, kept in the outbox until the letter is handed

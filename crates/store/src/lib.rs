@@ -7,6 +7,8 @@
 
 pub mod address_changes;
 pub mod audit;
+pub mod authenticators;
+pub mod challenges;
 pub mod changes;
 pub mod clients;
 pub mod columns;
@@ -21,7 +23,9 @@ pub mod migrations;
 pub mod networks;
 pub mod nodes;
 pub mod organization;
+pub mod places;
 pub mod profiles;
+pub mod recovery_codes;
 pub mod retired_uses;
 pub mod sessions;
 pub mod source_failures;

@@ -38,6 +38,9 @@ CREATE TABLE user_account (
     failures            BIGINT NOT NULL,
     last_failure_at     BIGINT,
     locked_until        BIGINT,
+    code_failures       BIGINT NOT NULL DEFAULT 0,
+    last_code_failure_at BIGINT,
+    code_locked_until   BIGINT,
     last_login_at       BIGINT,
     created_at          BIGINT NOT NULL
 );
@@ -102,6 +105,27 @@ CREATE TABLE credential_use (
 CREATE INDEX credential_use_last ON credential_use (credential, last_at);
 CREATE INDEX credential_use_at ON credential_use (last_at);
 
+-- Where a user has proved himself: a browser that holds a secret, or a client in a network at an API.
+CREATE TABLE place (
+    id              BIGINT NOT NULL PRIMARY KEY,
+    user_id         BIGINT NOT NULL REFERENCES user_account (id),
+    kind            TEXT    NOT NULL,
+    digest          BYTEA,
+    client          TEXT    NOT NULL,
+    network         TEXT    NOT NULL,
+    source          TEXT    NOT NULL,
+    first_at        BIGINT NOT NULL,
+    last_at         BIGINT NOT NULL,
+    failures        BIGINT NOT NULL,
+    last_failure_at BIGINT,
+    locked_until    BIGINT,
+    ended_at        BIGINT
+);
+CREATE UNIQUE INDEX place_digest ON place (digest);
+CREATE UNIQUE INDEX place_of_api ON place (user_id, client, network) WHERE kind = 'api';
+CREATE INDEX place_of_user ON place (user_id, last_at);
+CREATE INDEX place_last ON place (last_at);
+
 CREATE TABLE session (
     id           BIGINT NOT NULL PRIMARY KEY,
     digest       BYTEA    NOT NULL,
@@ -113,6 +137,10 @@ CREATE TABLE session (
     head         TEXT    NOT NULL,
     client       TEXT    NOT NULL,
     source       TEXT    NOT NULL,
+    proof        TEXT,
+    proved_at    BIGINT,
+    place_id     BIGINT,
+    restriction  TEXT,
     started_at   BIGINT NOT NULL,
     last_used_at BIGINT NOT NULL,
     ended_at     BIGINT,
@@ -121,7 +149,53 @@ CREATE TABLE session (
 CREATE UNIQUE INDEX session_digest ON session (digest);
 CREATE INDEX session_of_user ON session (user_id, ended_at);
 CREATE INDEX session_live_of_token ON session (token_id) WHERE ended_at IS NULL;
+CREATE INDEX session_live_of_place ON session (place_id) WHERE ended_at IS NULL;
 CREATE INDEX session_idle ON session (last_used_at);
+
+-- What somebody has begun and must still prove: a login after the password, an enrolment, a step-up.
+CREATE TABLE challenge (
+    id          BIGINT NOT NULL PRIMARY KEY,
+    purpose     TEXT    NOT NULL,
+    digest      BYTEA    NOT NULL,
+    user_id     BIGINT REFERENCES user_account (id),
+    session_id  BIGINT,
+    epoch       BIGINT,
+    code_digest BYTEA,
+    letter_id   BIGINT,
+    letters     BIGINT NOT NULL,
+    tries       BIGINT NOT NULL,
+    state       BYTEA,
+    created_at  BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,
+    ended_at    BIGINT
+);
+CREATE UNIQUE INDEX challenge_digest ON challenge (digest);
+CREATE INDEX challenge_of_user ON challenge (user_id, purpose, created_at);
+CREATE INDEX challenge_expiry ON challenge (expires_at);
+
+-- Authenticator apps. `secret` is sealed under the key `key_id`; `last_step` is the last time step of which a
+-- code was taken: no step counts twice, on whichever node.
+CREATE TABLE authenticator (
+    id           BIGINT NOT NULL PRIMARY KEY,
+    user_id      BIGINT NOT NULL REFERENCES user_account (id),
+    name         TEXT NOT NULL,
+    secret       BYTEA NOT NULL,
+    key_id       BIGINT NOT NULL,
+    last_step    BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    last_used_at BIGINT
+);
+CREATE INDEX authenticator_user ON authenticator (user_id);
+CREATE INDEX authenticator_key ON authenticator (key_id);
+
+CREATE TABLE recovery_code (
+    id         BIGINT NOT NULL PRIMARY KEY,
+    user_id    BIGINT NOT NULL REFERENCES user_account (id),
+    digest     BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    used_at    BIGINT
+);
+CREATE UNIQUE INDEX recovery_code_digest ON recovery_code (user_id, digest);
 
 CREATE TABLE address_change (
     id               BIGINT NOT NULL PRIMARY KEY,

@@ -38,6 +38,9 @@ CREATE TABLE user_account (
     failures            INTEGER NOT NULL,
     last_failure_at     INTEGER,
     locked_until        INTEGER,
+    code_failures       INTEGER NOT NULL DEFAULT 0,
+    last_code_failure_at INTEGER,
+    code_locked_until   INTEGER,
     last_login_at       INTEGER,
     created_at          INTEGER NOT NULL
 ) STRICT;
@@ -102,6 +105,27 @@ CREATE TABLE credential_use (
 CREATE INDEX credential_use_last ON credential_use (credential, last_at);
 CREATE INDEX credential_use_at ON credential_use (last_at);
 
+-- Where a user has proved himself: a browser that holds a secret, or a client in a network at an API.
+CREATE TABLE place (
+    id              INTEGER NOT NULL PRIMARY KEY,
+    user_id         INTEGER NOT NULL REFERENCES user_account (id),
+    kind            TEXT    NOT NULL,
+    digest          BLOB,
+    client          TEXT    NOT NULL,
+    network         TEXT    NOT NULL,
+    source          TEXT    NOT NULL,
+    first_at        INTEGER NOT NULL,
+    last_at         INTEGER NOT NULL,
+    failures        INTEGER NOT NULL,
+    last_failure_at INTEGER,
+    locked_until    INTEGER,
+    ended_at        INTEGER
+) STRICT;
+CREATE UNIQUE INDEX place_digest ON place (digest);
+CREATE UNIQUE INDEX place_of_api ON place (user_id, client, network) WHERE kind = 'api';
+CREATE INDEX place_of_user ON place (user_id, last_at);
+CREATE INDEX place_last ON place (last_at);
+
 CREATE TABLE session (
     id           INTEGER NOT NULL PRIMARY KEY,
     digest       BLOB    NOT NULL,
@@ -113,6 +137,10 @@ CREATE TABLE session (
     head         TEXT    NOT NULL,
     client       TEXT    NOT NULL,
     source       TEXT    NOT NULL,
+    proof        TEXT,
+    proved_at    INTEGER,
+    place_id     INTEGER,
+    restriction  TEXT,
     started_at   INTEGER NOT NULL,
     last_used_at INTEGER NOT NULL,
     ended_at     INTEGER,
@@ -121,7 +149,53 @@ CREATE TABLE session (
 CREATE UNIQUE INDEX session_digest ON session (digest);
 CREATE INDEX session_of_user ON session (user_id, ended_at);
 CREATE INDEX session_live_of_token ON session (token_id) WHERE ended_at IS NULL;
+CREATE INDEX session_live_of_place ON session (place_id) WHERE ended_at IS NULL;
 CREATE INDEX session_idle ON session (last_used_at);
+
+-- What somebody has begun and must still prove: a login after the password, an enrolment, a step-up.
+CREATE TABLE challenge (
+    id          INTEGER NOT NULL PRIMARY KEY,
+    purpose     TEXT    NOT NULL,
+    digest      BLOB    NOT NULL,
+    user_id     INTEGER REFERENCES user_account (id),
+    session_id  INTEGER,
+    epoch       INTEGER,
+    code_digest BLOB,
+    letter_id   INTEGER,
+    letters     INTEGER NOT NULL,
+    tries       INTEGER NOT NULL,
+    state       BLOB,
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    ended_at    INTEGER
+) STRICT;
+CREATE UNIQUE INDEX challenge_digest ON challenge (digest);
+CREATE INDEX challenge_of_user ON challenge (user_id, purpose, created_at);
+CREATE INDEX challenge_expiry ON challenge (expires_at);
+
+-- Authenticator apps. `secret` is sealed under the key `key_id`; `last_step` is the last time step of which a
+-- code was taken: no step counts twice, on whichever node.
+CREATE TABLE authenticator (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    user_id      INTEGER NOT NULL REFERENCES user_account (id),
+    name         TEXT NOT NULL,
+    secret       BLOB NOT NULL,
+    key_id       INTEGER NOT NULL,
+    last_step    INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT;
+CREATE INDEX authenticator_user ON authenticator (user_id);
+CREATE INDEX authenticator_key ON authenticator (key_id);
+
+CREATE TABLE recovery_code (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    user_id    INTEGER NOT NULL REFERENCES user_account (id),
+    digest     BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at    INTEGER
+) STRICT;
+CREATE UNIQUE INDEX recovery_code_digest ON recovery_code (user_id, digest);
 
 CREATE TABLE address_change (
     id               INTEGER NOT NULL PRIMARY KEY,
