@@ -303,6 +303,10 @@ async fn open_session(
         head: "soap-partner",
         client: "bench",
         source: "127.0.0.1",
+        proof: "password",
+        proved_at: None,
+        place: None,
+        restriction: None,
     };
     let mut tx = ctx.store.begin().await.expect("a transaction");
     sessions::insert(&mut tx, &new, now).await.expect("a session");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Client, Id, Session, Token, User};
+use symbolon_core::id::{Client, Id, Place, Session, Token, User};
 use symbolon_core::secret::Digest;
 use symbolon_core::session::{SessionKind, SessionTimes};
 
@@ -13,12 +13,13 @@ use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
     INSERT INTO session (id, digest, kind, user_id, token_id, device_type, client_id, head, client,
-                         source, started_at, last_used_at)
-    VALUES ($1, $2, $3, $4, $5, (SELECT device_type FROM token WHERE id = $5), $6, $7, $8, $9, $10,
-            $10)";
+                         source, proof, proved_at, place_id, restriction, started_at, last_used_at)
+    VALUES ($1, $2, $3, $4, $5, (SELECT device_type FROM token WHERE id = $5), $6, $7, $8, $9, $10, $11,
+            $12, $13, $14, $14)";
 const FIND: &str = "
     SELECT session.id, session.user_id, session.token_id, session.started_at, session.last_used_at,
-           session.ended_at, profile.session_idle
+           session.ended_at, profile.session_idle, session.proved_at, session.place_id,
+           session.restriction
     FROM session
     JOIN user_account ON user_account.id = session.user_id
     JOIN profile ON profile.id = user_account.profile_id
@@ -35,10 +36,16 @@ const END_OF_TOKEN: &str = "
 const END_OF_USER: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3
     WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
+const END_OF_PLACE: &str = "
+    UPDATE session SET ended_at = $2, ended_cause = $3 WHERE place_id = $1 AND ended_at IS NULL";
+const PROVE: &str = "
+    UPDATE session SET digest = $2, proved_at = $3 WHERE id = $1 AND ended_at IS NULL";
+const LIFT_RESTRICTION: &str = "
+    UPDATE session SET restriction = NULL, proved_at = $2 WHERE id = $1 AND ended_at IS NULL";
 const OPEN_OF_USER: &str = "
     SELECT session.id, session.kind, session.token_id, session.device_type, session.head,
            session.client, session.source, session.started_at, session.last_used_at,
-           profile.session_idle
+           profile.session_idle, session.proof, session.place_id
     FROM session
     JOIN user_account ON user_account.id = session.user_id
     JOIN profile ON profile.id = user_account.profile_id
@@ -79,6 +86,33 @@ pub struct NewSession<'a> {
     pub client: &'a str,
     /// From where.
     pub source: &'a str,
+    /// How its user proved himself, in words for him.
+    pub proof: &'a str,
+    /// When he proved himself by more than the password.
+    pub proved_at: Option<Timestamp>,
+    /// The known place that it was opened from.
+    pub place: Option<Id<Place>>,
+    /// What it is confined to.
+    pub restriction: Option<Restriction>,
+}
+
+/// What a session may be confined to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Restriction {
+    /// To the enrolment of a second factor, which its user's profile demands.
+    Enrol,
+}
+
+impl Restriction {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Enrol => "enrol",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        (word == Self::Enrol.word()).then_some(Self::Enrol)
+    }
 }
 
 /// A session's row.
@@ -94,6 +128,12 @@ pub struct SessionRow {
     pub times: SessionTimes,
     /// Inactivity after which it ends, by its user's profile.
     pub idle: Duration,
+    /// When its user proved himself by more than the password, last.
+    pub proved_at: Option<Timestamp>,
+    /// The known place that it was opened from.
+    pub place: Option<Id<Place>>,
+    /// What it is confined to.
+    pub restriction: Option<Restriction>,
 }
 
 /// A session that nobody has ended, as its owner's list shows it.
@@ -117,6 +157,10 @@ pub struct OpenSession {
     pub times: SessionTimes,
     /// Inactivity after which it ends.
     pub idle: Duration,
+    /// How its user proved himself, in words for him.
+    pub proof: Option<String>,
+    /// The known place that it was opened from.
+    pub place: Option<Id<Place>>,
 }
 
 /// Opens a session.
@@ -135,6 +179,10 @@ pub async fn insert(
         session.head,
         session.client,
         session.source,
+        session.proof,
+        session.proved_at,
+        session.place,
+        session.restriction.map(Restriction::word),
         now,
     ];
     tx.execute_one(INSERT, args).await
@@ -159,6 +207,9 @@ pub async fn find(
                 token: row.optional_id(2)?,
                 times,
                 idle: row.duration(6)?,
+                proved_at: row.optional_at(7)?,
+                place: row.optional_id(8)?,
+                restriction: restriction_of(&row)?,
             }));
         }
     }
@@ -187,6 +238,8 @@ pub async fn open_of_user(
                 ended_at: None,
             },
             idle: row.duration(9)?,
+            proof: row.optional_text(10)?,
+            place: row.optional_id(11)?,
         })
     };
     rows.iter().map(read).collect()
@@ -218,6 +271,37 @@ pub async fn end_of_token(
     tx.execute(END_OF_TOKEN, args![token, now, cause]).await
 }
 
+/// Ends the sessions that were opened from a known place; tells how many.
+pub async fn end_of_place(
+    tx: &mut Tx,
+    place: Id<Place>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    tx.execute(END_OF_PLACE, args![place, now, cause]).await
+}
+
+/// Notes that its user proved himself, and gives the session a new secret (ASVS 7.2.4); `false` if it has
+/// ended.
+pub async fn prove(
+    tx: &mut Tx,
+    session: Id<Session>,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(PROVE, args![session, digest, now]).await
+}
+
+/// Lets a session do everything again: its user has enrolled what was demanded, and so proved himself.
+/// `false` if it has ended.
+pub async fn lift_restriction(
+    tx: &mut Tx,
+    session: Id<Session>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(LIFT_RESTRICTION, args![session, now]).await
+}
+
 /// Ends every session of a user but `keep`; tells how many.
 pub async fn end_of_user(
     tx: &mut Tx,
@@ -234,4 +318,13 @@ pub async fn end_of_user(
 /// Forgets sessions that ended, or were last used, before `limit`.
 pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET, args![limit]).await
+}
+
+/// A restriction that this program does not know must not be lifted by its ignorance.
+fn restriction_of(row: &Row) -> Result<Option<Restriction>, StoreError> {
+    let Some(word) = row.optional_text(9)? else {
+        return Ok(None);
+    };
+    let known = Restriction::from_word(&word);
+    known.map(Some).ok_or_else(|| StoreError::corrupt("session", "restriction", word))
 }

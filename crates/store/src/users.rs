@@ -26,7 +26,8 @@ macro_rules! select_user {
         concat!(
             "SELECT id, username, email, name, profile_id, admin_since, password_hash, password_key,
                     password_changed_at, password_expired_at, epoch, frozen_at, tokens_frozen_at,
-                    failures, last_failure_at, locked_until, last_login_at, created_at
+                    failures, last_failure_at, locked_until, last_login_at, created_at,
+                    code_failures, last_code_failure_at, code_locked_until
              FROM user_account WHERE removed_at IS NULL ",
             $rest
         )
@@ -47,6 +48,9 @@ const HOLD_AT_EPOCH: &str = "
     UPDATE user_account SET epoch = epoch WHERE id = $1 AND epoch = $2 AND removed_at IS NULL";
 const SET_FAILURES: &str = "
     UPDATE user_account SET failures = $2, last_failure_at = $3, locked_until = $4 WHERE id = $1";
+const SET_CODE_FAILURES: &str = "
+    UPDATE user_account
+    SET code_failures = $2, last_code_failure_at = $3, code_locked_until = $4 WHERE id = $1";
 const NOTE_LOGIN: &str = "
     UPDATE user_account
     SET failures = 0, last_failure_at = NULL, locked_until = NULL, last_login_at = $2
@@ -96,6 +100,8 @@ pub struct UserRecord {
     pub last_login_at: Option<Timestamp>,
     /// When the user was added.
     pub created_at: Timestamp,
+    /// Wrong codes of second factors and mails in a row, and whether they lock the entry of codes.
+    pub code_failures: Failures,
 }
 
 /// A password's hash in PHC form, and the key whose pepper is in it.
@@ -205,6 +211,16 @@ pub async fn set_failures(
     tx.execute_one(SET_FAILURES, args).await
 }
 
+/// Writes down wrong codes, and whether they lock the entry of codes.
+pub async fn set_code_failures(
+    tx: &mut Tx,
+    user: Id<User>,
+    failures: Failures,
+) -> Result<(), StoreError> {
+    let args = args![user, failures.count, failures.last_at, failures.locked_until];
+    tx.execute_one(SET_CODE_FAILURES, args).await
+}
+
 /// Notes a login that was let in; failures are forgotten.
 pub async fn note_login(tx: &mut Tx, user: Id<User>, now: Timestamp) -> Result<(), StoreError> {
     tx.execute_one(NOTE_LOGIN, args![user, now]).await
@@ -296,5 +312,10 @@ fn read(row: &Row) -> Result<UserRecord, StoreError> {
         epoch: row.int(10)?,
         last_login_at: row.optional_at(16)?,
         created_at: row.at(17)?,
+        code_failures: Failures {
+            count: row.count(18)?,
+            last_at: row.optional_at(19)?,
+            locked_until: row.optional_at(20)?,
+        },
     })
 }

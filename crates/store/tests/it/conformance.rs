@@ -5,6 +5,7 @@
 
 mod address_changes;
 mod audit;
+mod challenges;
 mod changes;
 mod clients;
 mod clock;
@@ -16,6 +17,7 @@ mod live;
 mod networks;
 mod nodes;
 mod organization;
+mod places;
 mod profiles;
 mod resets;
 mod retired_uses;

@@ -184,6 +184,10 @@ async fn log_in(store: &Store, user: Id<User>, raw: i64) {
             head: "soap",
             client: "jsforce",
             source: "192.0.2.1",
+            proof: "password",
+            proved_at: None,
+            place: None,
+            restriction: None,
         };
         sessions::insert(tx, &session, T0).await?;
         history::insert(tx, &entry(user, raw), Some(live.token)).await?;

@@ -6,7 +6,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, Token, User};
 use symbolon_core::policy::Policy;
 use symbolon_core::session::SessionKind;
-use symbolon_store::sessions::{self, NewSession, SessionRow};
+use symbolon_store::sessions::{self, NewSession, Restriction, SessionRow};
 use symbolon_store::{Store, profiles};
 
 use super::{DAY, HOUR, MS, T0, add_user, at_once, digest, for_each_house, issue, number, write};
@@ -166,6 +166,66 @@ async fn sessions_are_forgotten_that_ended_or_were_last_used_before_the_limit() 
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_proved_again_has_a_new_secret_and_the_old_one_opens_nothing() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let session = open(&store, jane, 1, SessionKind::Web, None, T0).await;
+        let renewed = digest(2);
+
+        let proved =
+            write(&store, async |tx| sessions::prove(tx, session, &renewed, T0 + HOUR).await).await;
+
+        assert!(proved);
+        assert!(find(&store, SessionKind::Web, &[1]).await.is_none());
+        let found = find(&store, SessionKind::Web, &[2]).await.expect("it lives");
+        assert_eq!((found.id, found.proved_at), (session, Some(T0 + HOUR)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_knows_its_place_and_what_it_is_confined_to_and_ends_with_the_place() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let place = Id::from_raw(40);
+        let session = NewSession {
+            id: Id::from_raw(1),
+            digest: &digest(1),
+            kind: SessionKind::Web,
+            user: jane,
+            token: None,
+            client_id: None,
+            head: "web",
+            client: "Firefox",
+            source: "192.0.2.1",
+            proof: "password and mailed code",
+            proved_at: Some(T0),
+            place: Some(place),
+            restriction: Some(Restriction::Enrol),
+        };
+        write(&store, async |tx| sessions::insert(tx, &session, T0).await).await;
+        open(&store, jane, 2, SessionKind::Web, None, T0).await;
+
+        let before = find(&store, SessionKind::Web, &[1]).await.expect("it lives");
+        let lift = write(&store, async |tx| {
+            sessions::lift_restriction(tx, Id::from_raw(1), T0 + HOUR).await
+        });
+        assert!(lift.await);
+        let after = find(&store, SessionKind::Web, &[1]).await.expect("it lives");
+        let ended =
+            write(&store, async |tx| sessions::end_of_place(tx, place, "place", T0).await).await;
+
+        assert_eq!((before.place, before.proved_at), (Some(place), Some(T0)));
+        assert_eq!(before.restriction, Some(Restriction::Enrol));
+        assert_eq!((after.restriction, after.proved_at), (None, Some(T0 + HOUR)));
+        assert_eq!(ended, 1);
+        let other = find(&store, SessionKind::Web, &[2]).await.expect("the row is there");
+        assert_eq!(other.times.ended_at, None);
+    })
+    .await;
+}
+
 async fn open(
     store: &Store,
     user: Id<User>,
@@ -184,6 +244,10 @@ async fn open(
         head: "soap",
         client: "simple-salesforce",
         source: "192.0.2.1",
+        proof: "password",
+        proved_at: None,
+        place: None,
+        restriction: None,
     };
     write(store, async |tx| sessions::insert(tx, &session, now).await).await;
     session.id

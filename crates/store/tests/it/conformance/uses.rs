@@ -236,6 +236,10 @@ async fn open(store: &Store, user: Id<User>, raw: i64, token: Id<Token>) {
         head: "soap",
         client: "etl",
         source: "10.1.0.1",
+        proof: "password",
+        proved_at: None,
+        place: None,
+        restriction: None,
     };
     write(store, async |tx| sessions::insert(tx, &session, T0).await).await;
 }
