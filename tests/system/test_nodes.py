@@ -431,7 +431,9 @@ def test_a_token_that_died_while_a_node_was_starting_in_vain_is_dead_when_it_has
     assert status(there, user.token) == 200
     there.stop()
 
-    waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM session WHERE kind%'"
+    # The sessions are counted when users and tokens have been read.
+    counting = "query LIKE 'SELECT COUNT(*) FROM session %'"
+    waiting = f"FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND {counting}"
     with nobody_reads_sessions(here):
         there.start(ready=False)
         wait_until(lambda: psql(here.database, f"SELECT 1 {waiting}"), what="the node to come to the sessions")

@@ -71,9 +71,8 @@ const ENDED_SESSIONS: &str = "
     SELECT id, digest FROM session
     WHERE id IN (SELECT subject FROM change WHERE revision > $1 AND revision <= $2
                  AND kind = 'session-ended')";
-const COUNT: &str = "
-    SELECT (SELECT COUNT(*) FROM token WHERE retired_at IS NULL)
-         + (SELECT COUNT(*) FROM session WHERE last_used_at > $1)";
+const COUNT_TOKENS: &str = "SELECT COUNT(*) FROM token WHERE retired_at IS NULL";
+const COUNT_SESSIONS: &str = "SELECT COUNT(*) FROM session WHERE last_used_at > $1";
 const SESSION: &str = select_session!("AND id = $1");
 const CHANGES: &str = "
     SELECT revision, kind, user_id, subject, at FROM change
@@ -150,10 +149,15 @@ pub struct Page {
     pub limit: i64,
 }
 
-/// About how many credentials the pages hold, and not fewer: web sessions and some that have ended are
-/// counted in, for the indexes tell nothing else.
-pub async fn count_about(conn: &mut Conn, since: Timestamp) -> Result<i64, StoreError> {
-    conn.fetch_one(COUNT, args![since]).await?.int(0)
+/// How many tokens the pages hold.
+pub async fn count_tokens(conn: &mut Conn) -> Result<i64, StoreError> {
+    conn.fetch_one(COUNT_TOKENS, args![]).await?.int(0)
+}
+
+/// About how many sessions the pages hold, and not fewer: web sessions and some that have ended are
+/// counted in, for the index tells nothing else.
+pub async fn count_sessions_about(conn: &mut Conn, since: Timestamp) -> Result<i64, StoreError> {
+    conn.fetch_one(COUNT_SESSIONS, args![since]).await?.int(0)
 }
 
 /// A page of users, removed ones left out.

@@ -38,15 +38,25 @@ pub async fn fill(ctx: &Ctx) -> Result<(), FeedError> {
         log::begin_at(live, &mut reader, from).await?;
     }
     read_rules(live, &mut reader).await?;
-    // With room for all of them from the start there is no growing, which would leave gaps in memory.
-    let expected = stored::count_about(&mut reader, oldest_use(ctx)).await?;
-    live.view.make_room_for(usize::try_from(expected).unwrap_or(0));
     drop(reader);
     fill_ranges(ctx, &[(Kind::Users, LOWER), (Kind::Users, UPPER)]).await?;
+    // With room for all of them there is no growing little by little, which would leave gaps in memory.
+    let mut reader = ctx.store.read().await?;
+    let tokens = stored::count_tokens(&mut reader).await?;
+    drop(reader);
+    make_room_for(live, tokens);
     fill_ranges(ctx, &[(Kind::Tokens, LOWER), (Kind::Tokens, UPPER)]).await?;
+    let mut reader = ctx.store.read().await?;
+    let sessions = stored::count_sessions_about(&mut reader, oldest_use(ctx)).await?;
+    drop(reader);
+    make_room_for(live, tokens + sessions);
     fill_ranges(ctx, &[(Kind::Sessions, LOWER), (Kind::Sessions, UPPER)]).await?;
     live.view.finish_filling();
     Ok(())
+}
+
+fn make_room_for(live: &Live, credentials: i64) {
+    live.view.make_room_for(usize::try_from(credentials).unwrap_or(0));
 }
 
 /// Identifiers are random, so that half of the numbers hold half of the rows.
