@@ -14,6 +14,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::id::{Id, Letter};
 use crate::mac::ReadyKey;
+use crate::mailed_code::MailedCode;
 use crate::sealed::{Sealed, SealingKey, Seat};
 use crate::secret::{Digest, LinkSecret, Nonce};
 use crate::token::{self, TokenSecret};
@@ -37,15 +38,24 @@ pub enum Purpose {
     Form,
     /// Recovery codes.
     RecoveryCode,
+    /// What a known browser holds.
+    Place,
+    /// What a browser holds while a challenge is to be met.
+    Challenge,
+    /// Mailed codes, each with its challenge.
+    Code,
 }
 
-const DIGEST_PURPOSES: [(Purpose, &[u8]); 6] = [
+const DIGEST_PURPOSES: [(Purpose, &[u8]); 9] = [
     (Purpose::Token, b"symbolon/1 digest token"),
     (Purpose::Session, b"symbolon/1 digest session"),
     (Purpose::Link, b"symbolon/1 digest link"),
     (Purpose::Client, b"symbolon/1 digest client"),
     (Purpose::Form, b"symbolon/1 digest form"),
     (Purpose::RecoveryCode, b"symbolon/1 digest recovery code"),
+    (Purpose::Place, b"symbolon/1 digest place"),
+    (Purpose::Challenge, b"symbolon/1 digest challenge"),
+    (Purpose::Code, b"symbolon/1 digest code"),
 ];
 
 /// A master key of 256 random bits.
@@ -152,6 +162,12 @@ impl KeyRing {
     pub fn link_of(&self, key: KeyId, nonce: &Nonce, letter: Id<Letter>) -> Option<LinkSecret> {
         let keys = self.keys_of(key)?;
         Some(token::derive_link(&keys.derivation, nonce, letter.raw()))
+    }
+
+    /// The six-digit code that `letter` carries; `None` if the ring no longer holds `key`.
+    pub fn code_of(&self, key: KeyId, nonce: &Nonce, letter: Id<Letter>) -> Option<MailedCode> {
+        let keys = self.keys_of(key)?;
+        Some(MailedCode::derive(&keys.derivation, nonce, letter.raw()))
     }
 
     /// The key that is mixed into password hashes (Argon2's secret value, RFC 9106 §3.1).

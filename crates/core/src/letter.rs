@@ -77,11 +77,21 @@ pub enum LetterKind {
     LockedOut,
     /// The owner's link froze the account's tokens.
     TokensFrozen,
+    /// The six-digit code for a browser that is not known.
+    VerificationCode,
+    /// Too many wrong codes: the entry of codes is locked.
+    CodesLocked,
+    /// A notice that a second factor was enrolled, or that recovery codes were made.
+    SecondFactorAdded,
+    /// A notice that second factors were removed.
+    SecondFactorRemoved,
+    /// A notice that a recovery code was used, and how many are left.
+    RecoveryCodeUsed,
 }
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -93,6 +103,11 @@ impl LetterKind {
         (Self::RetiredTokenUsed, "retired-token-used"),
         (Self::LockedOut, "locked-out"),
         (Self::TokensFrozen, "tokens-frozen"),
+        (Self::VerificationCode, "verification-code"),
+        (Self::CodesLocked, "codes-locked"),
+        (Self::SecondFactorAdded, "second-factor-added"),
+        (Self::SecondFactorRemoved, "second-factor-removed"),
+        (Self::RecoveryCodeUsed, "recovery-code-used"),
     ];
 
     /// The word for it.

@@ -13,6 +13,7 @@ pub mod letter;
 pub mod lockout;
 pub mod login_hours;
 mod mac;
+pub mod mailed_code;
 pub mod names;
 pub mod network;
 pub mod password;

@@ -43,6 +43,10 @@ secret_text! {
     LinkSecret;
     /// The opaque value of a session: a cookie's value or the part of a session id after the `!`.
     SessionSecret;
+    /// What a browser holds that a user has proved himself in.
+    PlaceSecret;
+    /// What a browser holds while a challenge is to be met.
+    ChallengeSecret;
     /// The secret of a registered API client.
     ClientSecret;
     /// A code as it was typed: of an authenticator app, from a mail, or a recovery code.
