@@ -1,14 +1,16 @@
 //! Turns a letter of the outbox into what it says, its secret derived anew.
 
+use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::keys::KeyId;
 use symbolon_core::letter::LetterKind;
+use symbolon_core::mailed_code::MailedCode;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::Nonce;
 use symbolon_core::token::TokenSecret;
-use symbolon_mail::{AskedBy, Contents, Link, TokenChange};
+use symbolon_mail::{AskedBy, CodeFor, Contents, Link, TokenChange};
 use symbolon_store::letters::LeasedLetter;
 
 use crate::context::Ctx;
@@ -103,6 +105,39 @@ pub(crate) fn contents_of(
         LetterKind::LockedOut => {
             Contents::LockedOut { username, until: facts.at("until")?, source }
         }
+        LetterKind::VerificationCode => Contents::VerificationCode {
+            username,
+            code: secrets.code()?,
+            occasion: facts.get("occasion", code_for_of)?,
+            client: ClientName::sanitised(&facts.get("client", |text| Some(text.to_owned()))?),
+            source,
+            asked_at: facts.at("asked_at")?,
+            valid_until: facts.at("valid_until")?,
+        },
+        LetterKind::CodesLocked => {
+            Contents::CodesLocked { username, until: facts.at("until")?, source }
+        }
+        LetterKind::SecondFactorAdded => Contents::SecondFactorAdded {
+            username,
+            factor: facts.get("factor", Factor::from_word)?,
+            name: facts.get_some("name", |text| DisplayName::parse(text).ok()),
+            source,
+            at: facts.at("at")?,
+        },
+        LetterKind::SecondFactorRemoved => Contents::SecondFactorRemoved {
+            username,
+            factor: facts.get_some("factor", Factor::from_word),
+            name: facts.get_some("name", |text| DisplayName::parse(text).ok()),
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            at: facts.at("at")?,
+        },
+        LetterKind::RecoveryCodeUsed => Contents::RecoveryCodeUsed {
+            username,
+            left: facts.get("left", |text| text.parse().ok())?,
+            source,
+            at: facts.at("at")?,
+        },
         LetterKind::TokensFrozen => {
             Contents::TokensFrozen { username, at: facts.at("at")?, source }
         }
@@ -120,6 +155,11 @@ impl Secrets<'_> {
     fn token(&self) -> Result<TokenSecret, AppError> {
         let (key, nonce) = self.nonce.ok_or(AppError::Corrupt("letter.nonce"))?;
         self.ctx.keys.token_of(*key, nonce, self.letter).ok_or(AppError::KeyMissing)
+    }
+
+    fn code(&self) -> Result<MailedCode, AppError> {
+        let (key, nonce) = self.nonce.ok_or(AppError::Corrupt("letter.nonce"))?;
+        self.ctx.keys.code_of(*key, nonce, self.letter).ok_or(AppError::KeyMissing)
     }
 
     fn link(&self, kind: LinkKind) -> Result<Link, AppError> {
@@ -150,6 +190,12 @@ fn asked_by_of(word: &str) -> Option<AskedBy> {
         "bearer" => Some(AskedBy::Bearer),
         _ => None,
     }
+}
+
+fn code_for_of(word: &str) -> Option<CodeFor> {
+    [CodeFor::Login, CodeFor::Change]
+        .into_iter()
+        .find(|occasion| crate::challenges::code_for_word(*occasion) == word)
 }
 
 fn scope_of(word: &str) -> Option<Scope> {

@@ -4,8 +4,10 @@
 //! a letter can end a header or forge a line.
 
 use symbolon_core::Timestamp;
+use symbolon_core::factor::Factor;
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::LetterKind;
+use symbolon_core::mailed_code::MailedCode;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
 use symbolon_core::reset::Scope;
 use symbolon_core::token::TokenSecret;
@@ -37,6 +39,15 @@ pub enum TokenChange {
     },
     /// It ended without a successor.
     Revoked,
+}
+
+/// What a mailed code is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeFor {
+    /// A log-in from a browser that is not known.
+    Login,
+    /// A sensitive change by somebody who is logged in.
+    Change,
 }
 
 /// What one letter says. One variant for each [`LetterKind`].
@@ -196,6 +207,71 @@ pub enum Contents {
         /// From where.
         source: Option<Source>,
     },
+    /// The six-digit code for a browser that is not known.
+    VerificationCode {
+        /// Whose.
+        username: Username,
+        /// The code.
+        code: MailedCode,
+        /// What it is for.
+        occasion: CodeFor,
+        /// What the browser says it is.
+        client: ClientName,
+        /// From where it was asked.
+        source: Option<Source>,
+        /// When it was asked.
+        asked_at: Timestamp,
+        /// The first instant at which it no longer works.
+        valid_until: Timestamp,
+    },
+    /// Too many wrong codes were entered.
+    CodesLocked {
+        /// For whom.
+        username: Username,
+        /// The first instant at which codes are accepted again.
+        until: Timestamp,
+        /// Where the last wrong one came from.
+        source: Option<Source>,
+    },
+    /// A second factor was enrolled, or recovery codes were made anew.
+    SecondFactorAdded {
+        /// Whose.
+        username: Username,
+        /// Which kind.
+        factor: Factor,
+        /// What its owner calls it, where it has a name.
+        name: Option<DisplayName>,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A second factor was removed, or all of them.
+    SecondFactorRemoved {
+        /// Whose.
+        username: Username,
+        /// Which kind; `None` where all of them were removed.
+        factor: Option<Factor>,
+        /// What its owner called it, where it had a name.
+        name: Option<DisplayName>,
+        /// Who removed it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A recovery code was used.
+    RecoveryCodeUsed {
+        /// Whose.
+        username: Username,
+        /// How many are left.
+        left: u32,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl Contents {
@@ -213,10 +289,15 @@ impl Contents {
             Self::RetiredTokenUsed { .. } => LetterKind::RetiredTokenUsed,
             Self::LockedOut { .. } => LetterKind::LockedOut,
             Self::TokensFrozen { .. } => LetterKind::TokensFrozen,
+            Self::VerificationCode { .. } => LetterKind::VerificationCode,
+            Self::CodesLocked { .. } => LetterKind::CodesLocked,
+            Self::SecondFactorAdded { .. } => LetterKind::SecondFactorAdded,
+            Self::SecondFactorRemoved { .. } => LetterKind::SecondFactorRemoved,
+            Self::RecoveryCodeUsed { .. } => LetterKind::RecoveryCodeUsed,
         }
     }
 
-    /// The token and the link that the letter carries, each at most one.
+    /// The token, or the code, and the link that the letter carries, each at most one.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let (token, link) = match self {
             Self::NewToken { token, freeze_link, .. } => (Some(token.reveal()), Some(freeze_link)),
@@ -224,11 +305,16 @@ impl Contents {
             | Self::PasswordRecovery { link, .. }
             | Self::AddressChangeOld { link, .. }
             | Self::AddressChangeNew { link, .. } => (None, Some(link)),
+            Self::VerificationCode { code, .. } => (Some(code.reveal()), None),
             Self::TokenChanged { .. }
+            | Self::CodesLocked { .. }
             | Self::PasswordChanged { .. }
             | Self::AddressChanged { .. }
             | Self::RetiredTokenUsed { .. }
             | Self::LockedOut { .. }
+            | Self::SecondFactorAdded { .. }
+            | Self::SecondFactorRemoved { .. }
+            | Self::RecoveryCodeUsed { .. }
             | Self::TokensFrozen { .. } => (None, None),
         };
         token.into_iter().chain(link.map(Link::secret_part))

@@ -4,6 +4,9 @@
 //! they cannot tell different things. Text from outside stands in facts, one line each, and never
 //! at the beginning of a line: nobody can forge the two lines that programs look for.
 
+mod codes;
+mod factors;
+
 use std::borrow::Cow;
 
 use symbolon_core::Timestamp;
@@ -31,6 +34,11 @@ pub(crate) enum Block<'a> {
     Credentials {
         username: &'a str,
         token: &'a str,
+    },
+    /// A line that programs look for, as that of the token is.
+    Code {
+        username: &'a str,
+        code: &'a str,
     },
     Facts(Vec<Fact>),
     Action {
@@ -296,6 +304,30 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 ),
             ],
         },
+        Contents::VerificationCode {
+            username,
+            code,
+            occasion,
+            client,
+            source,
+            asked_at,
+            valid_until,
+        } => {
+            let what = (*occasion, *valid_until);
+            codes::code(org, url, username, code, what, (client, *source, *asked_at))
+        }
+        Contents::CodesLocked { username, until, source } => {
+            codes::locked(org, url, username, *until, *source)
+        }
+        Contents::SecondFactorAdded { username, factor, name, source, at } => {
+            factors::added(org, url, username, *factor, name.as_ref(), *source, *at)
+        }
+        Contents::SecondFactorRemoved { username, factor, name, asked_by, source, at } => {
+            factors::removed(org, url, username, (*factor, name.as_ref()), *asked_by, *source, *at)
+        }
+        Contents::RecoveryCodeUsed { username, left, source, at } => {
+            factors::code_used(org, url, username, *left, *source, *at)
+        }
         Contents::TokensFrozen { username, at, source } => Wording {
             subject: format!("Your {org} security tokens are frozen"),
             blocks: vec![

@@ -1,15 +1,17 @@
 //! One letter of every kind, always the same.
 
+use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
 use symbolon_core::letter::LetterKind;
+use symbolon_core::mailed_code::MailedCode;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::Nonce;
 use symbolon_core::time::Timestamp;
 use symbolon_core::token::TokenSecret;
-use symbolon_mail::{AskedBy, Contents, Envelope, Letterhead, Link, Message, TokenChange, compose};
+use symbolon_mail::{AskedBy, CodeFor, Contents, Envelope, Letterhead, Link, Message, TokenChange, compose};
 
 /// 2026-11-23T07:00:05Z.
 pub(crate) const ASKED_AT: Timestamp = Timestamp::from_unix_ms(1_795_417_205_000);
@@ -36,6 +38,11 @@ pub(crate) fn address(text: &str) -> EmailAddress {
 pub(crate) fn token() -> TokenSecret {
     let ring = KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([1; 32]))]).unwrap();
     ring.token_of(KeyId(1), &Nonce::from_bytes(&[2; 32]).unwrap(), LETTER).unwrap()
+}
+
+fn code() -> MailedCode {
+    let ring = KeyRing::new(vec![(KeyId(1), MasterKey::from_bytes([1; 32]))]).unwrap();
+    ring.code_of(KeyId(1), &Nonce::from_bytes(&[2; 32]).unwrap(), LETTER).unwrap()
 }
 
 pub(crate) fn message(contents: &Contents) -> Message {
@@ -131,6 +138,34 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             seen_at: valid_until,
         },
         LetterKind::LockedOut => Contents::LockedOut { username, until: valid_until, source },
+        LetterKind::VerificationCode => Contents::VerificationCode {
+            username,
+            code: code(),
+            occasion: CodeFor::Login,
+            client: ClientName::sanitised("Firefox 130 on Linux"),
+            source,
+            asked_at,
+            valid_until,
+        },
+        LetterKind::CodesLocked => Contents::CodesLocked { username, until: valid_until, source },
+        LetterKind::SecondFactorAdded => Contents::SecondFactorAdded {
+            username,
+            factor: Factor::Authenticator,
+            name: Some(name("Phone")),
+            source,
+            at: asked_at,
+        },
+        LetterKind::SecondFactorRemoved => Contents::SecondFactorRemoved {
+            username,
+            factor: None,
+            name: None,
+            asked_by: AskedBy::Administrator,
+            source: None,
+            at: asked_at,
+        },
+        LetterKind::RecoveryCodeUsed => {
+            Contents::RecoveryCodeUsed { username, left: 3, source, at: asked_at }
+        }
         LetterKind::TokensFrozen => Contents::TokensFrozen { username, at: asked_at, source },
     }
 }

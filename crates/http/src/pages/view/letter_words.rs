@@ -16,6 +16,11 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
         LetterKind::RetiredTokenUsed => "warning that a retired token is still used",
         LetterKind::LockedOut => "notice of a lockout",
         LetterKind::TokensFrozen => "notice of frozen tokens",
+        LetterKind::VerificationCode => "verification code",
+        LetterKind::CodesLocked => "notice of locked codes",
+        LetterKind::SecondFactorAdded => "notice of a new second factor",
+        LetterKind::SecondFactorRemoved => "notice of a removed second factor",
+        LetterKind::RecoveryCodeUsed => "notice of a used recovery code",
     }
 }
 
