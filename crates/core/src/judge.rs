@@ -1,13 +1,21 @@
-//! The decision chain of a login: one pure function over facts, and the reasons it refuses for.
+//! The decision chain of a login: one pure function over facts, which tells of each rule what it saw and
+//! said, and the reasons it refuses for.
 //!
-//! The order is contract §5: the user exists and is active, is not locked out, the password, then a
-//! trusted network or else the token. The outside learns none of it; the owner learns the reason.
+//! The order is contract §5: the user exists and is active, is not locked out, the password, login hours,
+//! login IP ranges, the duty of a second factor, then a trusted network or else the token; on the web the
+//! place. The outside learns none of it; the owner learns the reason.
 
-use std::fmt;
+mod chain;
+mod refusal;
 
+use crate::factor::{Factor, FactorKinds};
 use crate::id::{Id, Token, User};
-use crate::lockout::Failures;
+use crate::lockout::{Failures, SourceFailures};
+use crate::names::Source;
+use crate::policy::{Policy, SourcePolicy};
 use crate::time::Timestamp;
+
+pub use refusal::Refusal;
 
 /// What is known of the user that a login names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,16 +116,65 @@ pub(crate) fn of_word<T: Copy>(all: &[(T, &'static str)], word: &str) -> Option<
     all.iter().find(|(_, each)| *each == word).map(|(value, _)| *value)
 }
 
+/// The code of an authenticator app that an API login presents in the token's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeEvidence {
+    /// None was given.
+    Absent,
+    /// It was wrong, or has been used.
+    Wrong,
+    /// It was right, and is used up by this login.
+    Right,
+}
+
 /// What a login asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// The web pages: the password alone (second factors come on top).
+    /// The web pages, by password.
     Web,
-    /// An API: the password and the token, or the password from a trusted network.
-    Api {
-        /// Whether the source lies within a trusted network.
-        from_trusted_network: bool,
-    },
+    /// The web pages, by a passkey in place of the password.
+    WebByPasskey,
+    /// An API, by password and token or code.
+    Api,
+}
+
+/// All that a login is decided by.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// What it asks for.
+    pub door: Door,
+    /// From where.
+    pub source: Source,
+    /// What failed from there lately.
+    pub source_failures: SourceFailures,
+    /// How much may.
+    pub source_policy: &'a SourcePolicy,
+    /// Who, if there is such a user. His failures are those that apply: a known place has its own.
+    pub standing: Option<&'a Standing>,
+    /// Since when he is under his policy.
+    pub member_since: Timestamp,
+    /// The strictest of the policies that he is under.
+    pub policy: &'a Policy,
+    /// Whether the password was right.
+    pub password: PasswordVerdict,
+    /// Which second factors he has.
+    pub factors: FactorKinds,
+    /// How he proved himself beside the password; on the web.
+    pub proof: Option<Factor>,
+    /// Whether the browser was proved before; on the web.
+    pub place_known: bool,
+    /// Whether there is anything that he could be asked for: a factor, a live token, or mail.
+    pub can_be_asked: bool,
+    /// Until when no code of his is taken, for there were too many wrong ones.
+    pub codes_locked_until: Option<Timestamp>,
+    /// The code behind the password; at an API.
+    pub code: CodeEvidence,
+    /// The token behind the password; at an API.
+    pub token: TokenEvidence,
+    /// Whether the source lies within a trusted network of the organization.
+    pub trusted_network: bool,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// A login that is let in.
@@ -126,168 +183,153 @@ pub enum Door {
 pub struct Admission {
     /// Who.
     pub user: Id<User>,
-    /// By which token; `None` from a trusted network without one, and on the web.
+    /// By which token; `None` from a trusted network without one, by a code, and on the web.
     pub token: Option<Id<Token>>,
+    /// What comes next.
+    pub next: Next,
+    /// Until when a second factor is to be enrolled, if one is demanded and there is none.
+    pub enrol_by: Option<Timestamp>,
 }
 
-/// Why a login is refused. Told to the owner and to administrators, never to the client.
+/// What follows on a login that is not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Refusal {
-    /// There is no such user.
-    UnknownUser,
-    /// Too many failures from this address.
-    SourceLockedOut,
-    /// The invitation has not been accepted yet.
-    NotActivated,
-    /// An administrator has frozen the user.
-    Frozen(Timestamp),
-    /// Too many failures for this user.
-    LockedOut(Timestamp),
-    /// Wrong password.
-    WrongPassword,
-    /// The owner has frozen the account's tokens.
-    TokensFrozen(Timestamp),
-    /// The password was right, the token is missing.
-    TokenMissing,
-    /// The password was right, the token mistyped or cut.
-    TokenMistyped,
-    /// The password was right; such a token was never issued.
-    TokenUnknown,
-    /// The password was right; the token is somebody else's.
-    TokenOfAnotherUser,
-    /// The password was right; the token has been retired.
-    TokenRetired(Timestamp, RetirementCause),
-    /// The password was right; the token was too old.
-    TokenExpired(Timestamp),
-    /// This way of logging in is switched off.
-    SwitchedOff,
-    /// The request could not be read.
-    Malformed,
+pub enum Next {
+    /// A session.
+    Enter,
+    /// A session in which a second factor is enrolled and nothing else done.
+    EnterToEnrol,
+    /// Something more is to be proved before there is a session.
+    Prove(Demand),
 }
 
-/// Decides whether a login is let in.
-///
-/// A token dies at the first instant that is not earlier than its `expires_at`.
-///
-/// # Errors
-/// The first [`Refusal`] that applies, in the order of contract §5.
+/// What is to be proved beside the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// A second factor: the profile demands it.
+    SecondFactor,
+    /// That the browser is his: by a second factor if he has one, by his security token, else by mail.
+    Place,
+}
+
+/// A rule of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// The address has not failed too often.
+    Source,
+    /// The user exists.
+    User,
+    /// He is activated and not frozen.
+    Active,
+    /// He is not locked out.
+    Lockout,
+    /// The password is right.
+    Password,
+    /// The profile opens this way.
+    Access,
+    /// It is within the profile's login hours.
+    LoginHours,
+    /// The address is within the profile's login IP ranges.
+    LoginRanges,
+    /// What the duty of a second factor demands is there.
+    SecondFactor,
+    /// The token is right, or none is needed.
+    Token,
+    /// The browser was proved before.
+    Place,
+}
+
+impl Rule {
+    /// All rules in their order, with the name that pages and scripts know them by.
+    pub const ALL: [(Self, &'static str); 11] = [
+        (Self::Source, "failures from the address"),
+        (Self::User, "user exists"),
+        (Self::Active, "user is active"),
+        (Self::Lockout, "not locked out"),
+        (Self::Password, "password"),
+        (Self::Access, "web and API access"),
+        (Self::LoginHours, "login hours"),
+        (Self::LoginRanges, "login IP ranges"),
+        (Self::SecondFactor, "second factor"),
+        (Self::Token, "trusted network or security token"),
+        (Self::Place, "known place"),
+    ];
+
+    /// The name of the rule.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+}
+
+/// What a rule said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It lets in.
+    Passed,
+    /// It refuses.
+    Refused(Refusal),
+    /// It wants something proved.
+    Demanded(Demand),
+    /// It lets in to enrol a second factor alone.
+    EnrolOnly,
+    /// It has nothing to say about this kind of login.
+    NotAsked,
+}
+
+/// One rule, what it looked at and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The rule.
+    pub rule: Rule,
+    /// What it looked at, in words.
+    pub input: String,
+    /// What it said.
+    pub verdict: Verdict,
+}
+
+/// A decision with everything that led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Decision {
+    /// Every rule that had something to look at, in order, also those behind the one that decided.
+    pub steps: Vec<Step>,
+    /// The first refusal, else what comes next.
+    pub outcome: Result<Admission, Refusal>,
+}
+
+/// Decides whether a login is let in: the first rule that refuses decides.
 ///
 /// # Security
 /// A wrong *yes* opens the account. Every fact is gathered before this is called, whichever of them
 /// decides, so that the time taken tells a stranger nothing.
-pub fn judge(
-    standing: Option<&Standing>,
-    password: PasswordVerdict,
-    token: TokenEvidence,
-    door: Door,
-    now: Timestamp,
-) -> Result<Admission, Refusal> {
-    let standing = standing.ok_or(Refusal::UnknownUser)?;
-    if !standing.activated {
-        return Err(Refusal::NotActivated);
-    }
-    if let Some(at) = standing.frozen_at {
-        return Err(Refusal::Frozen(at));
-    }
-    if let Some(until) = standing.failures.locked_at(now) {
-        return Err(Refusal::LockedOut(until));
-    }
-    if password == PasswordVerdict::Wrong {
-        return Err(Refusal::WrongPassword);
-    }
-    match door {
-        Door::Web => Ok(Admission { user: standing.user, token: None }),
-        Door::Api { from_trusted_network } => {
-            let token = judge_token(standing, token, from_trusted_network, now)?;
-            Ok(Admission { user: standing.user, token })
-        }
-    }
-}
-
-/// Decides about the half of the credential that complements the password.
-fn judge_token(
-    standing: &Standing,
-    token: TokenEvidence,
-    from_trusted_network: bool,
-    now: Timestamp,
-) -> Result<Option<Id<Token>>, Refusal> {
-    if let Some(at) = standing.tokens_frozen_at {
-        return Err(Refusal::TokensFrozen(at));
-    }
-    let record = match token {
-        TokenEvidence::Absent if from_trusted_network => return Ok(None),
-        TokenEvidence::Absent => return Err(Refusal::TokenMissing),
-        TokenEvidence::Mistyped => return Err(Refusal::TokenMistyped),
-        TokenEvidence::Unknown => return Err(Refusal::TokenUnknown),
-        TokenEvidence::Known(record) => record,
+pub fn judge(login: &Login<'_>) -> Decision {
+    let (steps, token) = chain::walk(login);
+    let outcome = match (first_refusal(&steps), login.standing) {
+        (Some(refusal), _) => Err(refusal),
+        (None, None) => Err(Refusal::UnknownUser),
+        (None, Some(standing)) => Ok(Admission {
+            user: standing.user,
+            token,
+            next: next_of(&steps),
+            enrol_by: chain::enrol_by(login),
+        }),
     };
-    if record.user != standing.user {
-        return Err(Refusal::TokenOfAnotherUser);
-    }
-    if let Some((at, cause)) = record.retired {
-        return Err(Refusal::TokenRetired(at, cause));
-    }
-    if record.expires_at <= now {
-        return Err(Refusal::TokenExpired(record.expires_at));
-    }
-    Ok(Some(record.token))
+    Decision { steps, outcome }
 }
 
-impl Refusal {
-    /// Whether the attempt counts towards lockout.
-    ///
-    /// A token that used to be right, behind the right password, is a client that nobody has told of
-    /// the reset: it must not lock its owner out. A locked, frozen or unknown user has nothing to count.
-    pub const fn counts(self) -> bool {
-        match self {
-            Self::WrongPassword
-            | Self::TokenMissing
-            | Self::TokenMistyped
-            | Self::TokenUnknown
-            | Self::TokenOfAnotherUser => true,
-            Self::UnknownUser
-            | Self::SourceLockedOut
-            | Self::NotActivated
-            | Self::Frozen(_)
-            | Self::LockedOut(_)
-            | Self::TokensFrozen(_)
-            | Self::TokenRetired(..)
-            | Self::TokenExpired(_)
-            | Self::SwitchedOff
-            | Self::Malformed => false,
-        }
-    }
-
-    /// Whether the attempt counts against its source address: whatever may be guessing does.
-    pub const fn counts_against_source(self) -> bool {
-        self.counts() || matches!(self, Self::UnknownUser | Self::NotActivated | Self::Frozen(_))
-    }
+fn first_refusal(steps: &[Step]) -> Option<Refusal> {
+    steps.iter().find_map(|step| match step.verdict {
+        Verdict::Refused(refusal) => Some(refusal),
+        Verdict::Passed | Verdict::Demanded(_) | Verdict::EnrolOnly | Verdict::NotAsked => None,
+    })
 }
 
-/// The reason as the login history says it.
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownUser => f.write_str("no such user"),
-            Self::SourceLockedOut => f.write_str("too many failures from this address"),
-            Self::NotActivated => f.write_str("invitation not yet accepted"),
-            Self::Frozen(at) => write!(f, "user frozen since {at}"),
-            Self::LockedOut(until) => write!(f, "locked out until {until}"),
-            Self::WrongPassword => f.write_str("wrong password"),
-            Self::TokensFrozen(at) => write!(f, "tokens frozen by their owner since {at}"),
-            Self::TokenMissing => f.write_str("security token missing"),
-            Self::TokenMistyped => f.write_str("security token mistyped or cut"),
-            Self::TokenUnknown => f.write_str("security token never issued"),
-            Self::TokenOfAnotherUser => f.write_str("security token of another user"),
-            Self::TokenRetired(at, cause) => write!(f, "token retired {at} by {}", cause.word()),
-            Self::TokenExpired(at) => write!(f, "token expired {at}"),
-            Self::SwitchedOff => f.write_str("this way of logging in is switched off"),
-            Self::Malformed => {
-                f.write_str("request could not be read: an unescaped & or < in the password?")
-            }
-        }
-    }
+fn next_of(steps: &[Step]) -> Next {
+    let demand = steps.iter().find_map(|step| match step.verdict {
+        Verdict::Demanded(demand) => Some(Next::Prove(demand)),
+        Verdict::Passed | Verdict::Refused(_) | Verdict::EnrolOnly | Verdict::NotAsked => None,
+    });
+    let enrol = steps.iter().any(|step| step.verdict == Verdict::EnrolOnly);
+    demand.unwrap_or(if enrol { Next::EnterToEnrol } else { Next::Enter })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Trusted networks: address ranges from which an API login needs no security token.
+//! Trusted networks, from which an API login needs no security token, and login IP ranges, outside which
+//! a login is refused.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -39,6 +40,47 @@ impl fmt::Display for Network {
     }
 }
 
+/// More ranges than anybody keeps in a profile.
+const MOST_RANGES: usize = 256;
+
+/// Login IP ranges of a profile: outside them its users are refused, inside they need no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginRanges(Vec<Network>);
+
+impl LoginRanges {
+    /// Reads ranges that stand apart by spaces, commas or line breaks; `None` where there is none at all.
+    ///
+    /// # Errors
+    /// [`NetworkError`] where one of them is none, or there are more than 256.
+    pub fn parse(text: &str) -> Result<Option<Self>, NetworkError> {
+        let texts =
+            text.split(|c: char| c.is_whitespace() || c == ',').filter(|text| !text.is_empty());
+        let ranges: Vec<Network> =
+            texts.take(MOST_RANGES + 1).map(Network::parse).collect::<Result<_, _>>()?;
+        if ranges.len() > MOST_RANGES {
+            return Err(NetworkError);
+        }
+        Ok((!ranges.is_empty()).then_some(Self(ranges)))
+    }
+
+    /// Whether one of them contains `source`.
+    pub fn hold(&self, source: Source) -> bool {
+        self.0.iter().any(|range| range.contains(source))
+    }
+}
+
+impl fmt::Display for LoginRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, range) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str(", ")?;
+            }
+            range.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +102,15 @@ mod tests {
     fn a_single_address_is_a_network_of_one() {
         assert!(Network::parse("::1").unwrap().contains(source("::1")));
         assert_eq!(Network::parse("10.1"), Err(NetworkError));
+    }
+
+    #[test]
+    fn login_ranges_are_written_as_they_are_read() {
+        let ranges = LoginRanges::parse("10.0.0.0/8,\n 192.168.1.7").unwrap().unwrap();
+
+        assert_eq!(ranges.to_string(), "10.0.0.0/8, 192.168.1.7/32");
+        assert!(ranges.hold(source("192.168.1.7")) && !ranges.hold(source("192.168.1.8")));
+        assert_eq!(LoginRanges::parse(" , "), Ok(None));
+        assert_eq!(LoginRanges::parse("10.0.0.0/8 nowhere"), Err(NetworkError));
     }
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use crate::login_hours::LoginHours;
+use crate::network::LoginRanges;
+use crate::time::Timestamp;
+
 /// A day.
 pub const DAY: Duration = Duration::from_hours(24);
 
@@ -20,6 +24,96 @@ pub struct Policy {
     pub on_reset: SessionsOnReset,
     /// What a voluntary change of the password does to tokens; nothing.
     pub on_password_change: TokensOnPasswordChange,
+    /// Age at which a web session ends, however busy; a day, and never more (NIST SP 800-63B-4 §2.2.3).
+    pub web_lifetime: Duration,
+    /// Where users may log in; everywhere.
+    pub access: Access,
+    /// Where a second factor is demanded; nowhere.
+    pub duty: Duty,
+    /// When the duty began: nobody's time to enrol ran before.
+    pub duty_since: Option<Timestamp>,
+    /// Time to enrol after the duty began; 14 days.
+    pub enrol_grace: Duration,
+    /// When users may log in: every one of these must allow it. None: at any time.
+    pub login_hours: Vec<LoginHours>,
+    /// From where users may log in: every one of these must hold the address. None: from anywhere.
+    pub login_ranges: Vec<LoginRanges>,
+    /// What a new password must be.
+    pub password: PasswordPolicy,
+}
+
+/// What a new password must be, beyond what every one must ([`crate::password`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    /// Fewest characters; 12, and never fewer.
+    pub min_length: u32,
+    /// Of how many of four kinds it must have characters: lower case, upper case, digits, others; none.
+    ///
+    /// NIST SP 800-63B-4 §3.1.1.2 advises against it; there are auditors who demand it.
+    pub kinds: u32,
+    /// How many earlier passwords may not come again; 3.
+    pub history: u32,
+    /// Age at which it must be changed. Never by default, as NIST SP 800-63B-4 §3.1.1.2 demands.
+    pub max_age: Option<Duration>,
+}
+
+/// Where the users of a profile may log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// On the web and at APIs.
+    WebAndApi,
+    /// On the web alone.
+    WebOnly,
+    /// At APIs alone.
+    ApiOnly,
+    /// Nowhere: where two rules leave nothing in common.
+    Nowhere,
+}
+
+impl Access {
+    /// All that can be chosen, with the word that the database and scripts know them by.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::WebAndApi, "web-and-api"),
+        (Self::WebOnly, "web"),
+        (Self::ApiOnly, "api"),
+        (Self::Nowhere, "nowhere"),
+    ];
+
+    /// Whether the web pages are open.
+    pub const fn web(self) -> bool {
+        matches!(self, Self::WebAndApi | Self::WebOnly)
+    }
+
+    /// Whether the APIs are.
+    pub const fn api(self) -> bool {
+        matches!(self, Self::WebAndApi | Self::ApiOnly)
+    }
+
+    const fn common(self, other: Self) -> Self {
+        match (self.web() && other.web(), self.api() && other.api()) {
+            (true, true) => Self::WebAndApi,
+            (true, false) => Self::WebOnly,
+            (false, true) => Self::ApiOnly,
+            (false, false) => Self::Nowhere,
+        }
+    }
+}
+
+/// Where a second factor is demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// Nowhere, but for browsers that were not proved before.
+    None,
+    /// At every login on the web.
+    Web,
+    /// At every login on the web and at APIs.
+    WebAndApi,
+}
+
+impl Duty {
+    /// All, with the word that the database and scripts know them by.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::None, "none"), (Self::Web, "web"), (Self::WebAndApi, "web-and-api")];
 }
 
 /// What becomes of API sessions when the token that opened them is reset.
@@ -60,8 +154,112 @@ impl Policy {
         if self.session_idle < Duration::from_mins(5) || self.session_idle > hours(24) {
             return Err("a session must end after five minutes to a day of inactivity");
         }
+        if self.web_lifetime < Duration::from_mins(15) || self.web_lifetime > DAY {
+            return Err("a web session must end after 15 minutes to a day");
+        }
+        if self.enrol_grace > 90 * DAY {
+            return Err("the time to enrol a second factor must not be longer than 90 days");
+        }
+        if self.access == Access::Nowhere {
+            return Err("users must be able to log in on the web, at APIs or both");
+        }
+        self.password.check()
+    }
+
+    /// What demands nothing that is not demanded of everybody.
+    pub fn laxest() -> Self {
+        Self {
+            token_max_age: 3660 * DAY,
+            lockout_failures: 100,
+            lockout_period: Duration::from_mins(1),
+            session_idle: DAY,
+            on_reset: SessionsOnReset::Keep,
+            enrol_grace: 90 * DAY,
+            password: PasswordPolicy { min_length: 12, kinds: 0, history: 0, max_age: None },
+            ..Self::default()
+        }
+    }
+
+    /// What holds where this policy and another apply: of each value the stricter one.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            token_max_age: self.token_max_age.min(other.token_max_age),
+            lockout_failures: self.lockout_failures.min(other.lockout_failures),
+            lockout_period: self.lockout_period.max(other.lockout_period),
+            session_idle: self.session_idle.min(other.session_idle),
+            on_reset: match (self.on_reset, other.on_reset) {
+                (SessionsOnReset::Keep, SessionsOnReset::Keep) => SessionsOnReset::Keep,
+                (SessionsOnReset::End, _) | (_, SessionsOnReset::End) => SessionsOnReset::End,
+            },
+            on_password_change: match (self.on_password_change, other.on_password_change) {
+                (TokensOnPasswordChange::Keep, TokensOnPasswordChange::Keep) => {
+                    TokensOnPasswordChange::Keep
+                }
+                (TokensOnPasswordChange::Reset, _) | (_, TokensOnPasswordChange::Reset) => {
+                    TokensOnPasswordChange::Reset
+                }
+            },
+            web_lifetime: self.web_lifetime.min(other.web_lifetime),
+            access: self.access.common(other.access),
+            duty: self.duty.max(other.duty),
+            duty_since: earlier(self.duty_since, other.duty_since),
+            enrol_grace: self.enrol_grace.min(other.enrol_grace),
+            login_hours: joined(self.login_hours, other.login_hours),
+            login_ranges: joined(self.login_ranges, other.login_ranges),
+            password: self.password.strictest(other.password),
+        }
+    }
+
+    /// Until when somebody who came under the policy at `member_since` may do without a second factor;
+    /// `None` where none is demanded.
+    pub fn enrol_by(&self, member_since: Timestamp) -> Option<Timestamp> {
+        if self.duty == Duty::None {
+            return None;
+        }
+        let since = self.duty_since.map_or(member_since, |since| since.max(member_since));
+        Some(since + self.enrol_grace)
+    }
+}
+
+impl PasswordPolicy {
+    fn check(self) -> Result<(), &'static str> {
+        if !(12..=128).contains(&self.min_length) {
+            return Err("a password must have at least 12 characters, and 128 must be enough");
+        }
+        if self.kinds > 4 {
+            return Err("there are four kinds of characters");
+        }
+        if self.history > 24 {
+            return Err("no more than 24 earlier passwords are remembered");
+        }
+        if self.max_age.is_some_and(|age| age < DAY || age > 3660 * DAY) {
+            return Err("the age of passwords must be between one day and ten years, or unlimited");
+        }
         Ok(())
     }
+
+    fn strictest(self, other: Self) -> Self {
+        Self {
+            min_length: self.min_length.max(other.min_length),
+            kinds: self.kinds.max(other.kinds),
+            history: self.history.max(other.history),
+            max_age: earlier(self.max_age, other.max_age),
+        }
+    }
+}
+
+/// The lesser of what there is.
+fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn joined<T>(mut all: Vec<T>, more: Vec<T>) -> Vec<T> {
+    all.extend(more);
+    all
 }
 
 impl Default for Policy {
@@ -73,6 +271,14 @@ impl Default for Policy {
             session_idle: Duration::from_hours(2),
             on_reset: SessionsOnReset::End,
             on_password_change: TokensOnPasswordChange::Keep,
+            web_lifetime: DAY,
+            access: Access::WebAndApi,
+            duty: Duty::None,
+            duty_since: None,
+            enrol_grace: 14 * DAY,
+            login_hours: Vec::new(),
+            login_ranges: Vec::new(),
+            password: PasswordPolicy { min_length: 12, kinds: 0, history: 3, max_age: None },
         }
     }
 }
@@ -106,5 +312,43 @@ mod tests {
         assert_eq!(Policy::default().check(), Ok(()));
         assert!(eternal.check().is_err_and(|why| why.contains("ten years")));
         assert!(lax.check().is_err());
+    }
+
+    #[test]
+    fn of_two_policies_the_stricter_value_holds_each_time() {
+        let t0 = Timestamp::from_unix_ms(1_800_000_000_000);
+        let one = Policy {
+            token_max_age: 90 * DAY,
+            access: Access::WebOnly,
+            duty: Duty::Web,
+            duty_since: Some(t0),
+            ..Policy::default()
+        };
+        let other = Policy {
+            session_idle: Duration::from_mins(10),
+            access: Access::ApiOnly,
+            on_reset: SessionsOnReset::Keep,
+            ..Policy::default()
+        };
+
+        let both = one.strictest(other);
+
+        assert_eq!(both.token_max_age, 90 * DAY);
+        assert_eq!(both.session_idle, Duration::from_mins(10));
+        assert_eq!(both.on_reset, SessionsOnReset::End);
+        assert_eq!(both.access, Access::Nowhere);
+        assert_eq!((both.duty, both.duty_since), (Duty::Web, Some(t0)));
+        assert_eq!(both.clone().strictest(Policy::laxest()), both);
+        assert_eq!(Policy::laxest().check(), Ok(()));
+    }
+
+    #[test]
+    fn the_time_to_enrol_runs_from_the_duty_or_from_ones_coming_under_it() {
+        let t0 = Timestamp::from_unix_ms(1_800_000_000_000);
+        let dutiful = Policy { duty: Duty::Web, duty_since: Some(t0), ..Policy::default() };
+
+        assert_eq!(dutiful.enrol_by(t0 - DAY), Some(t0 + 14 * DAY));
+        assert_eq!(dutiful.enrol_by(t0 + DAY), Some(t0 + 15 * DAY));
+        assert_eq!(Policy::default().enrol_by(t0), None);
     }
 }

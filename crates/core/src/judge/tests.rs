@@ -5,13 +5,22 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::login_hours::LoginHours;
+use crate::network::LoginRanges;
+use crate::policy::{Access, Duty};
 
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const MS: Duration = Duration::from_millis(1);
 const USER: Id<User> = Id::from_raw(1);
 const TOKEN: Id<Token> = Id::from_raw(2);
-const OUTSIDE: Door = Door::Api { from_trusted_network: false };
-const TRUSTED: Door = Door::Api { from_trusted_network: true };
+
+/// Who is trusted to come without a token.
+#[derive(Clone, Copy)]
+enum Origin {
+    Outside,
+    Trusted,
+}
+use self::Origin::{Outside, Trusted};
 
 fn standing() -> Standing {
     Standing {
@@ -32,33 +41,70 @@ fn live() -> TokenRecord {
     }
 }
 
-fn login(standing: &Standing, token: TokenEvidence, door: Door) -> Result<Admission, Refusal> {
-    judge(Some(standing), PasswordVerdict::Right, token, door, T0)
+/// A login at an API with the right password and nothing behind it.
+fn facts<'a>(
+    standing: Option<&'a Standing>,
+    policy: &'a Policy,
+    sources: &'a SourcePolicy,
+) -> Login<'a> {
+    Login {
+        door: Door::Api,
+        source: Source::new(std::net::Ipv4Addr::new(192, 0, 2, 7).into()),
+        source_failures: SourceFailures::default(),
+        source_policy: sources,
+        standing,
+        member_since: T0,
+        policy,
+        password: PasswordVerdict::Right,
+        factors: FactorKinds::NONE,
+        proof: None,
+        place_known: false,
+        can_be_asked: true,
+        codes_locked_until: None,
+        code: CodeEvidence::Absent,
+        token: TokenEvidence::Absent,
+        trusted_network: false,
+        now: T0,
+    }
+}
+
+fn with_password(
+    standing: &Standing,
+    password: PasswordVerdict,
+    token: TokenEvidence,
+    from: Origin,
+) -> Result<Admission, Refusal> {
+    let (policy, sources) = (Policy::default(), SourcePolicy::default());
+    let trusted_network = matches!(from, Trusted);
+    let facts = facts(Some(standing), &policy, &sources);
+    judge(&Login { password, token, trusted_network, ..facts }).outcome
+}
+
+fn login(standing: &Standing, token: TokenEvidence, from: Origin) -> Result<Admission, Refusal> {
+    with_password(standing, PasswordVerdict::Right, token, from)
+}
+
+fn entered(token: Option<Id<Token>>) -> Result<Admission, Refusal> {
+    Ok(Admission { user: USER, token, next: Next::Enter, enrol_by: None })
 }
 
 #[test]
 fn password_and_token_together_admit() {
-    let admission = login(&standing(), TokenEvidence::Known(live()), OUTSIDE);
+    let admission = login(&standing(), TokenEvidence::Known(live()), Outside);
 
-    assert_eq!(admission, Ok(Admission { user: USER, token: Some(TOKEN) }));
+    assert_eq!(admission, entered(Some(TOKEN)));
 }
 
 #[test]
 fn a_trusted_network_needs_no_token_but_takes_one() {
-    assert_eq!(
-        login(&standing(), TokenEvidence::Absent, TRUSTED),
-        Ok(Admission { user: USER, token: None })
-    );
-    assert_eq!(
-        login(&standing(), TokenEvidence::Known(live()), TRUSTED),
-        Ok(Admission { user: USER, token: Some(TOKEN) })
-    );
+    assert_eq!(login(&standing(), TokenEvidence::Absent, Trusted), entered(None));
+    assert_eq!(login(&standing(), TokenEvidence::Known(live()), Trusted), entered(Some(TOKEN)));
 }
 
 #[test]
 fn a_token_is_refused_from_the_instant_it_expires() {
     let at = |expires_at| {
-        login(&standing(), TokenEvidence::Known(TokenRecord { expires_at, ..live() }), OUTSIDE)
+        login(&standing(), TokenEvidence::Known(TokenRecord { expires_at, ..live() }), Outside)
     };
 
     assert!(at(T0 + MS).is_ok());
@@ -77,7 +123,7 @@ fn each_wrong_token_is_refused_for_its_own_reason() {
         (TokenEvidence::Known(retired), Refusal::TokenRetired(T0, RetirementCause::Reset)),
     ];
     for (evidence, refusal) in cases {
-        assert_eq!(login(&standing(), evidence, OUTSIDE), Err(refusal));
+        assert_eq!(login(&standing(), evidence, Outside), Err(refusal));
     }
 }
 
@@ -85,7 +131,7 @@ fn each_wrong_token_is_refused_for_its_own_reason() {
 fn a_retired_token_is_refused_in_a_trusted_network_too() {
     let retired = TokenRecord { retired: Some((T0, RetirementCause::Reset)), ..live() };
 
-    assert!(login(&standing(), TokenEvidence::Known(retired), TRUSTED).is_err());
+    assert!(login(&standing(), TokenEvidence::Known(retired), Trusted).is_err());
 }
 
 #[test]
@@ -98,8 +144,7 @@ fn the_standing_of_the_user_is_judged_before_the_password() {
     ];
     for (standing, refusal) in cases {
         for password in [PasswordVerdict::Right, PasswordVerdict::Wrong] {
-            let verdict =
-                judge(Some(&standing), password, TokenEvidence::Known(live()), OUTSIDE, T0);
+            let verdict = with_password(&standing, password, TokenEvidence::Known(live()), Outside);
             assert_eq!(verdict, Err(refusal));
         }
     }
@@ -107,8 +152,8 @@ fn the_standing_of_the_user_is_judged_before_the_password() {
 
 #[test]
 fn a_wrong_password_hides_what_the_token_was() {
-    let verdict =
-        judge(Some(&standing()), PasswordVerdict::Wrong, TokenEvidence::Known(live()), OUTSIDE, T0);
+    let token = TokenEvidence::Known(live());
+    let verdict = with_password(&standing(), PasswordVerdict::Wrong, token, Outside);
 
     assert_eq!(verdict, Err(Refusal::WrongPassword));
 }
@@ -144,11 +189,50 @@ fn any_evidence() -> impl Strategy<Value = TokenEvidence> {
     ]
 }
 
+fn any_code() -> impl Strategy<Value = CodeEvidence> {
+    prop_oneof![Just(CodeEvidence::Absent), Just(CodeEvidence::Wrong), Just(CodeEvidence::Right),]
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let duty = prop_oneof![Just(Duty::None), Just(Duty::Web), Just(Duty::WebAndApi)];
+    let access = prop_oneof![
+        Just(Access::WebAndApi),
+        Just(Access::WebOnly),
+        Just(Access::ApiOnly),
+        Just(Access::Nowhere),
+    ];
+    // Of T0's hour, of another, of the source's address, of another.
+    let hours = prop_oneof![Just(""), Just("mon-sun 00:00-24:00"), Just("mon 00:00-00:01")];
+    let ranges = prop_oneof![Just(""), Just("192.0.2.0/24"), Just("198.51.100.0/24")];
+    (duty, access, hours, ranges, 0_u64..3).prop_map(|(duty, access, hours, ranges, grace)| {
+        Policy {
+            duty,
+            access,
+            duty_since: Some(T0 - 2 * MS),
+            enrol_grace: MS * u32::try_from(grace).unwrap(),
+            login_hours: vec![LoginHours::parse(hours, "UTC").unwrap()],
+            login_ranges: LoginRanges::parse(ranges).unwrap().into_iter().collect(),
+            ..Policy::default()
+        }
+    })
+}
+
+fn any_proof() -> impl Strategy<Value = Option<Factor>> {
+    proptest::option::of(proptest::sample::select(Factor::ALL.map(|(factor, _)| factor).to_vec()))
+}
+
+fn any_door() -> impl Strategy<Value = Door> {
+    prop_oneof![Just(Door::Web), Just(Door::WebByPasskey), Just(Door::Api)]
+}
+
 proptest! {
     #[test]
-    fn no_combination_admits_without_the_factors_that_the_door_demands(
-        known: bool, activated: bool, frozen: bool, tokens_frozen: bool, locked: bool,
-        right: bool, evidence in any_evidence(), web: bool, trusted: bool,
+    fn no_combination_admits_without_the_factors_that_its_profile_demands(
+        (known, activated, frozen, tokens_frozen, locked, right) in any::<(bool, bool, bool, bool, bool, bool)>(),
+        (authenticator, passkey, recovery_code) in any::<(bool, bool, bool)>(),
+        (place_known, can_be_asked, trusted_network, codes_locked) in any::<(bool, bool, bool, bool)>(),
+        token in any_evidence(), code in any_code(), policy in any_policy(), proof in any_proof(),
+        door in any_door(),
     ) {
         let standing = Standing {
             user: USER,
@@ -157,18 +241,54 @@ proptest! {
             tokens_frozen_at: tokens_frozen.then_some(T0),
             failures: Failures { locked_until: locked.then_some(T0 + MS), ..Failures::default() },
         };
-        let password = if right { PasswordVerdict::Right } else { PasswordVerdict::Wrong };
-        let door = if web { Door::Web } else { Door::Api { from_trusted_network: trusted } };
+        let sources = SourcePolicy::default();
+        let login = Login {
+            door,
+            member_since: T0 - MS,
+            password: if right { PasswordVerdict::Right } else { PasswordVerdict::Wrong },
+            factors: FactorKinds { authenticator, passkey, recovery_code },
+            proof,
+            place_known,
+            can_be_asked,
+            codes_locked_until: codes_locked.then_some(T0 + MS),
+            code,
+            token,
+            trusted_network,
+            ..facts(known.then_some(&standing), &policy, &sources)
+        };
 
-        let verdict = judge(known.then_some(&standing), password, evidence, door, T0);
+        let Ok(admission) = judge(&login).outcome else { return Ok(()) };
 
-        if verdict.is_ok() {
-            prop_assert!(known && activated && !frozen && !locked && right);
-            if !web {
-                prop_assert!(!tokens_frozen);
-                let live_token = matches!(evidence, TokenEvidence::Known(record)
-                    if record.user == USER && record.retired.is_none() && record.expires_at > T0);
-                prop_assert!(live_token || (trusted && evidence == TokenEvidence::Absent));
+        prop_assert!(known && activated && !frozen);
+        prop_assert!(policy.login_hours.iter().all(|hours| hours.allow(T0)));
+        prop_assert!(policy.login_ranges.iter().all(|ranges| ranges.hold(login.source)));
+        let late = policy.enrol_by(login.member_since).is_some_and(|by| by <= T0);
+        match door {
+            Door::Web | Door::WebByPasskey => {
+                let by_passkey = door == Door::WebByPasskey;
+                prop_assert!(policy.access.web());
+                let proved = by_passkey && proof == Some(Factor::Passkey);
+                prop_assert!(proved || (!by_passkey && right && !locked));
+                if admission.next == Next::Enter {
+                    let second = proof.is_some_and(Factor::is_second);
+                    let owing = policy.duty != Duty::None && (login.factors.any_real() || late);
+                    prop_assert!(second || !owing);
+                    prop_assert!(by_passkey || place_known || proof.is_some() || !can_be_asked);
+                }
+            }
+            Door::Api => {
+                prop_assert!(policy.access.api() && right && !locked);
+                prop_assert_eq!(admission.next, Next::Enter);
+                let owing = policy.duty == Duty::WebAndApi && (authenticator || late);
+                if owing {
+                    prop_assert!(authenticator && code == CodeEvidence::Right && !codes_locked);
+                } else {
+                    let live_token = matches!(token, TokenEvidence::Known(record)
+                        if record.user == USER && record.retired.is_none() && record.expires_at > T0);
+                    let spared = trusted_network || !policy.login_ranges.is_empty();
+                    prop_assert!(!tokens_frozen);
+                    prop_assert!(live_token || (spared && token == TokenEvidence::Absent));
+                }
             }
         }
     }
