@@ -47,6 +47,12 @@ impl From<Duration> for Value {
     }
 }
 
+impl From<Option<Duration>> for Value {
+    fn from(duration: Option<Duration>) -> Self {
+        duration.map_or(Self::Int(None), Self::from)
+    }
+}
+
 impl From<KeyId> for Value {
     fn from(key: KeyId) -> Self {
         Self::Int(Some(i64::from(key.0)))
@@ -101,6 +107,7 @@ pub(crate) trait Columns {
     fn at(&self, column: usize) -> Result<Timestamp, StoreError>;
     fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError>;
     fn duration(&self, column: usize) -> Result<Duration, StoreError>;
+    fn optional_duration(&self, column: usize) -> Result<Option<Duration>, StoreError>;
     fn count(&self, column: usize) -> Result<u32, StoreError>;
     /// A text that `parse` must take: it took it when it was written.
     fn parsed<T>(
@@ -129,8 +136,12 @@ impl Columns for Row {
     }
 
     fn duration(&self, column: usize) -> Result<Duration, StoreError> {
-        let ms = self.int(column)?;
-        u64::try_from(ms).map(Duration::from_millis).map_err(|_| unreadable("duration"))
+        self.optional_duration(column)?.ok_or_else(|| unreadable("duration"))
+    }
+
+    fn optional_duration(&self, column: usize) -> Result<Option<Duration>, StoreError> {
+        let ms = self.optional_int(column)?.map(u64::try_from).transpose();
+        Ok(ms.map_err(|_| unreadable("duration"))?.map(Duration::from_millis))
     }
 
     fn count(&self, column: usize) -> Result<u32, StoreError> {

@@ -2,34 +2,52 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Profile};
-use symbolon_core::policy::{Policy, SessionsOnReset, TokensOnPasswordChange};
+use symbolon_core::login_hours::LoginHours;
+use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::{
+    Access, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
+};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
-use crate::sql::{Conn, Row, Tx};
+use crate::sql::{Conn, Row, Tx, Value};
 
 const INSERT: &str = "
-    INSERT INTO profile (id, name, token_max_age, lockout_failures, lockout_period, session_idle,
-                         on_reset, on_password_change, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO profile (id, name, created_at, everybody_since,
+                         token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
+                         on_password_change, web_lifetime, access, duty, duty_since, enrol_grace,
+                         login_hours, time_zone, login_ranges, password_length, password_kinds,
+                         password_history, password_max_age)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+            $21, $22)
     ON CONFLICT (name) DO NOTHING";
 const UPDATE: &str = "
     UPDATE profile
     SET token_max_age = $2, lockout_failures = $3, lockout_period = $4, session_idle = $5,
-        on_reset = $6, on_password_change = $7
+        on_reset = $6, on_password_change = $7, web_lifetime = $8, access = $9, duty = $10,
+        duty_since = $11, enrol_grace = $12, login_hours = $13, time_zone = $14,
+        login_ranges = $15, password_length = $16, password_kinds = $17, password_history = $18,
+        password_max_age = $19
     WHERE name = $1";
-const LIST: &str = "
-    SELECT id, name, token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
-           on_password_change
-    FROM profile ORDER BY name";
-const FIND_BY_NAME: &str = "
-    SELECT id, name, token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
-           on_password_change
-    FROM profile WHERE name = $1";
-const FIND: &str = "
-    SELECT id, name, token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
-           on_password_change
-    FROM profile WHERE id = $1";
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, everybody_since,
+                    token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
+                    on_password_change, web_lifetime, access, duty, duty_since, enrol_grace,
+                    login_hours, time_zone, login_ranges, password_length, password_kinds,
+                    password_history, password_max_age
+             FROM profile ",
+            $rest
+        )
+    };
+}
+
+const LIST: &str = select!("ORDER BY name");
+const FIND_BY_NAME: &str = select!("WHERE name = $1");
+const FIND: &str = select!("WHERE id = $1");
+const IN_FORCE: &str = select!("WHERE id = $1 OR everybody_since IS NOT NULL");
 
 const SESSIONS_ON_RESET: [(SessionsOnReset, &str); 2] =
     [(SessionsOnReset::End, "end"), (SessionsOnReset::Keep, "keep")];
@@ -45,6 +63,8 @@ pub struct ProfileRecord {
     pub name: String,
     /// Its policy.
     pub policy: Policy,
+    /// Since when it holds for everybody beside his own; one alone does, and it is nobody's own.
+    pub everybody_since: Option<Timestamp>,
 }
 
 /// Adds a profile; `false` if its name is taken.
@@ -53,33 +73,41 @@ pub async fn insert(
     profile: &ProfileRecord,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let policy = &profile.policy;
-    let args = args![
-        profile.id,
-        &profile.name,
-        policy.token_max_age,
-        policy.lockout_failures,
-        policy.lockout_period,
-        policy.session_idle,
-        word(&SESSIONS_ON_RESET, policy.on_reset),
-        word(&TOKENS_ON_PASSWORD_CHANGE, policy.on_password_change),
-        now,
-    ];
-    tx.execute_at_most_one(INSERT, args).await
+    let own = args![profile.id, &profile.name, now, profile.everybody_since];
+    let args = [own.as_slice(), &args_of(&profile.policy)].concat();
+    tx.execute_at_most_one(INSERT, &args).await
 }
 
 /// Replaces the policy of the profile with this name; `false` if there is none.
 pub async fn update(tx: &mut Tx, name: &str, policy: &Policy) -> Result<bool, StoreError> {
-    let args = args![
-        name,
+    let args = [args![name].as_slice(), &args_of(policy)].concat();
+    tx.execute_at_most_one(UPDATE, &args).await
+}
+
+/// A stored policy has one set of hours and one of ranges at most; several come of several policies.
+fn args_of(policy: &Policy) -> Vec<Value> {
+    let hours = policy.login_hours.first();
+    args![
         policy.token_max_age,
         policy.lockout_failures,
         policy.lockout_period,
         policy.session_idle,
         word(&SESSIONS_ON_RESET, policy.on_reset),
         word(&TOKENS_ON_PASSWORD_CHANGE, policy.on_password_change),
-    ];
-    tx.execute_at_most_one(UPDATE, args).await
+        policy.web_lifetime,
+        word(&Access::ALL, policy.access),
+        word(&Duty::ALL, policy.duty),
+        policy.duty_since,
+        policy.enrol_grace,
+        hours.map(ToString::to_string).unwrap_or_default(),
+        hours.map_or("UTC", LoginHours::zone_name),
+        policy.login_ranges.first().map(ToString::to_string).unwrap_or_default(),
+        policy.password.min_length,
+        policy.password.kinds,
+        policy.password.history,
+        policy.password.max_age,
+    ]
+    .to_vec()
 }
 
 /// All profiles by name.
@@ -100,8 +128,24 @@ pub async fn find(conn: &mut Conn, id: Id<Profile>) -> Result<ProfileRecord, Sto
     read(&conn.fetch_one(FIND, args![id]).await?)
 }
 
+/// What holds for those who are under this profile: the strictest of its own policy and of everybody's.
+pub async fn in_force(conn: &mut Conn, id: Id<Profile>) -> Result<Policy, StoreError> {
+    let rows = conn.fetch_all(IN_FORCE, args![id]).await?;
+    let profiles: Vec<ProfileRecord> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    if profiles.iter().all(|profile| profile.id != id) {
+        return Err(StoreError::corrupt("user_account", "profile_id", id));
+    }
+    let policies = profiles.into_iter().map(|profile| profile.policy);
+    Ok(policies.reduce(Policy::strictest).unwrap_or_default())
+}
+
 fn read(row: &Row) -> Result<ProfileRecord, StoreError> {
-    Ok(ProfileRecord { id: row.id(0)?, name: row.text(1)?, policy: read_policy(row, 2)? })
+    Ok(ProfileRecord {
+        id: row.id(0)?,
+        name: row.text(1)?,
+        everybody_since: row.optional_at(2)?,
+        policy: read_policy(row, 3)?,
+    })
 }
 
 fn read_policy(row: &Row, first: usize) -> Result<Policy, StoreError> {
@@ -114,7 +158,32 @@ fn read_policy(row: &Row, first: usize) -> Result<Policy, StoreError> {
         on_password_change: row.parsed(first + 5, "on_password_change", |text| {
             value(&TOKENS_ON_PASSWORD_CHANGE, text)
         })?,
+        web_lifetime: row.duration(first + 6)?,
+        access: row.parsed(first + 7, "access", |text| value(&Access::ALL, text))?,
+        duty: row.parsed(first + 8, "duty", |text| value(&Duty::ALL, text))?,
+        duty_since: row.optional_at(first + 9)?,
+        enrol_grace: row.duration(first + 10)?,
+        login_hours: read_hours(&row.text(first + 11)?, &row.text(first + 12)?)?,
+        login_ranges: row
+            .parsed(first + 13, "login_ranges", |text| LoginRanges::parse(text).ok())?
+            .into_iter()
+            .collect(),
+        password: PasswordPolicy {
+            min_length: row.count(first + 14)?,
+            kinds: row.count(first + 15)?,
+            history: row.count(first + 16)?,
+            max_age: row.optional_duration(first + 17)?,
+        },
     })
+}
+
+/// No hours are stored as an empty text: any time.
+fn read_hours(hours: &str, zone: &str) -> Result<Vec<LoginHours>, StoreError> {
+    if hours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = LoginHours::parse(hours, zone);
+    Ok(vec![read.map_err(|_| StoreError::corrupt("profile", "login_hours", hours))?])
 }
 
 fn word<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {

@@ -16,6 +16,20 @@ CREATE TABLE profile (
     session_idle       BIGINT NOT NULL,
     on_reset           TEXT    NOT NULL,
     on_password_change TEXT    NOT NULL,
+    web_lifetime       BIGINT NOT NULL,
+    access             TEXT    NOT NULL,
+    duty               TEXT    NOT NULL,
+    duty_since         BIGINT,
+    enrol_grace        BIGINT NOT NULL,
+    login_hours        TEXT    NOT NULL,
+    time_zone          TEXT    NOT NULL,
+    login_ranges       TEXT    NOT NULL,
+    password_length    BIGINT NOT NULL,
+    password_kinds     BIGINT NOT NULL,
+    password_history   BIGINT NOT NULL,
+    password_max_age   BIGINT,
+    -- The one that holds for everybody beside his own.
+    everybody_since    BIGINT UNIQUE,
     created_at         BIGINT NOT NULL
 );
 
@@ -196,6 +210,22 @@ CREATE TABLE recovery_code (
     used_at    BIGINT
 );
 CREATE UNIQUE INDEX recovery_code_digest ON recovery_code (user_id, digest);
+
+-- Passkeys (WebAuthn). `credential` is the identifier that the device gave it, `record` what never changes
+-- (the public key), `state` what each use may change (the counter).
+CREATE TABLE passkey (
+    id           BIGINT NOT NULL PRIMARY KEY,
+    user_id      BIGINT NOT NULL REFERENCES user_account (id),
+    name         TEXT NOT NULL,
+    credential   BYTEA NOT NULL,
+    transports   BIGINT NOT NULL,
+    record       BYTEA NOT NULL,
+    state        BYTEA NOT NULL,
+    created_at   BIGINT NOT NULL,
+    last_used_at BIGINT
+);
+CREATE UNIQUE INDEX passkey_credential ON passkey (credential);
+CREATE INDEX passkey_user ON passkey (user_id);
 
 CREATE TABLE address_change (
     id               BIGINT NOT NULL PRIMARY KEY,

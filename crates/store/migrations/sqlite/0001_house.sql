@@ -16,6 +16,20 @@ CREATE TABLE profile (
     session_idle       INTEGER NOT NULL,
     on_reset           TEXT    NOT NULL,
     on_password_change TEXT    NOT NULL,
+    web_lifetime       INTEGER NOT NULL,
+    access             TEXT    NOT NULL,
+    duty               TEXT    NOT NULL,
+    duty_since         INTEGER,
+    enrol_grace        INTEGER NOT NULL,
+    login_hours        TEXT    NOT NULL,
+    time_zone          TEXT    NOT NULL,
+    login_ranges       TEXT    NOT NULL,
+    password_length    INTEGER NOT NULL,
+    password_kinds     INTEGER NOT NULL,
+    password_history   INTEGER NOT NULL,
+    password_max_age   INTEGER,
+    -- The one that holds for everybody beside his own.
+    everybody_since    INTEGER UNIQUE,
     created_at         INTEGER NOT NULL
 ) STRICT;
 
@@ -196,6 +210,22 @@ CREATE TABLE recovery_code (
     used_at    INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX recovery_code_digest ON recovery_code (user_id, digest);
+
+-- Passkeys (WebAuthn). `credential` is the identifier that the device gave it, `record` what never changes
+-- (the public key), `state` what each use may change (the counter).
+CREATE TABLE passkey (
+    id           INTEGER NOT NULL PRIMARY KEY,
+    user_id      INTEGER NOT NULL REFERENCES user_account (id),
+    name         TEXT NOT NULL,
+    credential   BLOB NOT NULL,
+    transports   INTEGER NOT NULL,
+    record       BLOB NOT NULL,
+    state        BLOB NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_used_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX passkey_credential ON passkey (credential);
+CREATE INDEX passkey_user ON passkey (user_id);
 
 CREATE TABLE address_change (
     id               INTEGER NOT NULL PRIMARY KEY,

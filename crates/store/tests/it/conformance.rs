@@ -17,6 +17,7 @@ mod live;
 mod networks;
 mod nodes;
 mod organization;
+mod passkeys;
 mod places;
 mod profiles;
 mod resets;

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use symbolon_core::Timestamp;
 use symbolon_core::id::Id;
-use symbolon_core::policy::{Policy, SessionsOnReset, TokensOnPasswordChange};
+use symbolon_core::login_hours::LoginHours;
+use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::{
+    Access, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
+};
 use symbolon_store::Store;
 use symbolon_store::profiles::{self, ProfileRecord};
 
@@ -59,6 +64,25 @@ async fn a_policy_is_replaced_in_the_profile_of_that_name_alone() {
     .await;
 }
 
+#[tokio::test]
+async fn of_ones_own_profile_and_everybodys_the_stricter_value_is_in_force() {
+    for_each_house(async |store| {
+        let everybodys = Policy {
+            session_idle: Duration::from_mins(6),
+            login_ranges: LoginRanges::parse("10.0.0.0/8").unwrap().into_iter().collect(),
+            ..Policy::laxest()
+        };
+        let own = profiles::in_force(&mut store.read().await.unwrap(), STANDARD).await.unwrap();
+        add_for(&store, "Organization", &everybodys, Some(T0)).await;
+
+        let both = profiles::in_force(&mut store.read().await.unwrap(), STANDARD).await.unwrap();
+
+        assert_eq!(own, Policy::default());
+        assert_eq!(both, Policy::default().strictest(everybodys));
+    })
+    .await;
+}
+
 /// A policy that differs from the default in every figure.
 fn unusual() -> Policy {
     Policy {
@@ -68,11 +92,33 @@ fn unusual() -> Policy {
         session_idle: Duration::from_mins(6),
         on_reset: SessionsOnReset::Keep,
         on_password_change: TokensOnPasswordChange::Reset,
+        web_lifetime: Duration::from_mins(16),
+        access: Access::ApiOnly,
+        duty: Duty::WebAndApi,
+        duty_since: Some(T0),
+        enrol_grace: Duration::from_hours(1),
+        login_hours: vec![LoginHours::parse("mon-fri 08:00-18:00", "Europe/Berlin").unwrap()],
+        login_ranges: LoginRanges::parse("10.0.0.0/8, ::1").unwrap().into_iter().collect(),
+        password: PasswordPolicy {
+            min_length: 15,
+            kinds: 2,
+            history: 7,
+            max_age: Some(Duration::from_hours(2400)),
+        },
     }
 }
 
 async fn add(store: &Store, name: &str, policy: &Policy) -> bool {
-    let profile =
-        ProfileRecord { id: Id::from_raw(2), name: name.to_owned(), policy: policy.clone() };
+    add_for(store, name, policy, None).await
+}
+
+async fn add_for(
+    store: &Store,
+    name: &str,
+    policy: &Policy,
+    everybody_since: Option<Timestamp>,
+) -> bool {
+    let (name, policy) = (name.to_owned(), policy.clone());
+    let profile = ProfileRecord { id: Id::from_raw(2), name, policy, everybody_since };
     write(store, async |tx| profiles::insert(tx, &profile, T0).await).await
 }
