@@ -167,7 +167,7 @@ async fn reset_if_tied(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let policy = profiles::find(tx, user.profile).await?.policy;
+    let policy = profiles::in_force(tx, user.profile).await?;
     let tied = policy.on_password_change == TokensOnPasswordChange::Reset;
     if !tied || tokens::live_of_user(tx, user.standing.user).await?.is_empty() {
         return Ok(());

@@ -9,7 +9,7 @@ mod open;
 pub(crate) mod record;
 
 use symbolon_core::Timestamp;
-use symbolon_core::judge::{Admission, Door, PasswordVerdict, Refusal, judge};
+use symbolon_core::judge::{Door, Refusal, judge};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::{TokenPart, split_credential};
 
@@ -82,7 +82,7 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
     for _ in 0..TRIES {
         let now = ctx.clock.now();
         let evidence = evidence::gather(ctx, &attempt, now).await?;
-        if evidence.source_locked {
+        if evidence.source_failures.locked(&ctx.settings.source_policy) {
             return refuse(ctx, &attempt, &evidence, Refusal::SourceLockedOut, now).await;
         }
         // A password that has not been changed since needs no second hash.
@@ -94,7 +94,13 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
                 hashing::verify(ctx, &turn, &attempt.password, evidence.password()).await?
             }
         };
-        match judge_attempt(&attempt, &evidence, verification.verdict, now) {
+        let door = match attempt.kind {
+            SessionKind::Web => Door::Web,
+            SessionKind::Api => Door::Api,
+        };
+        let source = attempt.origin.source;
+        let decision = judge(&evidence.login(ctx, door, verification.verdict, source, now));
+        match decision.outcome {
             Err(refusal) => return refuse(ctx, &attempt, &evidence, refusal, now).await,
             Ok(admission) => {
                 let rehash = if verification.stale {
@@ -111,20 +117,6 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
         hashed = Some((evidence, verification));
     }
     Err(LoginError::App(AppError::Busy))
-}
-
-fn judge_attempt(
-    attempt: &Attempt,
-    evidence: &Evidence,
-    password: PasswordVerdict,
-    now: Timestamp,
-) -> Result<Admission, Refusal> {
-    let door = match attempt.kind {
-        SessionKind::Web => Door::Web,
-        SessionKind::Api => Door::Api { from_trusted_network: evidence.from_trusted_network },
-    };
-    let standing = evidence.user.as_ref().map(|user| &user.standing);
-    judge(standing, password, evidence.token, door, now)
 }
 
 async fn refuse(

@@ -49,9 +49,8 @@ async fn decide(
     let evidence = evidence::of_name(&mut reader, username.as_str()).await?;
     drop(reader);
     let verification = hashing::verify(ctx, &turn, password, evidence.password()).await?;
-    let standing = evidence.user.as_ref().map(|user| &user.standing);
-    let verdict = judge(standing, verification.verdict, evidence.token, Door::Web, now);
-    match (verdict, evidence.user.as_ref()) {
+    let decision = judge(&evidence.login(ctx, Door::Web, verification.verdict, origin.source, now));
+    match (decision.outcome, evidence.user.as_ref()) {
         (Ok(_), Some(user)) => Ok(Proof::Given(Box::new(user.clone()))),
         (Ok(_), None) => Err(AppError::NotFound("user")),
         (Err(refusal), _) => {

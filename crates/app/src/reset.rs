@@ -180,7 +180,7 @@ pub(crate) async fn write_reset(
     now: Timestamp,
 ) -> Result<Receipt, ResetError> {
     let id = user.standing.user;
-    let policy = profiles::find(tx, user.profile).await?.policy;
+    let policy = profiles::in_force(tx, user.profile).await?;
     let live = tokens::live_of_user(tx, id).await?;
     let Order { cause, scope, .. } = order;
     let device_type = order.device_type.clone();

@@ -22,6 +22,8 @@ use crate::{device_types, hashing, passwords, trail};
 
 /// The profile that exists always.
 pub const STANDARD_PROFILE: &str = "Standard";
+/// The profile whose policy holds for everybody beside his own: of each value the stricter one.
+pub const EVERYBODYS_PROFILE: &str = "Organization";
 
 /// Founds the organization, the standard profile and the first device types, where they are not there
 /// yet.
@@ -38,8 +40,16 @@ pub async fn prepare(ctx: &Ctx) -> Result<(), AppError> {
         id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
         name: STANDARD_PROFILE.to_owned(),
         policy: Policy::default(),
+        everybody_since: None,
+    };
+    let everybody = ProfileRecord {
+        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
+        name: EVERYBODYS_PROFILE.to_owned(),
+        policy: Policy::laxest(),
+        everybody_since: Some(now),
     };
     profiles::insert(&mut tx, &standard, now).await?;
+    profiles::insert(&mut tx, &everybody, now).await?;
     device_types::found(ctx, &mut tx, now).await?;
     let founded = organization::find(&mut tx).await?.ok_or(AppError::NotFound("organization"))?;
     if founded.key_fingerprint != ctx.keys.fingerprint() {

@@ -99,6 +99,9 @@ pub async fn add(
     let profile_name = new.profile.as_deref().unwrap_or(STANDARD_PROFILE);
     let profile = profiles::find_by_name(&mut tx, profile_name).await?;
     let profile = profile.ok_or(AppError::NotFound("profile"))?;
+    if profile.everybody_since.is_some() {
+        return Err(AppError::Invalid("this profile holds for everybody and can be nobody's own"));
+    }
     let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let row = NewUserRecord {
         id,

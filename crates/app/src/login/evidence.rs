@@ -1,9 +1,11 @@
 //! What is known of a login before it is judged.
 
 use symbolon_core::Timestamp;
-use symbolon_core::judge::TokenEvidence;
+use symbolon_core::factor::FactorKinds;
+use symbolon_core::judge::{CodeEvidence, Door, Login, PasswordVerdict, TokenEvidence};
 use symbolon_core::keys::Purpose;
-use symbolon_core::names::Username;
+use symbolon_core::lockout::SourceFailures;
+use symbolon_core::names::{Source, Username};
 use symbolon_core::policy::Policy;
 use symbolon_core::token::TokenPart;
 use symbolon_store::users::{PasswordRecord, UserRecord};
@@ -26,13 +28,43 @@ pub(crate) struct Evidence {
     pub(crate) token: TokenEvidence,
     /// Whether the source lies within a trusted network.
     pub(crate) from_trusted_network: bool,
-    /// Whether the source has failed too often.
-    pub(crate) source_locked: bool,
+    /// What failed from the source lately.
+    pub(crate) source_failures: SourceFailures,
 }
 
 impl Evidence {
     pub(crate) fn password(&self) -> Option<&PasswordRecord> {
         self.user.as_ref().and_then(|user| user.password.as_ref())
+    }
+
+    /// The facts that `judge` decides by, of a login through `door` with its password and nothing else.
+    pub(crate) fn login<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        door: Door,
+        password: PasswordVerdict,
+        source: Source,
+        now: Timestamp,
+    ) -> Login<'a> {
+        Login {
+            door,
+            source,
+            source_failures: self.source_failures,
+            source_policy: &ctx.settings.source_policy,
+            standing: self.user.as_ref().map(|user| &user.standing),
+            member_since: self.user.as_ref().map_or(now, |user| user.created_at),
+            policy: &self.policy,
+            password,
+            factors: FactorKinds::NONE,
+            proof: None,
+            place_known: true,
+            can_be_asked: true,
+            codes_locked_until: None,
+            code: CodeEvidence::Absent,
+            token: self.token,
+            trusted_network: self.from_trusted_network,
+            now,
+        }
     }
 
     /// What makes names the same, for counting.
@@ -57,7 +89,7 @@ pub(crate) async fn gather(
     Ok(Evidence {
         token,
         from_trusted_network: trusted.iter().any(|network| network.range.contains(source)),
-        source_locked: failures.locked(&ctx.settings.source_policy),
+        source_failures: failures,
         ..known
     })
 }
@@ -70,7 +102,7 @@ pub(crate) async fn of_name(reader: &mut Conn, typed: &str) -> Result<Evidence, 
         None => None,
     };
     let policy = match &user {
-        Some(user) => profiles::find(reader, user.profile).await?.policy,
+        Some(user) => profiles::in_force(reader, user.profile).await?,
         None => Policy::default(),
     };
     // A password typed into the wrong field must not be written down: what cannot be a name is not.
@@ -82,7 +114,7 @@ pub(crate) async fn of_name(reader: &mut Conn, typed: &str) -> Result<Evidence, 
         policy,
         token: TokenEvidence::Absent,
         from_trusted_network: false,
-        source_locked: false,
+        source_failures: SourceFailures::default(),
     })
 }
 
