@@ -35,6 +35,7 @@ pub mod recovery;
 pub mod reset;
 mod retirement;
 pub mod scribe;
+pub mod second_factors;
 pub mod sessions;
 pub mod setup;
 pub mod tokens;

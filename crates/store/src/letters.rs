@@ -68,6 +68,8 @@ const NOT_ARRIVED: &str = "
     SELECT COUNT(*) FROM letter WHERE ended_at >= $1 AND state IN ('refused', 'too-old')";
 const OF_KIND_SINCE: &str = "
     SELECT COUNT(*) FROM letter WHERE user_id = $1 AND kind = $2 AND created_at > $3";
+const UNDER_OTHER_KEYS: &str = "
+    SELECT COUNT(*) FROM letter WHERE ended_at IS NULL AND nonce IS NOT NULL AND key_id <> $1";
 const FORGET: &str = "DELETE FROM letter WHERE ended_at < $1";
 
 macro_rules! select_letter {
@@ -318,6 +320,11 @@ pub async fn count_since(
     since: Timestamp,
 ) -> Result<i64, StoreError> {
     conn.fetch_one(OF_KIND_SINCE, args![user, kind.word(), since]).await?.int(0)
+}
+
+/// How many letters carry a secret that is derived from another key than this one.
+pub async fn count_under_other_keys(conn: &mut Conn, key: KeyId) -> Result<i64, StoreError> {
+    conn.fetch_one(UNDER_OTHER_KEYS, args![key]).await?.int(0)
 }
 
 /// Forgets letters that reached their end before `limit`.

@@ -40,6 +40,9 @@ const LIST: &str = select_user!("AND username_key > $1 ORDER BY username_key LIM
 const ADMINISTRATORS: &str =
     "SELECT COUNT(*) FROM user_account WHERE removed_at IS NULL AND admin_since IS NOT NULL
      AND password_hash IS NOT NULL AND frozen_at IS NULL";
+const PEPPERED_BY_OTHERS: &str = "
+    SELECT COUNT(*) FROM user_account
+    WHERE removed_at IS NULL AND password_hash IS NOT NULL AND password_key <> $1";
 const TAKE: &str = "
     UPDATE user_account SET epoch = epoch + 1 WHERE id = $1 AND removed_at IS NULL";
 const HOLD: &str = "
@@ -181,6 +184,11 @@ pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<UserRe
 /// How many administrators can log in.
 pub async fn count_administrators(conn: &mut Conn) -> Result<i64, StoreError> {
     conn.fetch_one(ADMINISTRATORS, args![]).await?.int(0)
+}
+
+/// How many password hashes hold the pepper of another key than this one.
+pub async fn count_peppered_by_others(conn: &mut Conn, key: KeyId) -> Result<i64, StoreError> {
+    conn.fetch_one(PEPPERED_BY_OTHERS, args![key]).await?.int(0)
 }
 
 /// Takes the user's row for the rest of the transaction and raises its epoch; `false` if removed.

@@ -1,0 +1,215 @@
+//! Second Factors: what a user has beside the password, and codes as they are taken at a login.
+//!
+//! [`enrolment`] adds authenticator apps, [`recovery`] makes recovery codes, [`removal`] ends either; passkeys
+//! have a module of their own and use what is shared from here. Recovery codes come with the first factor and
+//! go with the last: by themselves they are none.
+
+pub mod enrolment;
+mod notices;
+pub mod recovery;
+pub mod removal;
+pub mod resealing;
+
+use symbolon_core::Timestamp;
+use symbolon_core::factor::{Factor, FactorKinds};
+use symbolon_core::id::{Authenticator, Id, User};
+use symbolon_core::keys::Purpose;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::DisplayName;
+use symbolon_core::policy::Duty;
+use symbolon_core::recovery_code::RecoveryCode;
+use symbolon_core::sealed::{SealedFor, Seat};
+use symbolon_core::secret::TypedCode;
+use symbolon_core::totp::{TotpCode, TotpSecret};
+use symbolon_store::authenticators::AuthenticatorRecord;
+use symbolon_store::recovery_codes::Standing;
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Conn, Tx, authenticators, profiles, recovery_codes, users};
+
+use crate::actor::{Actor, Origin};
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::live::commit;
+use crate::{outbox, trail};
+
+pub(crate) use notices::{Added, note_added, note_removed};
+
+/// Authenticator apps that a user may have: a phone, its successor and a few in reserve.
+pub const MOST_AUTHENTICATORS: i64 = 5;
+
+/// What a user has enrolled.
+#[derive(Debug, Clone)]
+pub struct SecondFactors {
+    /// Authenticator apps, the oldest first.
+    pub authenticators: Vec<AuthenticatorView>,
+    /// Recovery codes.
+    pub recovery_codes: Standing,
+    /// Which kinds there are.
+    pub kinds: FactorKinds,
+    /// What the user's profile demands.
+    pub duty: Duty,
+}
+
+/// An authenticator app, as its owner's list shows it.
+#[derive(Debug, Clone)]
+pub struct AuthenticatorView {
+    /// Identifier.
+    pub id: Id<Authenticator>,
+    /// What its owner calls it.
+    pub name: DisplayName,
+    /// When it was enrolled.
+    pub created_at: Timestamp,
+    /// When a code of it was taken last.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What a user has enrolled.
+///
+/// # Errors
+/// [`AppError::NotFound`] if removed.
+pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<SecondFactors, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let record = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
+    let enrolled = authenticators::of_user(&mut reader, user).await?;
+    Ok(SecondFactors {
+        authenticators: enrolled.into_iter().map(view).collect(),
+        recovery_codes: recovery_codes::standing(&mut reader, user).await?,
+        kinds: kinds_of(&mut reader, user).await?,
+        duty: duty_of(&mut reader, &record).await?,
+    })
+}
+
+/// One authenticator app of a user.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is somebody else's or gone.
+pub async fn authenticator(
+    ctx: &Ctx,
+    user: Id<User>,
+    id: Id<Authenticator>,
+) -> Result<AuthenticatorView, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let found = authenticators::find(&mut reader, user, id).await?;
+    found.map(view).ok_or(AppError::NotFound("authenticator"))
+}
+
+/// Gives an authenticator app another name.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is somebody else's or gone.
+pub async fn rename(
+    ctx: &Ctx,
+    user: Id<User>,
+    id: Id<Authenticator>,
+    name: DisplayName,
+) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    if !authenticators::rename(&mut tx, user, id, &name).await? {
+        return Err(AppError::NotFound("authenticator"));
+    }
+    let details = format!("factor={}\nid={id}\nname={name}", Factor::Authenticator.word());
+    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
+    trail::append(&mut tx, actor, "second-factor.renamed", subject, details, now).await?;
+    commit(ctx, tx).await
+}
+
+/// Which kinds of second factors a user has.
+pub async fn kinds_of(conn: &mut Conn, user: Id<User>) -> Result<FactorKinds, AppError> {
+    Ok(FactorKinds {
+        authenticator: authenticators::count(conn, user).await? > 0,
+        passkey: false,
+        recovery_code: recovery_codes::standing(conn, user).await?.left > 0,
+    })
+}
+
+/// Where the user's profile demands a second factor.
+pub async fn duty_of(conn: &mut Conn, user: &UserRecord) -> Result<Duty, AppError> {
+    Ok(profiles::in_force(conn, user.profile).await?.duty)
+}
+
+/// Takes a code: six digits of an authenticator app, else a recovery code. Tells which it was, or `None` if
+/// it is not right or was taken before.
+///
+/// Consumed by the caller's transaction: rolled back with it, and by no two at once. The caller counts the
+/// try *before* he asks, in a transaction that is committed whatever comes of it.
+///
+/// # Errors
+/// The database's; [`AppError::KeyMissing`] where a secret cannot be opened.
+pub async fn take_code(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    typed: &TypedCode,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Option<Factor>, AppError> {
+    if let Some(code) = TotpCode::parse(typed) {
+        let taken = take_totp(ctx, tx, user, &code, now).await?;
+        return Ok(taken.then_some(Factor::Authenticator));
+    }
+    let Some(code) = RecoveryCode::parse(typed) else {
+        return Ok(None);
+    };
+    let digests = ctx.keys.digests(Purpose::RecoveryCode, &code.to_digest(user));
+    if !recovery_codes::use_up(tx, user, &digests, now).await? {
+        return Ok(None);
+    }
+    let record = users::find(tx, user).await?.ok_or(AppError::NotFound("user"))?;
+    let left = recovery_codes::standing(tx, user).await?.left;
+    let facts = Facts::default().with("left", left).with("source", origin.source).at("at", now);
+    outbox::write_notice(ctx, tx, &record, LetterKind::RecoveryCodeUsed, facts, now).await?;
+    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
+    let details = format!("left={left}\nsource={}", origin.source);
+    trail::append(tx, actor, "recovery-code.used", subject, details, now).await?;
+    Ok(Some(Factor::RecoveryCode))
+}
+
+async fn take_totp(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    code: &TotpCode,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    for record in authenticators::of_user(tx, user).await? {
+        let secret = open(ctx, &record)?;
+        let Some(step) = secret.step_of(code, now, record.last_step) else { continue };
+        // Who lost a race finds the step taken: the row's own value decides.
+        if authenticators::take_step(tx, user, record.id, step, now).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The secret of an enrolled authenticator app.
+fn open(ctx: &Ctx, record: &AuthenticatorRecord) -> Result<TotpSecret, AppError> {
+    let opened = ctx.keys.open(&record.secret, &seat_of(record.user, record.id));
+    let opened = opened.ok_or(AppError::KeyMissing)?;
+    TotpSecret::from_bytes(&opened).ok_or(AppError::Corrupt("authenticator.secret"))
+}
+
+/// Where the secret of an enrolled authenticator app belongs.
+const fn seat_of(user: Id<User>, id: Id<Authenticator>) -> Seat {
+    Seat { use_for: SealedFor::Authenticator, user, row: id.raw() }
+}
+
+/// The user as he is once his row is taken: changes of his second factors queue here, and logins that were
+/// judged before begin anew.
+async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
+    if !users::take(tx, user).await? {
+        return Err(AppError::NotFound("user"));
+    }
+    users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
+}
+
+fn view(record: AuthenticatorRecord) -> AuthenticatorView {
+    AuthenticatorView {
+        id: record.id,
+        name: record.name,
+        created_at: record.created_at,
+        last_used_at: record.last_used_at,
+    }
+}

@@ -1,0 +1,84 @@
+//! What is written down whenever a second factor comes or goes, of whichever kind: the audit row, the letter
+//! to the owner, and the recovery codes that come with the first and go with the last.
+
+use symbolon_core::Timestamp;
+use symbolon_core::factor::{Factor, FactorKinds};
+use symbolon_core::id::{Id, Session};
+use symbolon_core::letter::LetterKind;
+use symbolon_core::names::DisplayName;
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, recovery_codes, sessions};
+
+use super::{kinds_of, recovery};
+use crate::actor::{Actor, Origin};
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::second_factors::recovery::RecoveryCodes;
+use crate::{outbox, trail};
+
+/// A second factor that was just added.
+pub(crate) struct Added<'a> {
+    /// Which kind.
+    pub(crate) factor: Factor,
+    /// What its owner calls it.
+    pub(crate) name: &'a DisplayName,
+    /// What there was before it.
+    pub(crate) before: FactorKinds,
+    /// The session that it was added in: one that was restricted to this is free now.
+    pub(crate) session: Id<Session>,
+}
+
+/// Notes that `user` has just added a second factor. With the first that is meant for daily use come recovery
+/// codes, to be shown this once.
+pub(crate) async fn note_added(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    added: Added<'_>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Option<RecoveryCodes>, AppError> {
+    let id = user.standing.user;
+    let Added { factor, name, before, session } = added;
+    sessions::lift_restriction(tx, session, now).await?;
+    let facts = Facts::default()
+        .with("factor", factor.word())
+        .with("name", name)
+        .with("source", origin.source)
+        .at("at", now);
+    outbox::write_notice(ctx, tx, user, LetterKind::SecondFactorAdded, facts, now).await?;
+    let details = format!("factor={}\nname={name}", factor.word());
+    let (actor, subject) = (Actor::User(id), format!("user:{id}"));
+    trail::append(tx, actor, "second-factor.added", subject, details, now).await?;
+    if before.any_real() {
+        return Ok(None);
+    }
+    recovery::draw(ctx, tx, id, now).await.map(Some)
+}
+
+/// Notes that a second factor of `user` has just been removed. With the last that is meant for daily use the
+/// recovery codes go too.
+pub(crate) async fn note_removed(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    (factor, name): (Factor, &DisplayName),
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    if !kinds_of(tx, id).await?.any_real() {
+        recovery_codes::remove_of_user(tx, id).await?;
+    }
+    let facts = Facts::default()
+        .with("factor", factor.word())
+        .with("name", name)
+        .with("by", "owner")
+        .with("source", origin.source)
+        .at("at", now);
+    outbox::write_notice(ctx, tx, user, LetterKind::SecondFactorRemoved, facts, now).await?;
+    let details = format!("factor={}\nname={name}", factor.word());
+    let (actor, subject) = (Actor::User(id), format!("user:{id}"));
+    trail::append(tx, actor, "second-factor.removed", subject, details, now).await
+}
