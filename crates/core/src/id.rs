@@ -62,6 +62,8 @@ kinds! {
     DeviceType = "0DT";
     /// An authenticator app: a second factor.
     Authenticator = "0AU";
+    /// A passkey (WebAuthn): a second factor, or a whole login.
+    Passkey = "0PK";
     /// A recovery code: what stands in for a lost second factor.
     RecoveryCode = "0RC";
 }

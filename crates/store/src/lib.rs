@@ -23,6 +23,7 @@ pub mod migrations;
 pub mod networks;
 pub mod nodes;
 pub mod organization;
+pub mod passkeys;
 pub mod places;
 pub mod profiles;
 pub mod recovery_codes;

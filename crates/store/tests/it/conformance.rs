@@ -18,6 +18,7 @@ mod networks;
 mod nodes;
 mod organization;
 mod passkeys;
+mod passkeys;
 mod places;
 mod profiles;
 mod resets;
