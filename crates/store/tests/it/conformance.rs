@@ -18,7 +18,6 @@ mod networks;
 mod nodes;
 mod organization;
 mod passkeys;
-mod passkeys;
 mod places;
 mod profiles;
 mod resets;
