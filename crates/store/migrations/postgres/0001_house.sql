@@ -227,22 +227,6 @@ CREATE TABLE passkey (
 CREATE UNIQUE INDEX passkey_credential ON passkey (credential);
 CREATE INDEX passkey_user ON passkey (user_id);
 
--- Passkeys (WebAuthn). `credential` is the identifier that the device gave it, `record` what never changes
--- (the public key), `state` what each use may change (the counter).
-CREATE TABLE passkey (
-    id           BIGINT NOT NULL PRIMARY KEY,
-    user_id      BIGINT NOT NULL REFERENCES user_account (id),
-    name         TEXT NOT NULL,
-    credential   BYTEA NOT NULL,
-    transports   BIGINT NOT NULL,
-    record       BYTEA NOT NULL,
-    state        BYTEA NOT NULL,
-    created_at   BIGINT NOT NULL,
-    last_used_at BIGINT
-);
-CREATE UNIQUE INDEX passkey_credential ON passkey (credential);
-CREATE INDEX passkey_user ON passkey (user_id);
-
 CREATE TABLE address_change (
     id               BIGINT NOT NULL PRIMARY KEY,
     user_id          BIGINT NOT NULL REFERENCES user_account (id),

@@ -227,22 +227,6 @@ CREATE TABLE passkey (
 CREATE UNIQUE INDEX passkey_credential ON passkey (credential);
 CREATE INDEX passkey_user ON passkey (user_id);
 
--- Passkeys (WebAuthn). `credential` is the identifier that the device gave it, `record` what never changes
--- (the public key), `state` what each use may change (the counter).
-CREATE TABLE passkey (
-    id           INTEGER NOT NULL PRIMARY KEY,
-    user_id      INTEGER NOT NULL REFERENCES user_account (id),
-    name         TEXT NOT NULL,
-    credential   BLOB NOT NULL,
-    transports   INTEGER NOT NULL,
-    record       BLOB NOT NULL,
-    state        BLOB NOT NULL,
-    created_at   INTEGER NOT NULL,
-    last_used_at INTEGER
-) STRICT;
-CREATE UNIQUE INDEX passkey_credential ON passkey (credential);
-CREATE INDEX passkey_user ON passkey (user_id);
-
 CREATE TABLE address_change (
     id               INTEGER NOT NULL PRIMARY KEY,
     user_id          INTEGER NOT NULL REFERENCES user_account (id),
