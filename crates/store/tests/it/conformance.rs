@@ -5,6 +5,7 @@
 
 mod address_changes;
 mod audit;
+mod authenticators;
 mod challenges;
 mod changes;
 mod clients;
@@ -20,6 +21,7 @@ mod organization;
 mod passkeys;
 mod places;
 mod profiles;
+mod recovery_codes;
 mod resets;
 mod retired_uses;
 mod schema;
@@ -66,8 +68,12 @@ const STANDARD: Id<Profile> = Id::from_raw(1);
 async fn for_each_house(test: impl AsyncFn(Store)) {
     for_each_engine(async |store: Store| {
         migrate_all(&store, T0).await.expect("the schema is created");
-        let standard =
-            ProfileRecord { id: STANDARD, name: "Standard".to_owned(), policy: Policy::default() };
+        let standard = ProfileRecord {
+            id: STANDARD,
+            name: "Standard".to_owned(),
+            policy: Policy::default(),
+            everybody_since: None,
+        };
         write(&store, async |tx| stored_profiles::insert(tx, &standard, T0).await).await;
         test(store).await;
     })
