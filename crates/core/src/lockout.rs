@@ -4,6 +4,8 @@
 //! number of different names counts, so that one address cannot try many names while a client that
 //! fails again and again on its own name is the user's lockout's business.
 
+use std::time::Duration;
+
 use crate::policy::{Policy, SourcePolicy};
 use crate::time::Timestamp;
 
@@ -40,6 +42,34 @@ impl Failures {
             return Self { count, last_at: Some(now), locked_until: None };
         }
         Self { count: 0, last_at: Some(now), locked_until: Some(now + policy.lockout_period) }
+    }
+}
+
+/// Wrong codes in a row that lock.
+const WRONG_CODES: u32 = 10;
+/// How long the first of those locks lasts; each further one twice as long.
+const FIRST_CODE_LOCK: Duration = Duration::from_hours(1);
+/// Doublings after which it lasts longest: 16 hours.
+const MOST_DOUBLINGS: u32 = 4;
+
+impl Failures {
+    /// The count after one more wrong code of a second factor, or mailed code, at `now`.
+    ///
+    /// Whoever enters codes knows the password already, and a code has only six digits: so nothing is
+    /// forgotten by waiting, and every tenth wrong one locks for twice as long as the one before. Only a
+    /// right second factor or an administrator begins the count anew. `docs/second-factors.md` works out
+    /// what a guesser's chance is.
+    #[must_use]
+    pub fn after_wrong_code(self, now: Timestamp) -> Self {
+        if self.locked_at(now).is_some() {
+            return self;
+        }
+        let count = self.count.saturating_add(1);
+        let locks = count / WRONG_CODES;
+        let locked_until = count.is_multiple_of(WRONG_CODES).then(|| {
+            now + FIRST_CODE_LOCK * 2_u32.pow(locks.saturating_sub(1).min(MOST_DOUBLINGS))
+        });
+        Self { count, last_at: Some(now), locked_until }
     }
 }
 
@@ -98,6 +128,24 @@ mod tests {
         let later = nine.after_failure(T0 + 900 * SECOND, &Policy::default());
 
         assert_eq!(later.count, 1);
+    }
+
+    #[test]
+    fn every_tenth_wrong_code_locks_for_twice_as_long_up_to_sixteen_hours() {
+        let hour = 3_600 * SECOND;
+        let mut codes = Failures::default();
+        let mut now = T0;
+        for hours in [1, 2, 4, 8, 16, 16] {
+            for _ in 0..9 {
+                codes = codes.after_wrong_code(now);
+                assert_eq!(codes.locked_at(now), None);
+            }
+            codes = codes.after_wrong_code(now);
+            assert_eq!(codes.locked_at(now), Some(now + hours * hour));
+            assert_eq!(codes.after_wrong_code(now), codes);
+            // Waiting makes nothing forgotten.
+            now = now + 100 * hour;
+        }
     }
 
     #[test]
