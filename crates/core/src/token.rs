@@ -12,7 +12,7 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::secret::{Credential, LinkSecret, Nonce, Password};
+use crate::secret::{Credential, LinkSecret, Nonce, Password, TypedCode};
 
 /// Length of a token in characters (and bytes).
 pub const LENGTH: usize = 30;
@@ -121,6 +121,20 @@ pub fn split_credential(credential: &Credential) -> (Password, TokenPart) {
         Err(FormatError::Check) => (Password::new(password.to_owned()), TokenPart::Mistyped),
         Err(FormatError::Shape) => whole(),
     }
+}
+
+/// Digits of a code that may stand behind the password in the token's place.
+const CODE_DIGITS: usize = 6;
+
+/// Splits `password + code`, as a user under the duty of a second factor sends it in the token's place;
+/// `None` if it does not end in six digits.
+///
+/// A password may itself end in digits, so who is under no such duty must not be asked for a split.
+pub fn split_code(password: &Password) -> Option<(Password, TypedCode)> {
+    let text = password.reveal();
+    let (password, code) = text.split_at_checked(text.len().checked_sub(CODE_DIGITS)?)?;
+    let digits = code.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| (Password::new(password.to_owned()), TypedCode::new(code.to_owned())))
 }
 
 /// Whether `text` has the length, alphabet, prefix and check of a token.
@@ -258,6 +272,14 @@ mod tests {
 
             prop_assert_eq!(half.reveal(), password.as_str());
             prop_assert!(matches!(part, TokenPart::Given(given) if given.reveal() == token));
+        }
+
+        #[test]
+        fn a_code_is_the_last_six_digits_and_nothing_else(password in "\\PC{0,40}", code in "[0-9]{6}") {
+            let (half, split) = split_code(&Password::new(format!("{password}{code}"))).unwrap();
+
+            prop_assert_eq!((half.reveal(), split.reveal()), (password.as_str(), code.as_str()));
+            prop_assert!(split_code(&Password::new(format!("{code}{password}x"))).is_none());
         }
 
         #[test]
