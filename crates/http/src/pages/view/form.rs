@@ -1,11 +1,13 @@
 //! Forms: fields with real labels, faults told at the field, one button.
 //!
-//! A form that a rule forbids keeps its button, disabled, with the rule beside it.
+//! A form that a rule forbids keeps its button, disabled, with the rule beside it; so does a choice
+//! ([`Choice::forbidden`]). A link that a rule forbids is a [`crate::pages::view::link::LinkView`].
 
 use askama::Template;
 use askama::filters::HtmlSafe;
 
 use crate::pages::view::faults::Faults;
+use crate::pages::view::link::id_of_rule;
 use crate::pages::web::posted::NONCE_FIELD;
 
 /// What a field is filled in with.
@@ -41,17 +43,32 @@ pub(crate) struct Choice {
     pub(crate) label: String,
     /// What it means, if that needs saying.
     pub(crate) note: String,
+    /// The rule that forbids it now, and who can lift it. Shown where all choices are.
+    pub(crate) rule: Option<String>,
 }
 
 impl Choice {
     /// A choice that its label says enough about.
     pub(crate) fn new(value: &str, label: &str) -> Self {
-        Self { value: value.to_owned(), label: label.to_owned(), note: String::new() }
+        Self { value: value.to_owned(), label: label.to_owned(), note: String::new(), rule: None }
     }
 
     /// Adds what it means.
     pub(crate) fn note(self, note: &str) -> Self {
         Self { note: note.to_owned(), ..self }
+    }
+
+    /// Disables it, with the rule that forbids it and who can lift it.
+    pub(crate) fn forbidden(self, rule: Option<impl Into<String>>) -> Self {
+        Self { rule: rule.map(Into::into), ..self }
+    }
+
+    /// The ids of what describes it.
+    fn described_by(&self, field: &Field) -> String {
+        let id = |what| format!("{}-{}-{what}", field.name, self.value);
+        let note = (!self.note.is_empty()).then(|| id("note"));
+        let rule = self.rule.is_some().then(|| id("rule"));
+        note.into_iter().chain(rule).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -142,6 +159,17 @@ pub(crate) enum Tone {
     Grave,
 }
 
+impl Tone {
+    /// The style sheet's word for it.
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Main => "button main",
+            Self::Quiet => "button",
+            Self::Grave => "button grave",
+        }
+    }
+}
+
 /// A form.
 #[derive(Debug, Clone, Template)]
 #[template(path = "parts/form.html")]
@@ -224,11 +252,51 @@ impl FormView {
         self
     }
 
-    fn button_class(&self) -> &'static str {
-        match self.tone {
-            Tone::Main => "button main",
-            Tone::Quiet => "button",
-            Tone::Grave => "button grave",
-        }
+    /// The id of the rule: the same action may stand on a page several times, for several things.
+    fn rule_id(&self) -> String {
+        let hidden = self.hidden.iter().filter(|(name, _)| *name != NONCE_FIELD);
+        let about = hidden.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("-");
+        id_of_rule(&format!("{}-{about}", self.action))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forbidden_form_keeps_its_button_and_ties_the_rule_to_it() {
+        let retry = |letter| {
+            FormView::new("/setup/mail/retry", "nonce", "Try Again")
+                .hidden("letter", letter)
+                .obstacle(Some("It is being sent."))
+                .render()
+                .unwrap()
+        };
+
+        let (one, other) = (retry("1"), retry("2"));
+
+        assert!(one.contains(r#"type="submit" disabled aria-describedby="rule-setup-mail-retry-1">"#));
+        assert!(one.contains(r#"<p class="rule" id="rule-setup-mail-retry-1">It is being sent.</p>"#));
+        assert!(other.contains(r#"id="rule-setup-mail-retry-2""#));
+        assert!(!one.contains("nonce-"));
+    }
+
+    #[test]
+    fn a_forbidden_choice_stays_in_sight_with_its_rule() {
+        let choices = vec![
+            Choice::new("all", "All"),
+            Choice::new("one", "One").note("The others live on.").forbidden(Some("Frozen.")),
+        ];
+        let form = FormView::leading_to("/x", "Go")
+            .field(Field::new("scope", "Which", Control::Radio(choices)).value("all"));
+
+        let shown = form.render().unwrap();
+
+        assert!(shown.contains(
+            r#"value="one" disabled aria-describedby="scope-one-note scope-one-rule">"#
+        ));
+        assert!(shown.contains(r#"<p class="rule" id="scope-one-rule">Frozen.</p>"#));
+        assert!(shown.contains(r#"value="all" checked>"#));
     }
 }
