@@ -29,6 +29,7 @@ pub mod notebook;
 mod outbox;
 pub mod own_sessions;
 pub mod owner_freeze;
+pub mod passkeys;
 mod passwords;
 pub mod profiles;
 pub mod recovery;

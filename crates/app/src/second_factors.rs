@@ -24,7 +24,7 @@ use symbolon_core::totp::{TotpCode, TotpSecret};
 use symbolon_store::authenticators::AuthenticatorRecord;
 use symbolon_store::recovery_codes::Standing;
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Conn, Tx, authenticators, profiles, recovery_codes, users};
+use symbolon_store::{Conn, Tx, authenticators, passkeys, profiles, recovery_codes, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
@@ -119,7 +119,7 @@ pub async fn rename(
 pub async fn kinds_of(conn: &mut Conn, user: Id<User>) -> Result<FactorKinds, AppError> {
     Ok(FactorKinds {
         authenticator: authenticators::count(conn, user).await? > 0,
-        passkey: false,
+        passkey: passkeys::count(conn, user).await? > 0,
         recovery_code: recovery_codes::standing(conn, user).await?.left > 0,
     })
 }

@@ -6,7 +6,7 @@ use symbolon_core::id::{Authenticator, Id, User};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::Username;
 use symbolon_core::policy::Duty;
-use symbolon_store::{authenticators, challenges, recovery_codes, users};
+use symbolon_store::{authenticators, challenges, passkeys, recovery_codes, users};
 
 use super::{duty_of, kinds_of, note_removed, take};
 use crate::actor::{Actor, Origin};
@@ -80,12 +80,13 @@ pub async fn remove_all_of(ctx: &Ctx, actor: Actor, username: &str) -> Result<()
         ));
     }
     let apps = authenticators::remove_of_user(&mut tx, user).await?;
+    let passkeys = passkeys::remove_of_user(&mut tx, user).await?;
     let codes = recovery_codes::remove_of_user(&mut tx, user).await?;
     challenges::end_all_of_user(&mut tx, user, now).await?;
     let facts = Facts::default().with("by", "administrator").at("at", now);
     outbox::write_notice(ctx, &mut tx, &record, LetterKind::SecondFactorRemoved, facts, now)
         .await?;
-    let details = format!("authenticators={apps}\nrecovery_codes={codes}");
+    let details = format!("authenticators={apps}\npasskeys={passkeys}\nrecovery_codes={codes}");
     let subject = format!("user:{user}");
     trail::append(&mut tx, actor, "second-factors.reset", subject, details, now).await?;
     commit(ctx, tx).await?;
