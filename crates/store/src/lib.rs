@@ -28,6 +28,7 @@ pub mod places;
 pub mod profiles;
 pub mod recovery_codes;
 pub mod retired_uses;
+mod rows;
 pub mod sessions;
 pub mod source_failures;
 pub mod sql;

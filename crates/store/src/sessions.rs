@@ -9,6 +9,7 @@ use symbolon_core::session::{SessionKind, SessionTimes};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
+use crate::rows::rows;
 use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
@@ -28,6 +29,12 @@ const TOUCH: &str = "
     UPDATE session
     SET last_used_at = CASE WHEN last_used_at < $2 THEN $2 ELSE last_used_at END
     WHERE id = $1 AND ended_at IS NULL";
+/// One statement for many: only those rows are written that change.
+const TOUCH_ALL: &str = "
+    UPDATE session SET last_used_at = used.at
+    FROM (SELECT CAST(value ->> 0 AS BIGINT) AS id, CAST(value ->> 1 AS BIGINT) AS at
+          FROM json_each(json($1))) AS used
+    WHERE session.id = used.id AND session.ended_at IS NULL AND session.last_used_at < used.at";
 const END: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3 WHERE id = $1 AND ended_at IS NULL
     RETURNING user_id";
@@ -248,6 +255,12 @@ pub async fn open_of_user(
 /// Notes a use; `false` if the session has ended meanwhile.
 pub async fn touch(tx: &mut Tx, session: Id<Session>, now: Timestamp) -> Result<bool, StoreError> {
     tx.execute_at_most_one(TOUCH, args![session, now]).await
+}
+
+/// Notes uses of many sessions as [`touch`] does; of each session one, or it is open which counts.
+pub async fn touch_all(tx: &mut Tx, used: &[(Id<Session>, Timestamp)]) -> Result<(), StoreError> {
+    let used = rows(used.iter().map(|(session, at)| [(*session).into(), (*at).into()]));
+    tx.execute(TOUCH_ALL, &[used]).await.map(|_| ())
 }
 
 /// Ends one session; tells whose it was, or `None` if it had ended before.

@@ -10,6 +10,7 @@ use symbolon_core::secret::Digest;
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
+use crate::rows::rows;
 use crate::sql::{Conn, Row, Tx, Value};
 
 const INSERT: &str = "
@@ -31,9 +32,11 @@ const RETIRE: &str = "
     WHERE id = $1 AND retired_at IS NULL";
 const NOTE_USE: &str = "
     UPDATE token SET last_used_at = $2 WHERE id = $1 AND retired_at IS NULL";
-const NOTE_LAST_USE: &str = "
-    UPDATE token SET last_used_at = $2
-    WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+const NOTE_LAST_USES: &str = "
+    UPDATE token SET last_used_at = used.at
+    FROM (SELECT CAST(value ->> 0 AS BIGINT) AS id, CAST(value ->> 1 AS BIGINT) AS at
+          FROM json_each(json($1))) AS used
+    WHERE token.id = used.id AND (token.last_used_at IS NULL OR token.last_used_at < used.at)";
 const REMEMBER_REQUEST: &str = "
     INSERT INTO reset_request (user_id, request_key, token_id, at) VALUES ($1, $2, $3, $4)";
 const FIND_REQUEST: &str = "
@@ -168,9 +171,13 @@ pub async fn note_use(tx: &mut Tx, token: Id<Token>, now: Timestamp) -> Result<b
     tx.execute_at_most_one(NOTE_USE, args![token, now]).await
 }
 
-/// Notes a use of which news comes late; `false` if a later one is noted already.
-pub async fn note_last_use(tx: &mut Tx, token: i64, at: Timestamp) -> Result<bool, StoreError> {
-    tx.execute_at_most_one(NOTE_LAST_USE, args![token, at]).await
+/// Notes uses of which news comes late, of each token one; tells of how many no later one was noted.
+pub async fn note_last_uses(
+    tx: &mut Tx,
+    used: &[(Id<Token>, Timestamp)],
+) -> Result<u64, StoreError> {
+    let used = rows(used.iter().map(|(token, at)| [(*token).into(), (*at).into()]));
+    tx.execute(NOTE_LAST_USES, &[used]).await
 }
 
 /// Remembers which token a request key led to.

@@ -12,6 +12,7 @@ use symbolon_core::names::{DisplayName, EmailAddress, Username};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
+use crate::rows::rows;
 use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
@@ -47,6 +48,11 @@ const TAKE: &str = "
     UPDATE user_account SET epoch = epoch + 1 WHERE id = $1 AND removed_at IS NULL";
 const HOLD: &str = "
     UPDATE user_account SET epoch = epoch WHERE id = $1 AND removed_at IS NULL";
+/// In one order, whoever asks: else two that hold many would wait for each other.
+const HOLD_ALL: &str = "
+    SELECT id FROM user_account
+    WHERE id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1))) AND removed_at IS NULL
+    ORDER BY id FOR NO KEY UPDATE";
 const HOLD_AT_EPOCH: &str = "
     UPDATE user_account SET epoch = epoch WHERE id = $1 AND epoch = $2 AND removed_at IS NULL";
 const SET_FAILURES: &str = "
@@ -202,6 +208,11 @@ pub async fn take(tx: &mut Tx, user: Id<User>) -> Result<bool, StoreError> {
 /// Holds the user's row for the rest of the transaction without raising its epoch.
 pub async fn hold(tx: &mut Tx, user: Id<User>) -> Result<bool, StoreError> {
     tx.execute_at_most_one(HOLD, args![user]).await
+}
+
+/// Holds the rows of all these users for the rest of the transaction, as [`hold`] holds one.
+pub async fn hold_all(tx: &mut Tx, users: &[Id<User>]) -> Result<(), StoreError> {
+    tx.lock(HOLD_ALL, &[rows(users.iter().map(|user| [(*user).into()]))]).await
 }
 
 /// Holds the user's row if nothing that matters has changed since `epoch` was read.

@@ -1,19 +1,25 @@
 //! Who uses a live credential: the distinct pairs of client and network, each with its first and last
 //! use. Written in batches, after the fact.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
 use crate::retired_uses::{UseRow, read_use};
+use crate::rows::rows;
 use crate::sql::{Conn, Row, Tx};
 
 // Nodes write what they have noted one after the other and not in the order of the uses, so what comes
 // late adds to the count and to the earlier end, and takes nothing back.
 const NOTE: &str = "
     INSERT INTO credential_use (credential, network, client, source, head, first_at, last_at, times)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+           CAST(value ->> 5 AS BIGINT), CAST(value ->> 6 AS BIGINT), CAST(value ->> 7 AS BIGINT)
+    FROM json_each(json($1)) WHERE 1 = 1
     ON CONFLICT (credential, network, client) DO UPDATE
     SET source = CASE WHEN excluded.last_at < credential_use.last_at
                       THEN credential_use.source ELSE excluded.source END,
@@ -24,13 +30,19 @@ const NOTE: &str = "
         last_at = CASE WHEN excluded.last_at < credential_use.last_at
                        THEN credential_use.last_at ELSE excluded.last_at END,
         times = credential_use.times + excluded.times
-    RETURNING times";
-/// The pairs of a credential beyond the newest $2, in the order in which they are listed.
+    RETURNING credential, network, client, times";
+/// The pairs of each credential beyond the newest $2, in the order in which they are listed.
 const TRIM: &str = "
     DELETE FROM credential_use
-    WHERE credential = $1 AND (network, client) NOT IN
-        (SELECT network, client FROM credential_use WHERE credential = $1
-         ORDER BY last_at DESC, network, client LIMIT $2)";
+    WHERE (credential, network, client) IN
+        (SELECT credential, network, client
+         FROM (SELECT credential, network, client,
+                      ROW_NUMBER() OVER (PARTITION BY credential
+                                         ORDER BY last_at DESC, network, client) AS place
+               FROM credential_use
+               WHERE credential IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
+              ) AS listed
+         WHERE place > $2)";
 const OF_CREDENTIAL: &str = "
     SELECT network, client, source, head, first_at, last_at, times FROM credential_use
     WHERE credential = $1 ORDER BY last_at DESC, network, client LIMIT $2";
@@ -62,25 +74,68 @@ pub struct Use {
     pub times: i64,
 }
 
-/// Adds to the uses of a credential; `true` if there were none of this client and network.
-pub async fn note(tx: &mut Tx, credential: i64, noted: &Use) -> Result<bool, StoreError> {
-    let args = args![
-        credential,
-        &noted.network,
-        &noted.client,
-        &noted.source,
-        &noted.head,
-        noted.first_at,
-        noted.last_at,
-        noted.times,
-    ];
-    let times = tx.fetch_one(NOTE, args).await?.int(0)?;
-    Ok(times == noted.times)
+impl Use {
+    /// Adds other uses of the same pair, as the statement does to those that are stored.
+    fn add(&mut self, other: &Self) {
+        if other.last_at >= self.last_at {
+            self.source.clone_from(&other.source);
+            self.head.clone_from(&other.head);
+            self.last_at = other.last_at;
+        }
+        self.first_at = self.first_at.min(other.first_at);
+        self.times += other.times;
+    }
 }
 
-/// Forgets the oldest pairs of a credential that has more than `most`.
-pub async fn trim(tx: &mut Tx, credential: i64, most: i64) -> Result<u64, StoreError> {
-    tx.execute(TRIM, args![credential, most]).await
+/// Adds to the uses of credentials; tells which of them were used by a client and network of which there
+/// were none.
+pub async fn note(tx: &mut Tx, noted: &[(i64, Use)]) -> Result<Vec<i64>, StoreError> {
+    let pairs = merged(noted);
+    let batch = rows(pairs.iter().map(|((credential, network, client), noted)| {
+        let Use { source, head, first_at, last_at, times, .. } = noted;
+        [
+            (*credential).into(),
+            (*network).into(),
+            (*client).into(),
+            source.as_str().into(),
+            head.as_str().into(),
+            (*first_at).into(),
+            (*last_at).into(),
+            (*times).into(),
+        ]
+    }));
+    let mut new = Vec::new();
+    for row in tx.fetch_all(NOTE, &[batch]).await? {
+        let (credential, network, client) = (row.int(0)?, row.text(1)?, row.text(2)?);
+        let noted = pairs.get(&(credential, network.as_str(), client.as_str()));
+        if noted.is_some_and(|noted| noted.times == row.int(3).unwrap_or(0)) {
+            new.push(credential);
+        }
+    }
+    new.sort_unstable();
+    new.dedup();
+    Ok(new)
+}
+
+/// One use for each pair, for a statement can write to a row only once; in the order of their keys, so that
+/// nodes that write the same ones queue.
+fn merged(noted: &[(i64, Use)]) -> BTreeMap<(i64, &str, &str), Use> {
+    let mut pairs = BTreeMap::new();
+    for (credential, noted) in noted {
+        match pairs.entry((*credential, noted.network.as_str(), noted.client.as_str())) {
+            Entry::Vacant(place) => {
+                place.insert(noted.clone());
+            }
+            Entry::Occupied(mut pair) => pair.get_mut().add(noted),
+        }
+    }
+    pairs
+}
+
+/// Forgets the oldest pairs of credentials that have more than `most`.
+pub async fn trim(tx: &mut Tx, credentials: &[i64], most: i64) -> Result<u64, StoreError> {
+    let credentials = rows(credentials.iter().map(|credential| [(*credential).into()]));
+    tx.execute(TRIM, &[credentials, most.into()]).await
 }
 
 /// The uses of a credential, the latest first.

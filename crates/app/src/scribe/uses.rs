@@ -1,17 +1,18 @@
 //! Last uses, and who uses which credential from where.
 
-use symbolon_core::Id;
 use symbolon_core::names::Source;
+use symbolon_core::{Id, Timestamp};
 use symbolon_live::{Sort, Subject};
-use symbolon_store::{Tx, sessions, tokens, users, uses};
+use symbolon_store::{sessions, tokens, users, uses};
 
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::notebook::{Place, Seen};
 
-/// Notes in one transaction: some tens of milliseconds in which no log-in commits.
-const MOST_IN_BATCH: usize = 256;
+/// Notes in one transaction: some tens of milliseconds in which no log-in commits. With few, most pages are
+/// written anew in every one of them.
+const MOST_IN_BATCH: usize = 1024;
 /// Pairs of client and network that are kept of each credential.
 const MOST_PAIRS: i64 = 100;
 
@@ -34,29 +35,26 @@ pub(super) async fn write(ctx: &Ctx) -> Result<(), AppError> {
     Ok(())
 }
 
+/// All in a few statements, for what each of them costs is mostly its own.
 async fn write_batch(ctx: &Ctx, batch: &[Noted]) -> Result<(), AppError> {
+    let mut owners: Vec<_> = batch.iter().map(|((subject, _), _)| subject.user).collect();
+    owners.dedup();
+    let uses: Vec<_> = batch.iter().map(use_of).collect();
+
     let mut tx = ctx.store.begin().await?;
-    let mut user = None;
     // Owners first and in one order, as everybody does who changes their tokens and sessions: else a reset
     // and this would wait for each other's rows.
-    for ((subject, _), _) in batch {
-        if user != Some(subject.user) {
-            user = Some(subject.user);
-            users::hold(&mut tx, subject.user).await?;
-        }
+    users::hold_all(&mut tx, &owners).await?;
+    let new = uses::note(&mut tx, &uses).await?;
+    if !new.is_empty() {
+        uses::trim(&mut tx, &new, MOST_PAIRS).await?;
     }
-    for ((subject, place), seen) in batch {
-        write_use(&mut tx, *subject, place, *seen).await?;
-    }
+    sessions::touch_all(&mut tx, &last_uses(batch, Sort::Session)).await?;
+    tokens::note_last_uses(&mut tx, &last_uses(batch, Sort::Token)).await?;
     commit(ctx, tx).await
 }
 
-async fn write_use(
-    tx: &mut Tx,
-    subject: Subject,
-    place: &Place,
-    seen: Seen,
-) -> Result<(), AppError> {
+fn use_of(((subject, place), seen): &Noted) -> (i64, uses::Use) {
     let source = Source::new(place.source);
     let noted = uses::Use {
         network: source.counted_as(),
@@ -67,16 +65,17 @@ async fn write_use(
         last_at: seen.last_at,
         times: seen.times,
     };
-    if uses::note(tx, subject.credential, &noted).await? {
-        uses::trim(tx, subject.credential, MOST_PAIRS).await?;
-    }
-    match subject.sort {
-        Sort::Session => {
-            sessions::touch(tx, Id::from_raw(subject.credential), seen.last_at).await?;
-        }
-        Sort::Token => {
-            tokens::note_last_use(tx, subject.credential, seen.last_at).await?;
-        }
-    }
-    Ok(())
+    (subject.credential, noted)
+}
+
+/// The last use of each credential of a sort, from wherever it was. The batch is sorted by them.
+fn last_uses<K>(batch: &[Noted], sort: Sort) -> Vec<(Id<K>, Timestamp)> {
+    let of_one = batch.chunk_by(|((one, _), _), ((next, _), _)| one == next);
+    of_one
+        .filter(|uses| uses[0].0.0.sort == sort)
+        .filter_map(|uses| {
+            let last_at = uses.iter().map(|(_, seen)| seen.last_at).max()?;
+            Some((Id::from_raw(uses[0].0.0.credential), last_at))
+        })
+        .collect()
 }

@@ -77,6 +77,21 @@ impl Tx {
             .await
     }
 
+    /// Runs a `SELECT` that locks its rows for the rest of the transaction. There is nothing to lock, and
+    /// nothing is run, where one transaction writes at a time.
+    pub(crate) async fn lock(
+        &mut self,
+        sql: &'static str,
+        args: &[Value],
+    ) -> Result<(), StoreError> {
+        match self.conn.link {
+            Link::SqliteTx(_) | Link::SqliteReader(_) => Ok(()),
+            Link::PostgresTx(_) | Link::PostgresReader(_) => {
+                self.conn.fetch_all(sql, args).await.map(|_| ())
+            }
+        }
+    }
+
     /// Runs a script of several statements without arguments.
     pub(crate) async fn run_script(&mut self, script: &'static str) -> Result<(), StoreError> {
         self.conn.guarded(async |link| run_script(link, script).await).await

@@ -68,6 +68,36 @@ async fn a_touch_moves_the_last_use_forwards_only_and_not_after_the_end() {
 }
 
 #[tokio::test]
+async fn touching_many_sessions_at_once_moves_each_forwards_only_and_not_after_its_end() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let mut sessions = Vec::new();
+        for raw in 1..=4 {
+            sessions.push(open(&store, jane, raw, SessionKind::Api, None, T0 + HOUR).await);
+        }
+        let ended = sessions[2];
+        write(&store, async |tx| sessions::end(tx, ended, "logout", T0 + HOUR).await).await;
+
+        let used = [
+            (sessions[0], T0 + DAY),
+            (sessions[1], T0),
+            (sessions[2], T0 + DAY),
+            (Id::from_raw(99), T0 + DAY),
+        ];
+        write(&store, async |tx| sessions::touch_all(tx, &used).await).await;
+
+        let mut found = Vec::new();
+        for raw in 1..=4 {
+            let session = find(&store, SessionKind::Api, &[raw]).await.unwrap();
+            found.push((session.times.last_used_at, session.times.ended_at.is_some()));
+        }
+        let untouched = (T0 + HOUR, false);
+        assert_eq!(found, [(T0 + DAY, false), untouched, (T0 + HOUR, true), untouched]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_ends_once_and_is_still_known_as_ended() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;

@@ -283,7 +283,8 @@ async fn news_of_a_use_moves_the_last_use_forwards_only() {
         let (token, other) =
             (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
         let note = async |raw, at| {
-            write(&store, async |tx| tokens::note_last_use(tx, raw, at).await).await
+            let used = [(Id::from_raw(raw), at)];
+            write(&store, async |tx| tokens::note_last_uses(tx, &used).await).await
         };
 
         let told = [
@@ -294,9 +295,13 @@ async fn news_of_a_use_moves_the_last_use_forwards_only() {
             note(99, T0).await,
         ];
 
-        assert_eq!(told, [true, false, false, true, false]);
+        assert_eq!(told, [1, 0, 0, 1, 0]);
         assert_eq!(last_use(&store, token).await, Some(T0 + DAY));
         assert_eq!(last_use(&store, other).await, None);
+        let both = [(other, T0), (token, T0)];
+        assert_eq!(write(&store, async |tx| tokens::note_last_uses(tx, &both).await).await, 1);
+        assert_eq!(last_use(&store, token).await, Some(T0 + DAY));
+        assert_eq!(last_use(&store, other).await, Some(T0));
     })
     .await;
 }
@@ -308,9 +313,10 @@ async fn news_of_a_use_is_noted_also_of_a_token_that_was_retired_meanwhile() {
         let token = issue(&store, jane, 1, "any").await;
         retire(&store, token).await;
 
-        let noted = write(&store, async |tx| tokens::note_last_use(tx, 1, T0).await).await;
+        let used = [(token, T0)];
+        let noted = write(&store, async |tx| tokens::note_last_uses(tx, &used).await).await;
 
-        assert!(noted);
+        assert_eq!(noted, 1);
         assert_eq!(last_use(&store, token).await, Some(T0));
     })
     .await;

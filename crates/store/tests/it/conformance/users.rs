@@ -208,6 +208,33 @@ async fn failures_counted_at_once_under_the_held_row_are_all_counted() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_held_together_are_held_alone_and_in_one_order_whoever_names_them() {
+    for_each_house(async |store| {
+        let (jane, joe) = (add_user(&store, 1, "jane").await, add_user(&store, 2, "joe").await);
+
+        at_once(&store, |store, task| async move {
+            let both = if task % 2 == 0 { [jane, joe] } else { [joe, jane] };
+            write(&store, async |tx| {
+                users::hold_all(tx, &both).await?;
+                for user in both {
+                    let failures =
+                        users::find(tx, user).await?.expect("the user").standing.failures;
+                    let failures = Failures { count: failures.count + 1, ..failures };
+                    users::set_failures(tx, user, failures).await?;
+                }
+                Ok(())
+            })
+            .await;
+        })
+        .await;
+
+        assert_eq!(find(&store, jane).await.unwrap().standing.failures.count, 16);
+        assert_eq!(find(&store, joe).await.unwrap().standing.failures.count, 16);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn failures_and_lockout_are_kept_until_a_login() {
     for_each_house(async |store| {

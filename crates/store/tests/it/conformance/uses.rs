@@ -119,14 +119,110 @@ async fn a_trim_keeps_the_newest_pairs_of_that_credential() {
         }
         note(&store, CREDENTIAL + 1, &used("10.1.0.1", "older", T0)).await;
         let trim =
-            async |most| write(&store, async |tx| uses::trim(tx, CREDENTIAL, most).await).await;
+            async |most| write(&store, async |tx| uses::trim(tx, &[CREDENTIAL], most).await).await;
 
         let trimmed = (trim(4).await, trim(2).await, trim(2).await);
 
         assert_eq!(trimmed, (0, 2, 0));
         assert_eq!(clients(&of_credential(&store, 10).await), ["d", "c"]);
-        let untouched = write(&store, async |tx| uses::trim(tx, CREDENTIAL + 1, 1).await).await;
+        let untouched = write(&store, async |tx| uses::trim(tx, &[CREDENTIAL + 1], 1).await).await;
         assert_eq!(untouched, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_trim_of_many_credentials_is_a_trim_of_each() {
+    for_each_house(async |store| {
+        for (credential, client, ms) in [
+            (CREDENTIAL, "a", 1),
+            (CREDENTIAL, "b", 2),
+            (CREDENTIAL, "c", 3),
+            (CREDENTIAL + 1, "a", 7),
+            (CREDENTIAL + 1, "b", 9),
+            (CREDENTIAL + 1, "c", 8),
+            (CREDENTIAL + 2, "a", 1),
+            (CREDENTIAL + 2, "b", 2),
+            (CREDENTIAL + 2, "c", 3),
+        ] {
+            note(&store, credential, &used("10.1.0.1", client, T0 + MS * ms)).await;
+        }
+
+        let both = [CREDENTIAL, CREDENTIAL + 1];
+        let trimmed = write(&store, async |tx| uses::trim(tx, &both, 2).await).await;
+
+        assert_eq!(trimmed, 2);
+        let mut left = Vec::new();
+        let mut reader = store.read().await.unwrap();
+        for credential in CREDENTIAL..CREDENTIAL + 3 {
+            let found = uses::of_credential(&mut reader, credential, 10).await.unwrap();
+            left.push(clients(&found).join(" "));
+        }
+        assert_eq!(left, ["c b", "b c", "c b a"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_tells_which_credentials_have_a_new_pair() {
+    for_each_house(async |store| {
+        note(&store, 1, &used("10.1.0.1", "etl", T0)).await;
+        note(&store, 2, &used("10.1.0.1", "etl", T0)).await;
+
+        let new = note_all(
+            &store,
+            &[
+                (3, used("10.1.0.1", "etl", T0)),
+                (2, used("10.1.0.1", "app", T0)),
+                (1, used("10.1.0.1", "etl", T0)),
+                (2, used("10.1.0.2", "app", T0)),
+                (2, used("10.1.0.1", "etl", T0)),
+            ],
+        )
+        .await;
+
+        assert_eq!(new, [2, 3]);
+        assert!(note_all(&store, &[]).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pair_that_is_in_a_batch_more_than_once_is_added_up_and_its_latest_use_says_from_where() {
+    for_each_house(async |store| {
+        let latest = Use {
+            source: "2001:db8::2".to_owned(),
+            head: "introspection".to_owned(),
+            times: 2,
+            ..used("2001:db8::/64", "etl", T0 + HOUR)
+        };
+        let (early, late) =
+            (used("2001:db8::/64", "etl", T0), used("2001:db8::/64", "etl", T0 + MS));
+
+        let noted = [(CREDENTIAL, late), (CREDENTIAL, latest.clone()), (CREDENTIAL, early)];
+        let told = [note_all(&store, &noted).await, note_all(&store, &noted).await];
+
+        assert_eq!(told, [vec![CREDENTIAL], vec![]]);
+        let expected = Use { first_at: T0, times: 8, ..latest };
+        assert_eq!(of_credential(&store, 10).await, [expected]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whatever_a_client_calls_itself_is_kept_as_it_is() {
+    for_each_house(async |store| {
+        let names = ["", "\"],[\\", "$1 ' -- {}", "7", "null", "\u{7f}\t\u{e9}\u{1f600}\u{2028}"];
+        let noted = names.map(|name| (CREDENTIAL, used("10.1.0.1", name, T0)));
+
+        note_all(&store, &noted).await;
+
+        let found = of_credential(&store, 10).await;
+        let mut found = clients(&found);
+        let mut expected = names;
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
     })
     .await;
 }
@@ -139,7 +235,7 @@ async fn a_trim_keeps_no_more_than_told_of_pairs_of_one_instant() {
             note(&store, CREDENTIAL, &used("10.1.0.1", client, T0)).await;
         }
 
-        let trimmed = write(&store, async |tx| uses::trim(tx, CREDENTIAL, 2).await).await;
+        let trimmed = write(&store, async |tx| uses::trim(tx, &[CREDENTIAL], 2).await).await;
 
         // Those that a list of two would have shown.
         assert_eq!(trimmed, 2);
@@ -213,7 +309,13 @@ fn used(network: &str, client: &str, at: Timestamp) -> Use {
 }
 
 async fn note(store: &Store, credential: i64, noted: &Use) -> bool {
-    write(store, async |tx| uses::note(tx, credential, noted).await).await
+    let new = note_all(store, &[(credential, noted.clone())]).await;
+    assert!(new.is_empty() || new == [credential], "{new:?}");
+    !new.is_empty()
+}
+
+async fn note_all(store: &Store, noted: &[(i64, Use)]) -> Vec<i64> {
+    write(store, async |tx| uses::note(tx, noted).await).await
 }
 
 async fn of_credential(store: &Store, limit: i64) -> Vec<Use> {
