@@ -4,13 +4,15 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::LetterKind;
+use symbolon_core::lockout::Failures;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::secret::Password;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::{NewUserRecord, PasswordRecord, UserRecord};
 use symbolon_store::{
-    Conn, Tx, letters, links as stored_links, organization, profiles, sessions, users,
+    Conn, Tx, letters, links as stored_links, organization, places, profiles, sessions,
+    users,
 };
 
 use crate::actor::Actor;
@@ -22,7 +24,7 @@ use crate::links::{self, INVITATION_VALID, LinkKind};
 use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
-use crate::{hashing, passwords, retirement, trail};
+use crate::{hashing, passwords, retirement, second_factors, trail};
 
 /// A user to be added.
 #[derive(Debug)]
@@ -232,7 +234,9 @@ pub async fn unlock(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let id = take(&mut tx, username).await?.standing.user;
-    users::set_failures(&mut tx, id, symbolon_core::lockout::Failures::default()).await?;
+    users::set_failures(&mut tx, id, Failures::default()).await?;
+    users::set_code_failures(&mut tx, id, Failures::default()).await?;
+    places::clear_failures(&mut tx, id).await?;
     finish(ctx, tx, actor, "user.unlocked", id, now).await
 }
 
@@ -250,6 +254,7 @@ pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
     retirement::retire_all(&mut tx, id, RetirementCause::UserRemoved, actor, now).await?;
     letters::supersede_all_of_user(&mut tx, id, now).await?;
     stored_links::end_all_of_user(&mut tx, id, now).await?;
+    second_factors::removal::erase(&mut tx, id, now).await?;
     users::remove(&mut tx, id, now).await?;
     finish(ctx, tx, actor, "user.removed", id, now).await
 }

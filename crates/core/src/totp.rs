@@ -90,6 +90,11 @@ impl TotpSecret {
         (found > last_step).then_some(found)
     }
 
+    /// The code of a step, as the app shows it: for the demo and for tests, which play the app.
+    pub fn reveal_code(&self, step: i64) -> Zeroizing<String> {
+        Zeroizing::new(format!("{:06}", self.code_at(step)))
+    }
+
     /// The code of a step: six digits.
     fn code_at(&self, step: i64) -> u32 {
         let mut mac = Hmac::<Sha1>::new_from_slice(&self.0)

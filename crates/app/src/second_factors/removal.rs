@@ -1,12 +1,13 @@
 //! Removing second factors: one by its owner, where no duty forbids it; all by an administrator, for somebody
 //! who has lost them.
 
+use symbolon_core::Timestamp;
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::id::{Authenticator, Id, User};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::Username;
 use symbolon_core::policy::Duty;
-use symbolon_store::{authenticators, challenges, passkeys, recovery_codes, users};
+use symbolon_store::{Tx, authenticators, challenges, passkeys, recovery_codes, users};
 
 use super::{duty_of, kinds_of, note_removed, take};
 use crate::actor::{Actor, Origin};
@@ -79,17 +80,22 @@ pub async fn remove_all_of(ctx: &Ctx, actor: Actor, username: &str) -> Result<()
             "This user has no second factor: there is nothing to remove.",
         ));
     }
-    let apps = authenticators::remove_of_user(&mut tx, user).await?;
-    let passkeys = passkeys::remove_of_user(&mut tx, user).await?;
-    let codes = recovery_codes::remove_of_user(&mut tx, user).await?;
-    challenges::end_all_of_user(&mut tx, user, now).await?;
+    let details = erase(&mut tx, user, now).await?;
     let facts = Facts::default().with("by", "administrator").at("at", now);
     outbox::write_notice(ctx, &mut tx, &record, LetterKind::SecondFactorRemoved, facts, now)
         .await?;
-    let details = format!("authenticators={apps}\npasskeys={passkeys}\nrecovery_codes={codes}");
     let subject = format!("user:{user}");
     trail::append(&mut tx, actor, "second-factors.reset", subject, details, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
+}
+
+/// Erases every second factor of a user, and what he has begun and not finished; tells how many there were.
+pub(crate) async fn erase(tx: &mut Tx, user: Id<User>, now: Timestamp) -> Result<String, AppError> {
+    let apps = authenticators::remove_of_user(tx, user).await?;
+    let passkeys = passkeys::remove_of_user(tx, user).await?;
+    let codes = recovery_codes::remove_of_user(tx, user).await?;
+    challenges::end_all_of_user(tx, user, now).await?;
+    Ok(format!("authenticators={apps}\npasskeys={passkeys}\nrecovery_codes={codes}"))
 }

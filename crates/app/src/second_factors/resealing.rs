@@ -3,7 +3,7 @@
 //! goes on needing the older keys: that is counted and told.
 
 use symbolon_core::keys::KeyId;
-use symbolon_store::{authenticators, letters, users};
+use symbolon_store::{authenticators, letters, nodes, users};
 
 use super::{open, seat_of};
 use crate::actor::Actor;
@@ -23,6 +23,18 @@ pub struct Resealed {
     pub passwords: i64,
     /// Letters in the outbox whose secret is derived from an older key: three days at most.
     pub letters: i64,
+}
+
+/// Whether a node holds a lease on this database: it would go on with the keys that it has read.
+///
+/// # Errors
+/// The database's.
+pub async fn other_nodes_answer(ctx: &Ctx) -> Result<bool, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let now = reader.clock().await?;
+    // No node has this number, so all of them are others.
+    let nodes = nodes::others(&mut reader, -1).await?;
+    Ok(nodes.iter().any(|node| node.leased_until > now))
 }
 
 /// Seals anew, in one transaction, whatever is sealed under an older key than the newest.

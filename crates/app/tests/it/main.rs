@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod accounts;
+mod authenticator_app;
 mod clients;
 mod device_types;
 mod hash_line;
@@ -14,3 +15,4 @@ mod own_sessions;
 mod races;
 mod resets;
 mod scribe;
+mod second_factors;

@@ -6,6 +6,7 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::hashing::Asker;
+use symbolon_app::second_factors::removal;
 use symbolon_app::users::{self, NewUser, UserView};
 use symbolon_app::{Actor, AppError};
 use symbolon_core::Timestamp;
@@ -27,6 +28,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::POST, "/users/{username}/unfreeze", unfreeze),
         route(MethodFilter::POST, "/users/{username}/unlock", unlock),
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
+        route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
     ]
 }
 
@@ -165,6 +167,14 @@ async fn set_password(
     let password = Password::new(asked.password);
     let (actor, asker) = (Actor::Operator, Asker::Operator);
     done(&state, users::set_password(&state.ctx, actor, asker, &username, password).await)
+}
+
+async fn reset_second_factors(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, removal::remove_all_of(&state.ctx, Actor::Operator, &username).await)
 }
 
 fn done(state: &HttpState, outcome: Result<(), AppError>) -> Result<StatusCode, Failed> {

@@ -12,7 +12,10 @@ use crate::state::HttpState;
 
 /// All routes of the pages.
 pub fn routes() -> Vec<Route> {
-    [visitors(), owners(), administrators(), user_administration()].into_iter().flatten().collect()
+    [visitors(), owners(), second_factors(), administrators(), user_administration()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn visitors() -> Vec<Route> {
@@ -75,6 +78,31 @@ fn owners() -> Vec<Route> {
     ]
 }
 
+fn second_factors() -> Vec<Route> {
+    use Admits::LoggedIn;
+    use own::second_factors::{self, authenticators as apps, recovery_codes as codes};
+    vec![
+        get("/setup/second-factors", LoggedIn, second_factors::show),
+        post("/setup/second-factors/authenticators", LoggedIn, apps::begin),
+        get("/setup/second-factors/enrol/{enrolment}", LoggedIn, apps::show_enrol),
+        post("/setup/second-factors/enrol/{enrolment}", LoggedIn, apps::enrol),
+        get(
+            "/setup/second-factors/authenticators/{authenticator}/rename",
+            LoggedIn,
+            apps::show_rename,
+        ),
+        post("/setup/second-factors/authenticators/{authenticator}/rename", LoggedIn, apps::rename),
+        get(
+            "/setup/second-factors/authenticators/{authenticator}/remove",
+            LoggedIn,
+            apps::show_remove,
+        ),
+        post("/setup/second-factors/authenticators/{authenticator}/remove", LoggedIn, apps::remove),
+        get("/setup/second-factors/recovery-codes", LoggedIn, codes::show),
+        post("/setup/second-factors/recovery-codes", LoggedIn, codes::renew),
+    ]
+}
+
 fn administrators() -> Vec<Route> {
     use Admits::Administrator;
     vec![
@@ -123,6 +151,8 @@ fn user_administration() -> Vec<Route> {
         post("/setup/users/{username}/unlock", Administrator, act::unlock),
         get("/setup/users/{username}/reset-security-token", Administrator, act::show_reset),
         post("/setup/users/{username}/reset-security-token", Administrator, act::reset_token),
+        get("/setup/users/{username}/reset-second-factors", Administrator, act::show_reset_factors),
+        post("/setup/users/{username}/reset-second-factors", Administrator, act::reset_factors),
         get("/setup/users/{username}/remove", Administrator, act::show_remove),
         post("/setup/users/{username}/remove", Administrator, act::remove),
     ]

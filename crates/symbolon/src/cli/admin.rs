@@ -120,6 +120,10 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             link.put(&path, asked).await?;
             out.note(&format!("{username} has a new password; sessions have ended."))
         }
+        UserCommand::ResetSecondFactors(OneUser { username }) => {
+            link.delete(&format!("/users/{}/second-factors", segment(&username))).await?;
+            out.note(&format!("{username} has no second factor any more, and is told by mail."))
+        }
     }
 }
 

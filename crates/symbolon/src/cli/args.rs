@@ -49,7 +49,7 @@ pub(crate) enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Users: add, list, show, freeze, unfreeze, unlock, remove, set-password
+    /// Users: add, list, show, freeze, unfreeze, unlock, remove, set-password, reset-second-factors
     #[command(subcommand)]
     User(UserCommand),
     /// Security tokens: reset, list, revoke, check
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Print a new setup link, for whoever may read the data dir
     RecoverAdmin,
+    /// The master keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -171,6 +174,12 @@ impl ServeArgs {
         ];
         all.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Add a new master key and encrypt anew what the older ones encrypt, while no server runs
+    Rotate,
 }
 
 #[derive(Debug, Subcommand)]

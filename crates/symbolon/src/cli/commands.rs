@@ -44,6 +44,8 @@ pub(crate) enum UserCommand {
     Remove(OneUser),
     /// Set a password, read as one line from stdin
     SetPassword(OneUser),
+    /// Remove every second factor of a user who has lost them
+    ResetSecondFactors(OneUser),
 }
 
 #[derive(Debug, Args)]

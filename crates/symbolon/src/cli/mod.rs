@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod config_commands;
 mod doctor;
+mod keys;
 pub(crate) mod link;
 mod proxy_config;
 mod recover_admin;
@@ -109,6 +110,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::RecoverAdmin => {
             let config = checked(&setting.layers(ServeArgs::default()))?;
             on_all_processors(recover_admin::recover(&config, out))
+        }
+        Command::Keys(command) => {
+            let config = checked(&setting.layers(ServeArgs::default()))?;
+            on_all_processors(keys::keys(&config, out, command))
         }
         Command::Config(ConfigCommand::Show(args)) => {
             config_commands::show(&setting.layers(args), out)

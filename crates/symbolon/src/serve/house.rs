@@ -41,9 +41,13 @@ pub(crate) struct OpenHouse {
 pub(crate) async fn open_without_listening(config: &Config) -> Result<OpenHouse, Failure> {
     let data_dir = DataDir::open(&config.data_dir)?;
     let public_url = listeners::expected_public_url(&config.listeners);
-    let mail = !matches!(config.mail, MailTarget::None);
-    let ctx = open(config, &data_dir, &public_url, mail).await?;
+    let ctx = open(config, &data_dir, &public_url, has_mail(config)).await?;
     Ok(OpenHouse { ctx, _data_dir: data_dir })
+}
+
+/// Whether the configuration names somewhere to send mail.
+pub(super) fn has_mail(config: &Config) -> bool {
+    !matches!(config.mail, MailTarget::None)
 }
 
 /// Opens the authority: keys, database, migrations, organization.

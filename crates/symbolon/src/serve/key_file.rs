@@ -58,6 +58,30 @@ pub(super) fn read_or_make(data_dir: &Path, chance: &Chance) -> Result<KeyRing, 
     ring_of(vec![(KeyId(1), MasterKey::from_bytes(*bytes))])
 }
 
+/// Adds a new master key to the file, with the next number: the newest from now on. Says which.
+///
+/// What stands in the file stays as it is. Older keys are never taken away: they recognise what they made.
+///
+/// # Errors
+/// [`Exit::NotFound`] where there is no file; a file that cannot be read, written or understood.
+pub(super) fn add(data_dir: &Path, chance: &Chance) -> Result<KeyId, Failure> {
+    let none = || Failure::new(Exit::NotFound, format!("there is no {NAME}: nothing to rotate"));
+    let newest = read(data_dir)?.ok_or_else(none)?.current();
+    let number = newest.0.checked_add(1).ok_or_else(|| faulty("has no number left"))?;
+    let path = data_dir.join(NAME);
+    let mut text = Zeroizing::new(fs::read_to_string(&path).map_err(|error| about(&path, &error))?);
+    let bytes = Zeroizing::new(chance.bytes::<32>());
+    let secret = Zeroizing::new(STANDARD.encode(*bytes));
+    write!(text, "\n[[key]]\nnumber = {number}\nsecret = \"{}\"\n", *secret)
+        .expect("writing to a string cannot fail");
+    // Nothing is written that could not be read again at the next start.
+    if parse(&text)?.current() != KeyId(number) {
+        return Err(faulty("does not end as a list of keys does: add the key by hand"));
+    }
+    write_whole(&path, &text)?;
+    Ok(KeyId(number))
+}
+
 /// The key ring of the data dir, if there is one.
 ///
 /// # Errors
@@ -69,11 +93,15 @@ pub(crate) fn read(data_dir: &Path) -> Result<Option<KeyRing>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(about(&path, &error)),
     };
-    let file: KeyFile = toml::from_str(&text)
+    parse(&text).map(Some)
+}
+
+fn parse(text: &str) -> Result<KeyRing, Failure> {
+    let file: KeyFile = toml::from_str(text)
         .map_err(|_| faulty("must hold [[key]] tables with a number and a secret each"))?;
     let masters: Option<Vec<_>> = file.key.into_iter().map(master_of).collect();
     let masters = masters.ok_or_else(|| faulty("has a secret that is not 32 bytes in base64"))?;
-    ring_of(masters).map(Some)
+    ring_of(masters)
 }
 
 fn master_of(mut entry: Entry) -> Option<(KeyId, MasterKey)> {
@@ -104,6 +132,31 @@ mod tests {
 
         assert_eq!(made.fingerprint(), again.fingerprint());
         assert!(read(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_added_is_the_newest_and_the_older_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = read_or_make(dir.path(), &Chance::system()).unwrap();
+        let written = fs::read_to_string(dir.path().join(NAME)).unwrap();
+
+        let added = [(); 2].map(|()| add(dir.path(), &Chance::system()).unwrap());
+
+        let ring = read(dir.path()).unwrap().unwrap();
+        assert_eq!(added, [KeyId(2), KeyId(3)]);
+        assert_eq!((ring.current(), ring.fingerprint()), (KeyId(3), first.fingerprint()));
+        let text = fs::read_to_string(dir.path().join(NAME)).unwrap();
+        assert!(text.starts_with(&written));
+    }
+
+    #[test]
+    fn where_there_is_no_file_no_key_is_added() {
+        let dir = tempfile::tempdir().unwrap();
+
+        let failure = add(dir.path(), &Chance::system()).unwrap_err();
+
+        assert_eq!(failure.exit, Exit::NotFound);
+        assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod control_socket;
 pub(crate) mod data_dir;
 mod house;
 pub(crate) mod key_file;
+mod key_rotation;
 mod listeners;
 mod open_files;
 mod post;
@@ -34,6 +35,7 @@ use tracing::{error, info, warn};
 
 pub(crate) use authority::CERTIFICATE as PRIVATE_AUTHORITY;
 pub(crate) use house::open_without_listening;
+pub(crate) use key_rotation::rotate;
 pub(crate) use listeners::expected_public_url;
 
 use crate::config::Config;

@@ -3,9 +3,11 @@
 
 use askama::Template;
 use http::StatusCode;
+use symbolon_app::second_factors;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, TokenState, TokenView};
 use symbolon_app::users::{self, UserView};
+use symbolon_core::factor::FactorKinds;
 
 use crate::pages::admin::users::{Badges, PATH, badges};
 use crate::pages::view::form::{FormView, Tone};
@@ -18,6 +20,10 @@ use crate::pages::web::visit::Visit;
 
 /// Tokens shown on a user's page.
 const TOKENS: i64 = 50;
+
+/// Why administrators do not reset their own second factors: that would be a way around their duty.
+pub(super) const OWN_FACTORS: &str =
+    "These are your own: remove them under Second Factors, or ask another administrator.";
 
 /// What can be done to a user: a form, and what it means.
 struct Action {
@@ -50,10 +56,11 @@ pub(crate) async fn show(
     InPath(username): InPath<String>,
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
+    let factors = second_factors::list(&visit.ctx, user.id).await?.kinds;
     let page = UserPage {
         frame: Frame::for_session(&visit, &session, user.username.as_str()).await?,
         tokens: tokens::list(&visit.ctx, Some(user.username.as_str()), TOKENS, None).await?,
-        actions: actions(&user, &session, &nonce_of(&visit.ctx.keys, &session)),
+        actions: actions(&user, factors, &session, &nonce_of(&visit.ctx.keys, &session)),
         badges: badges(&user),
         history: history_of(user.username.as_str()),
         user,
@@ -71,7 +78,12 @@ pub(crate) fn path_of(username: &str) -> String {
     format!("{PATH}/{username}")
 }
 
-fn actions(user: &UserView, session: &LiveSession, csrf: &str) -> Vec<Action> {
+fn actions(
+    user: &UserView,
+    factors: FactorKinds,
+    session: &LiveSession,
+    csrf: &str,
+) -> Vec<Action> {
     let here = path_of(user.username.as_str());
     let post = |verb: &str, button| FormView::new(format!("{here}/{verb}"), csrf, button);
     let lead = |verb: &str, button| FormView::leading_to(format!("{here}/{verb}"), button);
@@ -87,6 +99,16 @@ fn actions(user: &UserView, session: &LiveSession, csrf: &str) -> Vec<Action> {
                     (frozen, "The user is frozen: unfreeze first."),
                     (!user.activated, "The invitation is not accepted yet: there is no password that a token could complement."),
                 ])),
+        },
+        Action {
+            title: "Reset second factors",
+            meaning: "Removes the authenticator apps, passkeys and recovery codes of a user who has lost them. The user is told by mail.",
+            form: lead("reset-second-factors", "Reset Second Factors").tone(Tone::Grave).obstacle(
+                rule(&[
+                    (himself, OWN_FACTORS),
+                    (factors == FactorKinds::NONE, "The user has no second factor."),
+                ]),
+            ),
         },
         Action {
             title: "Freeze",

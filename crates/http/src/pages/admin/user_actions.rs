@@ -2,11 +2,13 @@
 
 use axum::response::Response;
 use symbolon_app::reset::{self, ResetError};
+use symbolon_app::second_factors;
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{Actor, AppError};
+use symbolon_core::factor::FactorKinds;
 use symbolon_core::reset::Scope;
 
-use crate::pages::admin::user::path_of;
+use crate::pages::admin::user::{OWN_FACTORS, path_of};
 use crate::pages::admin::users::PATH as USERS;
 use crate::pages::own::reset_confirm::{device_type_of, scope_of, with_scope, word_of};
 use crate::pages::view::done::Done;
@@ -102,6 +104,51 @@ pub(crate) async fn remove(
     }
     users::remove(&visit.ctx, Actor::User(session.user), &username).await?;
     Ok(see_other(&Done::UserRemoved.at(USERS)))
+}
+
+/// `GET /setup/users/{username}/reset-second-factors`
+pub(crate) async fn show_reset_factors(
+    visit: Visit,
+    Administrator(session): Administrator,
+    InPath(username): InPath<String>,
+) -> Answer {
+    let user = users::show(&visit.ctx, &username).await?;
+    let kinds = second_factors::list(&visit.ctx, user.id).await?.kinds;
+    let frame = Frame::for_session(&visit, &session, "Reset a User’s Second Factors").await?;
+    let here = path_of(user.username.as_str());
+    let rule = if user.id == session.user {
+        Some(OWN_FACTORS)
+    } else {
+        (kinds == FactorKinds::NONE).then_some("The user has no second factor.")
+    };
+    let action = format!("{here}/reset-second-factors");
+    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Reset Second Factors")
+        .tone(Tone::Grave)
+        .obstacle(rule)
+        .cancel(here);
+    let intro = format!(
+        "Every authenticator app, passkey and recovery code of {} ({}) ends. Do this only for somebody whom you have \
+         recognised: whoever knows the password is let in more easily afterwards. The user is told by mail.",
+        user.name, user.username
+    );
+    Ok(form_page(frame, &[&intro], form, Faults::none()))
+}
+
+/// `POST /setup/users/{username}/reset-second-factors`
+pub(crate) async fn reset_factors(
+    visit: Visit,
+    Administrator(session): Administrator,
+    InPath(username): InPath<String>,
+    posted: Posted,
+) -> Answer {
+    posted.by_session(&visit, &session, &[])?;
+    let user = users::show(&visit.ctx, &username).await?;
+    if user.id == session.user {
+        return Err(Failure::Forbidden(OWN_FACTORS));
+    }
+    let actor = Actor::User(session.user);
+    let outcome = second_factors::removal::remove_all_of(&visit.ctx, actor, &username).await;
+    back_to(&username, Done::SecondFactorsReset, outcome)
 }
 
 /// `GET /setup/users/{username}/reset-security-token`

@@ -7,6 +7,7 @@ pub(crate) mod personal_forms;
 pub(crate) mod receipt;
 pub(crate) mod reset;
 pub(crate) mod reset_confirm;
+pub(crate) mod second_factors;
 pub(crate) mod sessions;
 pub(crate) mod token_card;
 pub(crate) mod tokens;

@@ -7,6 +7,7 @@
 pub(crate) enum Done {
     Activated,
     AddressAsked,
+    AuthenticatorAdded,
     BearerSwitchedOff,
     BearerSwitchedOn,
     ClientRemoved,
@@ -18,6 +19,9 @@ pub(crate) enum Done {
     PasswordChanged,
     ProfileSaved,
     Recovered,
+    SecondFactorRemoved,
+    SecondFactorRenamed,
+    SecondFactorsReset,
     SessionEnded,
     SessionsEnded,
     TokenReset,
@@ -30,7 +34,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 23] = [
+const ALL: [(Done, &str, &str); 27] = [
     (
         Done::Activated,
         "activated",
@@ -40,6 +44,11 @@ const ALL: [(Done, &str, &str); 23] = [
         Done::AddressAsked,
         "address-asked",
         "We have written to both addresses. The change takes effect when both have confirmed it.",
+    ),
+    (
+        Done::AuthenticatorAdded,
+        "authenticator-added",
+        "Your authenticator app was added. Your recovery codes are those that you have.",
     ),
     (
         Done::BearerSwitchedOff,
@@ -78,6 +87,17 @@ const ALL: [(Done, &str, &str); 23] = [
         "recovered",
         "Your password was changed. Every security token of yours was retired and every session ended: \
          log in and reset your security token.",
+    ),
+    (
+        Done::SecondFactorRemoved,
+        "second-factor-removed",
+        "The second factor was removed. Nothing of it is accepted any more.",
+    ),
+    (Done::SecondFactorRenamed, "second-factor-renamed", "The second factor has its new name."),
+    (
+        Done::SecondFactorsReset,
+        "second-factors-reset",
+        "All second factors of the user were removed. The user is told by mail and can enroll new ones.",
     ),
     (Done::SessionEnded, "session-ended", "The session was ended."),
     (Done::SessionsEnded, "sessions-ended", "All your other sessions were ended. This one stays."),

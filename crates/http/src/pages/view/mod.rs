@@ -11,4 +11,5 @@ pub(crate) mod message;
 pub(crate) mod moment;
 pub(crate) mod notices;
 pub(crate) mod qr;
+pub(crate) mod passkey_form;
 pub(crate) mod tree;

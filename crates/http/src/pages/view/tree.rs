@@ -40,6 +40,11 @@ const OWN: (&str, &[Row]) = (
             "Retire your token and have a new one mailed to you.",
         ),
         ("Tokens", "/setup/tokens", "Your security tokens: how old they are and what uses them."),
+        (
+            "Second Factors",
+            "/setup/second-factors",
+            "Authenticator apps, passkeys and recovery codes: what you prove yourself with beside the password.",
+        ),
         ("Sessions", "/setup/sessions", "Where you are logged in, and how to end it."),
         (
             "Login History",

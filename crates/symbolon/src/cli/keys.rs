@@ -1,0 +1,39 @@
+//! `keys rotate`: a new master key, and what hangs on the older ones.
+
+use serde_json::json;
+
+use super::args::KeysCommand;
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::out::Out;
+use crate::serve;
+
+pub(super) async fn keys(config: &Config, out: Out, command: KeysCommand) -> Result<(), Failure> {
+    match command {
+        KeysCommand::Rotate => rotate(config, out).await,
+    }
+}
+
+async fn rotate(config: &Config, out: Out) -> Result<(), Failure> {
+    let done = serve::rotate(config).await?;
+    let told = json!({
+        "key": done.key.0,
+        "authenticators_sealed_anew": done.authenticators,
+        "passwords_under_older_keys": done.passwords,
+        "letters_under_older_keys": done.letters,
+    });
+    out.data(&told, |told| {
+        format!(
+            "Key {} was added to keys.toml and is the newest.\n\n\
+             Sealed anew under it: {} secrets of authenticator apps.\n\
+             Still under older keys: {} passwords (each until its owner logs in), {} letters in the outbox,\n\
+             and the digests of all that was issued before: tokens, sessions, links, clients, recovery codes.\n\n\
+             So keep the older keys in the file. Back it up, apart from the database, and copy it to every \
+             other node\nbefore you start that again.",
+            told["key"],
+            told["authenticators_sealed_anew"],
+            told["passwords_under_older_keys"],
+            told["letters_under_older_keys"],
+        )
+    })
+}
