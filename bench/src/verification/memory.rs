@@ -38,6 +38,8 @@ const MOST_PRESENTED: usize = 500_000;
 /// Verifications of a round, at least.
 const IN_ROUND: usize = 500_000;
 const PAGE: usize = 10_000;
+/// Words of memory for each credential, about.
+const WORDS_OF_A_CREDENTIAL: usize = 7;
 
 /// Takes and prints the figures.
 pub(crate) fn measure(extent: Extent) {
@@ -70,6 +72,31 @@ pub(crate) async fn measure_set(size: usize, extent: Extent) {
         measure_texts(&ctx, name, texts, rounds, most_ns(size));
     }
     set.print_memory(size, users);
+    drop(set);
+    print_limit(size, users, rounds);
+}
+
+/// What no look-up that goes by digest to a credential and from there to its owner can come below: two reads
+/// of memory of which the second waits for the first, and the next pair for both.
+fn print_limit(size: usize, users: usize, rounds: usize) {
+    let mut lottery = Lottery::new(11);
+    let owners: Vec<usize> =
+        (0..size * WORDS_OF_A_CREDENTIAL).map(|_| lottery.below(users)).collect();
+    let states = vec![1_u64; users];
+    let mut limit = Figure::new("limit: two reads, one after the other", " ns", 0);
+    for _ in 0..rounds {
+        let begun = thread_ns();
+        let mut pairs = 0;
+        while pairs < IN_ROUND {
+            let owner = owners[lottery.below(owners.len())];
+            lottery = Lottery::new(lottery.0.wrapping_add(states[owner]));
+            pairs += 1;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "some hundred thousands")]
+        limit.push((thread_ns() - begun) / pairs as f64);
+    }
+    black_box(lottery.next());
+    limit.print();
 }
 
 /// Nanoseconds that a verification may take in a set of so many.
@@ -94,7 +121,7 @@ fn measure_texts(ctx: &Ctx, name: &str, texts: &Texts, rounds: usize, most: f64)
         });
         let Presenter { head, source, client } = presenter();
         let placed = each_ns(texts, |_| {
-            let now = ctx.clock.now();
+            let now = ctx.clock.tick();
             black_box(ctx.live.places.fold(source.address(), client, head as u8, now));
             true
         });
