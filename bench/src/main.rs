@@ -1,7 +1,7 @@
 //! The figures that Symbolon is held to, as ratios: each pair is taken in turn in one run, on the same
 //! cores, for a few rounds, and medians are printed with their least and most.
 //!
-//! `cargo run --release -p bench` takes them all; `-- writes` and `-- verification` one half each, and
+//! `cargo run --release -p bench` takes them all; `-- writes`, `-- refusals` and `-- verification` a part each, and
 //! `-- verification wire memory` named parts of it. `--quick` is for trying out: seconds, small sets, one
 //! round; `--as-built` takes the server binary that lies there. Absolute rates move with the machine; the ratios hardly do.
 
@@ -10,6 +10,7 @@
 mod authority;
 mod baseline;
 mod figure;
+mod refusals;
 mod rounds;
 mod verification;
 mod writes;
@@ -18,8 +19,7 @@ use std::process::ExitCode;
 
 use verification::{Part, empty_handler, memory};
 
-const USAGE: &str =
-    "usage: bench [--quick] [--as-built] [writes | verification [wire|memory|flood|resets|start]…]";
+const USAGE: &str = "usage: bench [--quick] [--as-built] [writes | refusals | verification [wire|memory|flood|resets|start]…]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -30,9 +30,11 @@ fn main() -> ExitCode {
     match words.as_slice() {
         [] => {
             writes::measure();
+            refusals::measure(extent);
             verification::measure(server, extent, &Part::ALL);
         }
         ["writes"] => writes::measure(),
+        ["refusals"] => refusals::measure(extent),
         ["verification"] => verification::measure(server, extent, &Part::ALL),
         ["verification", parts @ ..] => {
             let parts: Option<Vec<Part>> = parts.iter().map(|word| Part::of_word(word)).collect();
