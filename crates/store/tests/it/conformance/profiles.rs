@@ -97,8 +97,13 @@ fn unusual() -> Policy {
         duty: Duty::WebAndApi,
         duty_since: Some(T0),
         enrol_grace: Duration::from_hours(1),
-        login_hours: vec![LoginHours::parse("mon-fri 08:00-18:00", "Europe/Berlin").unwrap()],
-        login_ranges: LoginRanges::parse("10.0.0.0/8, ::1").unwrap().into_iter().collect(),
+        login_hours: vec![
+            LoginHours::parse("mon-fri 08:00-18:00", "Europe/Berlin").expect("it reads"),
+        ],
+        login_ranges: LoginRanges::parse("10.0.0.0/8, ::1")
+            .expect("it reads")
+            .into_iter()
+            .collect(),
         password: PasswordPolicy {
             min_length: 15,
             kinds: 2,
