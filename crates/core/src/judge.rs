@@ -333,4 +333,6 @@ fn next_of(steps: &[Step]) -> Next {
 }
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;

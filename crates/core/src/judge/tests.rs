@@ -201,20 +201,37 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         Just(Access::ApiOnly),
         Just(Access::Nowhere),
     ];
-    // Of T0's hour, of another, of the source's address, of another.
-    let hours = prop_oneof![Just(""), Just("mon-sun 00:00-24:00"), Just("mon 00:00-00:01")];
-    let ranges = prop_oneof![Just(""), Just("192.0.2.0/24"), Just("198.51.100.0/24")];
+    // Of T0's hour, of any, of another; and all of several must allow it.
+    let hours = prop_oneof![Just("fri 08:00-09:00"), Just(""), Just("mon 00:00-00:01")];
+    let hours = proptest::collection::vec(hours, 0..3);
+    // Of the source's address, of another.
+    let ranges = prop_oneof![4 => Just("192.0.2.0/24"), 1 => Just("198.51.100.0/24")];
+    let ranges = proptest::collection::vec(ranges, 0..3);
     (duty, access, hours, ranges, 0_u64..3).prop_map(|(duty, access, hours, ranges, grace)| {
+        let hours = hours.into_iter().map(|hours| LoginHours::parse(hours, "UTC").unwrap());
+        let ranges = ranges.into_iter().filter_map(|ranges| LoginRanges::parse(ranges).unwrap());
         Policy {
             duty,
             access,
             duty_since: Some(T0 - 2 * MS),
             enrol_grace: MS * u32::try_from(grace).unwrap(),
-            login_hours: vec![LoginHours::parse(hours, "UTC").unwrap()],
-            login_ranges: LoginRanges::parse(ranges).unwrap().into_iter().collect(),
+            login_hours: hours.collect(),
+            login_ranges: ranges.collect(),
             ..Policy::default()
         }
     })
+}
+
+/// An instant just before, at or just after `T0`.
+fn any_instant() -> impl Strategy<Value = Option<Timestamp>> {
+    proptest::option::of((-1_i64..2).prop_map(|ms| Timestamp::from_unix_ms(T0.unix_ms() + ms)))
+}
+
+/// What failed from the address: below, at and above what may.
+fn any_source_failures() -> impl Strategy<Value = SourceFailures> {
+    let names = prop_oneof![6 => 0_u32..10, 1 => 10_u32..12];
+    let failures = prop_oneof![6 => 0_u32..100, 1 => 100_u32..102];
+    (names, failures).prop_map(|(names, failures)| SourceFailures { names, failures })
 }
 
 fn any_proof() -> impl Strategy<Value = Option<Factor>> {
@@ -226,11 +243,21 @@ fn any_door() -> impl Strategy<Value = Door> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
     #[test]
     fn no_combination_admits_without_the_factors_that_its_profile_demands(
-        (known, activated, frozen, tokens_frozen, locked, right) in any::<(bool, bool, bool, bool, bool, bool)>(),
+        (known, activated, frozen, tokens_frozen, right) in (
+            proptest::bool::weighted(0.9),
+            proptest::bool::weighted(0.9),
+            proptest::bool::weighted(0.1),
+            proptest::bool::weighted(0.2),
+            proptest::bool::weighted(0.9),
+        ),
         (authenticator, passkey, recovery_code) in any::<(bool, bool, bool)>(),
-        (place_known, can_be_asked, trusted_network, codes_locked) in any::<(bool, bool, bool, bool)>(),
+        (place_known, can_be_asked, trusted_network) in any::<(bool, bool, bool)>(),
+        (locked_until, codes_locked_until) in (any_instant(), any_instant()),
+        source_failures in any_source_failures(),
         token in any_evidence(), code in any_code(), policy in any_policy(), proof in any_proof(),
         door in any_door(),
     ) {
@@ -239,18 +266,19 @@ proptest! {
             activated,
             frozen_at: frozen.then_some(T0),
             tokens_frozen_at: tokens_frozen.then_some(T0),
-            failures: Failures { locked_until: locked.then_some(T0 + MS), ..Failures::default() },
+            failures: Failures { locked_until, ..Failures::default() },
         };
         let sources = SourcePolicy::default();
         let login = Login {
             door,
+            source_failures,
             member_since: T0 - MS,
             password: if right { PasswordVerdict::Right } else { PasswordVerdict::Wrong },
             factors: FactorKinds { authenticator, passkey, recovery_code },
             proof,
             place_known,
             can_be_asked,
-            codes_locked_until: codes_locked.then_some(T0 + MS),
+            codes_locked_until,
             code,
             token,
             trusted_network,
@@ -259,35 +287,55 @@ proptest! {
 
         let Ok(admission) = judge(&login).outcome else { return Ok(()) };
 
+        let locked = locked_until.is_some_and(|until| until > T0);
         prop_assert!(known && activated && !frozen);
+        prop_assert_eq!(admission.user, USER);
         prop_assert!(policy.login_hours.iter().all(|hours| hours.allow(T0)));
         prop_assert!(policy.login_ranges.iter().all(|ranges| ranges.hold(login.source)));
-        let late = policy.enrol_by(login.member_since).is_some_and(|by| by <= T0);
+        let enrol_by = policy.enrol_by(login.member_since);
+        let late = enrol_by.is_some_and(|by| by <= T0);
+        prop_assert_eq!(admission.enrol_by, enrol_by.filter(|_| !authenticator && !passkey));
+        if door != Door::WebByPasskey {
+            prop_assert!(right && !locked);
+            prop_assert!(source_failures.names < 10 && source_failures.failures < 100);
+        }
         match door {
             Door::Web | Door::WebByPasskey => {
                 let by_passkey = door == Door::WebByPasskey;
                 prop_assert!(policy.access.web());
-                let proved = by_passkey && proof == Some(Factor::Passkey);
-                prop_assert!(proved || (!by_passkey && right && !locked));
-                if admission.next == Next::Enter {
-                    let second = proof.is_some_and(Factor::is_second);
-                    let owing = policy.duty != Duty::None && (login.factors.any_real() || late);
-                    prop_assert!(second || !owing);
-                    prop_assert!(by_passkey || place_known || proof.is_some() || !can_be_asked);
+                prop_assert_eq!(admission.token, None);
+                prop_assert!(!by_passkey || proof == Some(Factor::Passkey));
+                let second = proof.is_some_and(Factor::is_second);
+                let place = by_passkey || place_known || proof.is_some() || !can_be_asked;
+                let enrolled = authenticator || passkey;
+                match admission.next {
+                    Next::Enter => {
+                        let owing = policy.duty != Duty::None && (enrolled || late);
+                        prop_assert!(second || !owing);
+                        prop_assert!(place);
+                    }
+                    Next::EnterToEnrol => {
+                        prop_assert!(place && late && !enrolled && policy.duty != Duty::None);
+                    }
+                    Next::Prove(Demand::SecondFactor) => prop_assert!(enrolled && !second),
+                    Next::Prove(Demand::Place) => prop_assert!(!place),
                 }
             }
             Door::Api => {
-                prop_assert!(policy.access.api() && right && !locked);
+                prop_assert!(policy.access.api());
                 prop_assert_eq!(admission.next, Next::Enter);
                 let owing = policy.duty == Duty::WebAndApi && (authenticator || late);
                 if owing {
+                    let codes_locked = codes_locked_until.is_some_and(|until| until > T0);
                     prop_assert!(authenticator && code == CodeEvidence::Right && !codes_locked);
+                    prop_assert_eq!(admission.token, None);
                 } else {
                     let live_token = matches!(token, TokenEvidence::Known(record)
                         if record.user == USER && record.retired.is_none() && record.expires_at > T0);
                     let spared = trusted_network || !policy.login_ranges.is_empty();
                     prop_assert!(!tokens_frozen);
                     prop_assert!(live_token || (spared && token == TokenEvidence::Absent));
+                    prop_assert_eq!(admission.token, live_token.then_some(TOKEN));
                 }
             }
         }
