@@ -1,4 +1,4 @@
-//! The login history.
+//! The login history, with the steps by which each refusal was decided.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, Token, User};
@@ -10,8 +10,8 @@ use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
     INSERT INTO login (id, at, user_id, username, head, client, source, outcome, reason,
-                       correlation_id, token_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                       correlation_id, token_id, chain)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const OF_SOURCE_SINCE: &str = "SELECT COUNT(*) FROM login WHERE source = $1 AND at > $2";
 const FORGET: &str = "DELETE FROM login WHERE at < $1";
 const USES_OF_TOKEN: &str = "
@@ -27,6 +27,9 @@ const OF_USER: &str = "
     SELECT id, at, user_id, username, head, client, source, outcome, reason, correlation_id
     FROM login WHERE user_id = $4 AND (at < $1 OR (at = $1 AND id < $2))
     ORDER BY at DESC, id DESC LIMIT $3";
+const BY_CORRELATION: &str = "
+    SELECT id, at, user_id, username, head, client, source, outcome, reason, correlation_id, chain
+    FROM login WHERE correlation_id = $1 ORDER BY at DESC, id DESC LIMIT 1";
 
 /// An entry of the history.
 #[derive(Debug, Clone)]
@@ -53,11 +56,21 @@ pub struct LoginRow {
     pub correlation_id: String,
 }
 
-/// Writes an entry; `token` is the one presented, if it is known.
+/// Writes an entry without its steps; `token` is the one presented, if it is known.
 pub async fn insert(
     tx: &mut Tx,
     login: &LoginRow,
     token: Option<Id<Token>>,
+) -> Result<(), StoreError> {
+    insert_with_chain(tx, login, token, "").await
+}
+
+/// Writes an entry with the steps by which it was decided, as a text that means nothing here.
+pub async fn insert_with_chain(
+    tx: &mut Tx,
+    login: &LoginRow,
+    token: Option<Id<Token>>,
+    chain: &str,
 ) -> Result<(), StoreError> {
     let args = args![
         login.id,
@@ -71,8 +84,18 @@ pub async fn insert(
         &login.reason,
         &login.correlation_id,
         token,
+        chain,
     ];
     tx.execute_one(INSERT, args).await
+}
+
+/// The entry whose client was told `correlation_id`, and the text of its steps.
+pub async fn find(
+    conn: &mut Conn,
+    correlation_id: &str,
+) -> Result<Option<(LoginRow, String)>, StoreError> {
+    let row = conn.fetch_optional(BY_CORRELATION, args![correlation_id]).await?;
+    row.map(|row| Ok((read(&row)?, row.text(10)?))).transpose()
 }
 
 /// Entries older than the position `before`, newest first; of one user or of everybody.

@@ -287,11 +287,13 @@ CREATE TABLE login (
     outcome        TEXT    NOT NULL,
     reason         TEXT    NOT NULL,
     correlation_id TEXT    NOT NULL,
-    token_id       INTEGER
+    token_id       INTEGER,
+    chain          TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX login_user ON login (user_id, at);
 CREATE INDEX login_at ON login (at);
 CREATE INDEX login_source ON login (source, at);
+CREATE INDEX login_correlation ON login (correlation_id);
 
 CREATE TABLE source_failure (
     source       TEXT    NOT NULL,

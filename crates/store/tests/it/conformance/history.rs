@@ -35,6 +35,31 @@ async fn an_entry_comes_back_as_it_was_written_also_without_a_user() {
 }
 
 #[tokio::test]
+async fn an_entry_is_found_with_its_steps_by_what_its_client_was_told() {
+    for_each_house(async |store| {
+        let chain = "password\trefused\twrong\t\u{e9}";
+        let entry = |raw, correlation_id: &str| LoginRow {
+            correlation_id: correlation_id.to_owned(),
+            ..entry_of(raw, T0, None)
+        };
+        write(&store, async |tx| {
+            history::insert_with_chain(tx, &entry(1, "c0ffee"), None, chain).await?;
+            history::insert(tx, &entry(2, "decaf"), None).await
+        })
+        .await;
+
+        let mut reader = store.read().await.unwrap();
+        let with = history::find(&mut reader, "c0ffee").await.unwrap().unwrap();
+        let without = history::find(&mut reader, "decaf").await.unwrap().unwrap();
+
+        assert_eq!((with.0.id, with.1.as_str()), (Id::from_raw(1), chain));
+        assert_eq!((without.0.id, without.1.as_str()), (Id::from_raw(2), ""));
+        assert!(history::find(&mut reader, "tea").await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pages_follow_one_another_without_a_gap_or_a_repetition() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
@@ -108,19 +133,27 @@ async fn note(
     outcome: &str,
 ) {
     let login = LoginRow {
+        client: token.map_or("", |(_, client)| client).to_owned(),
+        outcome: outcome.to_owned(),
+        ..entry_of(raw, at, user)
+    };
+    let token = token.map(|(token, _)| token);
+    write(store, async |tx| history::insert(tx, &login, token).await).await;
+}
+
+fn entry_of(raw: i64, at: Timestamp, user: Option<Id<User>>) -> LoginRow {
+    LoginRow {
         id: Id::from_raw(raw),
         at,
         user,
         username: "jane".to_owned(),
         head: "soap".to_owned(),
-        client: token.map_or("", |(_, client)| client).to_owned(),
+        client: String::new(),
         source: "192.0.2.1".to_owned(),
-        outcome: outcome.to_owned(),
+        outcome: "refused".to_owned(),
         reason: String::new(),
         correlation_id: String::new(),
-    };
-    let token = token.map(|(token, _)| token);
-    write(store, async |tx| history::insert(tx, &login, token).await).await;
+    }
 }
 
 /// Reads the history page by page to its end.
