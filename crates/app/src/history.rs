@@ -1,7 +1,9 @@
-//! The login history: every login, let in or refused, with the true reason.
+//! The login history: every login, let in or refused, with the true reason; and of each refusal what
+//! led to it.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, User};
+use symbolon_core::judge::{Refusal, RetirementCause};
 use symbolon_core::names::Username;
 use symbolon_store::history;
 pub use symbolon_store::history::LoginRow as LoginEntry;
@@ -9,6 +11,7 @@ use symbolon_store::users;
 
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::explain::{ExplainedStep, steps_of};
 
 /// Entries, newest first, of one user or of everybody; `before` is the last one of the page before.
 ///
@@ -36,4 +39,101 @@ pub async fn list_of(ctx: &Ctx, username: &str, limit: i64) -> Result<Vec<LoginE
     drop(reader);
     let user = user.ok_or(AppError::NotFound("user"))?.standing.user;
     list(ctx, Some(user), limit, None).await
+}
+
+/// One entry with the steps by which it was decided.
+#[derive(Debug)]
+pub struct ExplainedEntry {
+    /// The entry.
+    pub entry: LoginEntry,
+    /// Every rule as it was at that moment; none where none was asked, or nothing was refused.
+    pub steps: Vec<ExplainedStep>,
+    /// What would have to change, by the reason alone.
+    pub remedy: Option<&'static str>,
+}
+
+/// Whose entries somebody may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// One's own.
+    Owner(Id<User>),
+    /// Everybody's.
+    Administrator,
+}
+
+/// Explains the entry whose client was told `correlation_id`.
+///
+/// # Errors
+/// [`AppError::NotFound`] where there is none, or it is not for this reader.
+pub async fn explain_entry(
+    ctx: &Ctx,
+    reader: Reader,
+    correlation_id: &str,
+) -> Result<ExplainedEntry, AppError> {
+    let mut conn = ctx.store.read().await?;
+    let found = history::find(&mut conn, correlation_id).await?;
+    let (entry, chain) = found.ok_or(AppError::NotFound("login"))?;
+    let his = match reader {
+        Reader::Owner(user) => entry.user == Some(user),
+        Reader::Administrator => true,
+    };
+    if !his {
+        return Err(AppError::NotFound("login"));
+    }
+    let refused = entry.outcome == "refused";
+    let remedy = if refused { remedy_of_reason(&entry.reason) } else { None };
+    Ok(ExplainedEntry { steps: steps_of(&chain), remedy, entry })
+}
+
+/// What would have to change, for a reason as the history tells it: the words before its instant say which.
+fn remedy_of_reason(reason: &str) -> Option<&'static str> {
+    const AT: Timestamp = Timestamp::from_unix_ms(0);
+    let refusals = [
+        Refusal::UnknownUser,
+        Refusal::SourceLockedOut,
+        Refusal::NotActivated,
+        Refusal::Frozen(AT),
+        Refusal::LockedOut(AT),
+        Refusal::WrongPassword,
+        Refusal::TokensFrozen(AT),
+        Refusal::TokenMissing,
+        Refusal::TokenMistyped,
+        Refusal::TokenUnknown,
+        Refusal::TokenOfAnotherUser,
+        Refusal::TokenRetired(AT, RetirementCause::Reset),
+        Refusal::TokenExpired(AT),
+        Refusal::NoAccess,
+        Refusal::OutsideLoginHours,
+        Refusal::OutsideLoginRanges,
+        Refusal::SecondFactorNotEnrolled(AT),
+        Refusal::CodeMissing,
+        Refusal::CodeWrong,
+        Refusal::CodesLockedOut(AT),
+        Refusal::SwitchedOff,
+        Refusal::Malformed,
+    ];
+    let instant = AT.to_string();
+    let says_so = |refusal: &Refusal| {
+        let words = refusal.to_string();
+        match words.split_once(&instant) {
+            Some((before, _)) => reason.starts_with(before),
+            None => reason == words,
+        }
+    };
+    refusals.into_iter().find(says_so).map(Refusal::remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_without_steps_explains_itself_by_its_reason() {
+        let at = Timestamp::from_unix_ms(1_800_000_000_000);
+        let retired = Refusal::TokenRetired(at, RetirementCause::Revoked);
+
+        assert_eq!(remedy_of_reason(&retired.to_string()), Some(retired.remedy()));
+        assert_eq!(remedy_of_reason("wrong password"), Some(Refusal::WrongPassword.remedy()));
+        assert_eq!(remedy_of_reason("bearer use is off"), None);
+    }
 }
