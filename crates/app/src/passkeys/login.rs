@@ -5,9 +5,14 @@
 //! was locked out by other people's guesses gets in here.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Passkey, User};
+use symbolon_core::factor::Factor;
+use symbolon_core::id::{Id, User};
+use symbolon_core::judge::{Door, Next, PasswordVerdict, judge};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::Username;
+use symbolon_core::secret::Password;
+use symbolon_core::session::SessionKind;
+use symbolon_core::token::TokenPart;
 use symbolon_store::challenges::{self, ChallengePurpose, NewChallenge};
 use symbolon_store::passkeys::{self, PasskeyRecord};
 use symbolon_store::{Tx, users};
@@ -24,20 +29,32 @@ use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
-use crate::login::Head;
-use crate::login::record::{RefusedCredential, record_refused_credential};
+use crate::login::attempt::Attempt;
+use crate::login::evidence;
+use crate::login::open::{Opening, restriction_of, write_session};
+use crate::login::record::{RefusedCredential, record_refusal, record_refused_credential};
+use crate::login::{Head, NewSession, Refused};
+use crate::places;
+
+/// A decision may be overtaken by a change of the user this often before the login is given up.
+const TRIES: usize = 3;
+
+/// What comes of an answer.
+#[derive(Debug)]
+pub enum Entrance {
+    /// There is a session.
+    Opened(NewSession),
+    /// The answer is not taken.
+    NotTaken(PasskeyFault),
+    /// The passkey is right, and its owner may not log in.
+    Refused(Refused),
+}
 
 /// Who has proved himself by a passkey. That he may log in is another question.
 #[derive(Debug, Clone)]
-pub struct Proved {
-    /// Who.
-    pub user: Id<User>,
-    /// His login name.
-    pub username: Username,
-    /// By which passkey.
-    pub passkey: Id<Passkey>,
-    /// When.
-    pub at: Timestamp,
+struct Proved {
+    user: Id<User>,
+    username: Username,
 }
 
 /// Asks for any passkey of this site. `browser` is what this browser holds: the answer must come from it.
@@ -68,16 +85,95 @@ pub async fn begin_login(ctx: &Ctx, browser: &str) -> Result<Question, AppError>
     Ok(Question { name, options: json_of(&sent)? })
 }
 
+/// Logs in whoever a browser's answer proves, if he may.
+///
+/// In a task of its own: what was begun is written down, also where the browser hangs up.
+///
+/// # Errors
+/// The database's.
+pub async fn log_in(
+    ctx: &Ctx,
+    browser: &str,
+    name: &str,
+    answer: &str,
+    origin: &Origin,
+) -> Result<Entrance, AppError> {
+    let (ctx, origin) = (ctx.clone(), origin.clone());
+    let [browser, name, answer] = [browser, name, answer].map(str::to_owned);
+    let entrance = tokio::spawn(async move {
+        match prove(&ctx, &browser, &name, &answer, &origin).await? {
+            Ok(proved) => enter(&ctx, &proved, &origin).await,
+            Err(fault) => Ok(Entrance::NotTaken(fault)),
+        }
+    });
+    entrance.await.map_err(|_| AppError::Corrupt("a log-in by passkey"))?
+}
+
+/// Decides about the log-in of somebody who has proved himself, and opens his session.
+async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, AppError> {
+    let attempt = Attempt {
+        head: Head::Web,
+        kind: SessionKind::Web,
+        username: proved.username.to_string(),
+        password: Password::new(String::new()),
+        token: TokenPart::Absent,
+        client: None,
+        places: Vec::new(),
+        origin: origin.clone(),
+    };
+    for _ in 0..TRIES {
+        let now = ctx.clock.now();
+        let evidence = evidence::gather(ctx, &attempt, now).await?;
+        let (door, wrong) = (Door::WebByPasskey, PasswordVerdict::Wrong);
+        let mut login = evidence.login(ctx, door, wrong, origin.source, now);
+        login.proof = Some(Factor::Passkey);
+        let admission = match judge(&login).outcome {
+            Ok(admission) => admission,
+            Err(refusal) => {
+                let refused = record_refusal(ctx, Head::Web, &evidence, refusal, origin, now);
+                return refused.await.map(Entrance::Refused);
+            }
+        };
+        if let Next::Prove(_) = admission.next {
+            // A passkey is two factors in one: the chain demands nothing beside it.
+            return Err(AppError::Corrupt("a log-in by passkey"));
+        }
+        let user = evidence.user.as_ref().filter(|user| user.standing.user == proved.user);
+        let Some(user) = user else {
+            return Ok(Entrance::NotTaken(PasskeyFault::Unknown));
+        };
+        let mut tx = ctx.store.begin().await?;
+        if !users::hold_at_epoch(&mut tx, proved.user, user.epoch).await? {
+            continue;
+        }
+        let (place, secret) = places::make_known(ctx, &mut tx, proved.user, origin, now).await?;
+        let opening = Opening {
+            head: Head::Web,
+            kind: SessionKind::Web,
+            user,
+            token: None,
+            shown: None,
+            client: None,
+            origin,
+            proof: Factor::Passkey.word(),
+            proved_at: Some(now),
+            place: Some(place),
+            restriction: restriction_of(admission.next),
+        };
+        let session = write_session(ctx, &mut tx, &opening, now).await?;
+        commit(ctx, tx).await?;
+        return Ok(Entrance::Opened(NewSession { place: Some(secret), ..session }));
+    }
+    Err(AppError::Busy)
+}
+
 /// Verifies a browser's answer and tells who has proved himself by it.
 ///
 /// What is refused stands in the history of the passkey's owner, if it is anybody's.
 ///
-/// # Errors
-/// The database's.
-///
 /// # Security
 /// A wrong *yes* opens the account.
-pub async fn finish_login(
+async fn prove(
     ctx: &Ctx,
     browser: &str,
     name: &str,
@@ -157,8 +253,7 @@ async fn note(
     let Some(user) = users::find(tx, record.user).await? else {
         return Ok(Err(PasskeyFault::Unknown));
     };
-    let (username, passkey) = (user.username, record.id);
-    Ok(Ok(Proved { user: record.user, username, passkey, at: now }))
+    Ok(Ok(Proved { user: record.user, username: user.username }))
 }
 
 async fn write_refusal(

@@ -12,6 +12,8 @@ mod letters;
 mod live;
 mod logins;
 mod own_sessions;
+mod passkey_device;
+mod passkeys;
 mod races;
 mod resets;
 mod scribe;
