@@ -11,6 +11,7 @@ mod forwarded;
 pub mod heads;
 pub mod health;
 pub mod host;
+mod instant;
 mod layers;
 pub mod metrics;
 pub mod normalise;

@@ -4,6 +4,7 @@ pub(crate) mod add_user;
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod device_types;
+pub(crate) mod explain_login;
 pub(crate) mod mail;
 pub(crate) mod networks;
 pub(crate) mod profile_form;

@@ -22,8 +22,10 @@ const PAGE: usize = 50;
 /// Entries of one download; older ones are had by `symbolon login history`.
 const DOWNLOAD: i64 = 10_000;
 
-const OWN: &str = "/setup/login-history";
-const ALL: &str = "/setup/all-login-history";
+/// Where one’s own is; each entry’s explanation is below it.
+pub(crate) const OWN: &str = "/setup/login-history";
+/// Where everybody’s is.
+pub(crate) const ALL: &str = "/setup/all-login-history";
 
 #[derive(Template)]
 #[template(path = "history.html")]
@@ -139,7 +141,7 @@ fn place_of_text(text: &str) -> Option<(Timestamp, Id<Login>)> {
 }
 
 /// The head in words for people; downloads carry the word that the command line knows.
-fn head_words(head: &str) -> &str {
+pub(crate) fn head_words(head: &str) -> &str {
     match head {
         "soap-partner" => "SOAP (partner)",
         "soap-enterprise" => "SOAP (enterprise)",
