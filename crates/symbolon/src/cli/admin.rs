@@ -10,6 +10,7 @@ use super::commands::{
     ClientCommand, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand, OnOff, OneUser,
     PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
 };
+use super::explain;
 use super::link::{Link, segment};
 use crate::exit::{Exit, Failure};
 use crate::out::{Column, Out, table};
@@ -232,9 +233,13 @@ pub(super) async fn profile(link: Link, out: Out, command: ProfileCommand) -> Re
 }
 
 pub(super) async fn login(link: Link, out: Out, command: LoginCommand) -> Result<(), Failure> {
-    let LoginCommand::History { user, limit } = command;
-    let of = user.map(|user| format!("&user={}", segment(&user))).unwrap_or_default();
-    out.rows(&link.get(&format!("/logins?limit={limit}{of}")).await?, LOGINS)
+    match command {
+        LoginCommand::Explain(question) => explain::login(&link, out, &question).await,
+        LoginCommand::History { user, limit } => {
+            let of = user.map(|user| format!("&user={}", segment(&user))).unwrap_or_default();
+            out.rows(&link.get(&format!("/logins?limit={limit}{of}")).await?, LOGINS)
+        }
+    }
 }
 
 pub(super) async fn mail(link: Link, out: Out, command: MailCommand) -> Result<(), Failure> {

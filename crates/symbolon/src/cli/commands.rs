@@ -1,5 +1,6 @@
 //! The commands that speak to the running server, as clap reads them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -235,6 +236,8 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LoginCommand {
+    /// Explain how a login would be decided, rule by rule; nothing is written down
+    Explain(LoginQuestion),
     /// Show the login history, newest first, with the true reasons
     History {
         /// Of this user alone
@@ -244,6 +247,21 @@ pub(crate) enum LoginCommand {
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginQuestion {
+    /// Whose login
+    pub(crate) username: String,
+    /// The address that it would come from
+    #[arg(long, value_name = "IP")]
+    pub(crate) from: IpAddr,
+    /// When, such as 2026-11-23T08:00:00Z (default: now)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// What kind of login
+    #[arg(long, value_name = "NAME", default_value = "soap-partner", value_parser = ["web", "soap-partner", "soap-enterprise", "oauth-password"])]
+    pub(crate) head: String,
 }
 
 #[derive(Debug, Subcommand)]

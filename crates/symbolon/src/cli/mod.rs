@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod config_commands;
 mod doctor;
+mod explain;
 mod keys;
 pub(crate) mod link;
 mod proxy_config;
