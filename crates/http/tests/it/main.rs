@@ -4,6 +4,7 @@
 
 mod administration;
 mod asking;
+mod authenticator_app;
 mod bad_input;
 mod batch;
 mod calls;
@@ -21,6 +22,7 @@ mod oauth;
 mod operations;
 mod rest;
 mod routes;
+mod second_factors;
 mod soap_calls;
 mod soap_login;
 mod too_many;
