@@ -7,12 +7,10 @@
 //! A question is asked once: whatever comes of the answer, the challenge has ended.
 
 mod ceremony;
-pub mod challenge;
 mod fault;
 pub mod login;
-mod proof;
+pub(crate) mod proof;
 pub mod registration;
-pub mod step_up;
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
