@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter};
-use symbolon_core::letter::{LEASE, LetterState, MAX_AGE, pause_after};
+use symbolon_core::letter::{LEASE, LetterKind, LetterState, MAX_AGE, pause_after};
 use symbolon_core::names::Username;
 use symbolon_mail::{Delivery, Envelope, Letterhead, Message, Transport, compose};
 use symbolon_store::letters::{self, LeasedLetter};
@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::contents::contents_of;
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::facts::ReadFacts;
 use crate::live::commit;
 
 const PORTION: i64 = 20;
@@ -122,6 +123,7 @@ async fn take_up(ctx: &Ctx, letter: Id<Letter>) -> Result<Option<InHand>, AppErr
         }
         None => false,
     };
+    let outdated = outdated || too_late(&leased, now);
     let user = users::find(&mut tx, leased.user).await?.filter(|_| !outdated);
     if user.is_none() {
         let state = LetterState::Superseded;
@@ -129,6 +131,12 @@ async fn take_up(ctx: &Ctx, letter: Id<Letter>) -> Result<Option<InHand>, AppErr
     }
     commit(ctx, tx).await?;
     Ok(user.map(|user| InHand { letter: leased, username: user.username, lease }))
+}
+
+/// Whether a letter carries a code that works no more.
+fn too_late(letter: &LeasedLetter, now: Timestamp) -> bool {
+    let valid_until = ReadFacts::of(&letter.facts).at("valid_until");
+    letter.kind == LetterKind::VerificationCode && valid_until.is_ok_and(|until| until <= now)
 }
 
 async fn carry(

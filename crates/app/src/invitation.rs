@@ -1,7 +1,6 @@
 //! An invited user chooses a password.
 
-use symbolon_core::id::{Id, User};
-use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_core::secret::{LinkSecret, Password, PlaceSecret};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::users;
 
@@ -10,12 +9,13 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind};
 use crate::live::commit;
-use crate::{hashing, passwords, trail};
+use crate::{hashing, passwords, places, trail};
 
 const FROZEN: &str =
     "This user is frozen. An administrator can unfreeze it; then the invitation works again.";
 
-/// Accepts an invitation: from now on the user can log in.
+/// Accepts an invitation: from now on the user can log in, and this browser is known to him, for the link came
+/// by his mail. The browser is to hold what is returned.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where the link is unknown, used or expired; [`AppError::Password`].
@@ -24,7 +24,7 @@ pub async fn accept(
     link: &LinkSecret,
     password: Password,
     origin: &Origin,
-) -> Result<Id<User>, AppError> {
+) -> Result<PlaceSecret, AppError> {
     let invited = links::bearer_of(ctx, LinkKind::Invitation, link).await?;
     let user = passwords::find(ctx, invited).await?;
     let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
@@ -47,7 +47,8 @@ pub async fn accept(
     users::set_password(&mut tx, invited, &hashed, None, now).await?;
     let (actor, subject) = (Actor::LinkOf(invited), format!("user:{invited}"));
     trail::append(&mut tx, actor, "invitation.accepted", subject, String::new(), now).await?;
+    let (_, place) = places::make_known(ctx, &mut tx, invited, origin, now).await?;
     changes::record(&mut tx, Change::UserChanged, invited, None, now).await?;
     commit(ctx, tx).await?;
-    Ok(invited)
+    Ok(place)
 }

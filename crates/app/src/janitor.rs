@@ -5,13 +5,14 @@ use std::time::Duration;
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
 use symbolon_store::{
-    changes, history, letters, links, nodes, sessions, source_failures, tokens, uses,
+    challenges, changes, history, letters, links, nodes, places, sessions, source_failures, tokens, uses,
 };
 use tracing::error;
 
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::{self, commit};
+use crate::places::KNOWN_FOR;
 
 const ROUND: Duration = Duration::from_mins(1);
 /// How long what has ended is kept, so that an owner can still look it up.
@@ -41,6 +42,12 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     sessions::forget(&mut tx, ended).await?;
+    commit(ctx, tx).await?;
+    let mut tx = ctx.store.begin().await?;
+    challenges::forget(&mut tx, now - DAY).await?;
+    commit(ctx, tx).await?;
+    let mut tx = ctx.store.begin().await?;
+    places::forget(&mut tx, now - KNOWN_FOR).await?;
     commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     links::forget(&mut tx, ended).await?;

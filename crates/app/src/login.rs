@@ -3,17 +3,21 @@
 //! Whatever decides, the same is done: facts are gathered with the same look-ups, one password is
 //! hashed, one transaction is written. A stranger learns a correlation id; the owner's history says why.
 
-mod attempt;
+pub(crate) mod attempt;
+pub mod challenge;
 pub(crate) mod evidence;
-mod open;
+pub(crate) mod open;
 pub(crate) mod record;
 
 use symbolon_core::Timestamp;
-use symbolon_core::judge::{Door, Refusal, judge};
+use symbolon_core::judge::{Admission, Door, Next, Refusal, judge};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::{TokenPart, split_credential};
+use symbolon_store::users::PasswordRecord;
 
-pub use attempt::{ApiLogin, CorrelationId, Head, LoginError, NewSession, Refused, WebLogin};
+pub use attempt::{
+    ApiLogin, CorrelationId, Entrance, Head, LoginError, NewSession, Refused, WebLogin,
+};
 
 use crate::actor::Origin;
 use crate::context::Ctx;
@@ -29,10 +33,10 @@ const TRIES: usize = 3;
 ///
 /// # Errors
 /// [`LoginError`].
-pub async fn log_in_to_web(ctx: &Ctx, login: WebLogin) -> Result<NewSession, LoginError> {
-    let WebLogin { username, password, origin } = login;
+pub async fn log_in_to_web(ctx: &Ctx, login: WebLogin) -> Result<Entrance, LoginError> {
+    let WebLogin { username, password, places, origin } = login;
     let (head, kind, token, client) = (Head::Web, SessionKind::Web, TokenPart::Absent, None);
-    log_in(ctx, Attempt { head, kind, username, password, token, client, origin }).await
+    log_in(ctx, Attempt { head, kind, username, password, token, client, places, origin }).await
 }
 
 /// Logs a user in at an API.
@@ -42,8 +46,13 @@ pub async fn log_in_to_web(ctx: &Ctx, login: WebLogin) -> Result<NewSession, Log
 pub async fn log_in_to_api(ctx: &Ctx, login: ApiLogin) -> Result<NewSession, LoginError> {
     let (password, token) = split_credential(&login.credential);
     let ApiLogin { head, username, client, origin, .. } = login;
-    log_in(ctx, Attempt { head, kind: SessionKind::Api, username, password, token, client, origin })
-        .await
+    let (kind, places) = (SessionKind::Api, Vec::new());
+    let attempt = Attempt { head, kind, username, password, token, client, places, origin };
+    match log_in(ctx, attempt).await? {
+        Entrance::Opened(session) => Ok(session),
+        // The chain demands no proof of an API login: it refuses.
+        Entrance::Challenged(_) => Err(LoginError::App(AppError::Corrupt("an API login"))),
+    }
 }
 
 /// Records a login that could not be read or is switched off, and yields what the client is told.
@@ -66,13 +75,13 @@ pub async fn refuse_unread(
 
 /// Decides in a task of its own: who hangs up while his guess is being hashed has guessed all the same,
 /// and it is counted.
-async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
+async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
     let ctx = ctx.clone();
     let decision = tokio::spawn(async move { decide(&ctx, attempt).await });
     decision.await.map_err(|_| AppError::Corrupt("a log-in"))?
 }
 
-async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
+async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
     let place = ctx.hasher.line_up(Asker::from(&attempt.origin))?;
     let _gate = ctx.turnstile.pass(&attempt.username.to_ascii_lowercase()).await;
     let mut hashed: Option<(Evidence, Verification)> = None;
@@ -108,9 +117,8 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
                 } else {
                     None
                 };
-                let opened = open::open(ctx, &attempt, &evidence, admission, rehash, now).await?;
-                if let Some(session) = opened {
-                    return Ok(session);
+                if let Some(entrance) = enter(ctx, &attempt, &evidence, admission, rehash, now).await? {
+                    return Ok(entrance);
                 }
             }
         }
@@ -119,13 +127,35 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<NewSession, LoginError> {
     Err(LoginError::App(AppError::Busy))
 }
 
+/// Opens the session, or begins the challenge that comes before it; `None` if what was decided on has
+/// changed.
+async fn enter(
+    ctx: &Ctx,
+    attempt: &Attempt,
+    evidence: &Evidence,
+    admission: Admission,
+    rehash: Option<PasswordRecord>,
+    now: Timestamp,
+) -> Result<Option<Entrance>, AppError> {
+    match admission.next {
+        Next::Prove(demand) => {
+            let begun = challenge::begin(ctx, attempt, evidence, demand, rehash, now).await?;
+            Ok(begun.map(Entrance::Challenged))
+        }
+        Next::Enter | Next::EnterToEnrol => {
+            let opened = open::open(ctx, attempt, evidence, admission, rehash, now).await?;
+            Ok(opened.map(Entrance::Opened))
+        }
+    }
+}
+
 async fn refuse(
     ctx: &Ctx,
     attempt: &Attempt,
     evidence: &Evidence,
     refusal: Refusal,
     now: Timestamp,
-) -> Result<NewSession, LoginError> {
+) -> Result<Entrance, LoginError> {
     let refused =
         record::record_refusal(ctx, attempt.head, evidence, refusal, &attempt.origin, now).await?;
     Err(LoginError::Refused(refused))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Letter, Link, Token};
+use symbolon_core::id::{Challenge, Id, Letter, Link, Token};
 use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{DisplayName, EmailAddress};
@@ -109,6 +109,41 @@ impl TokenLetter {
         let kind = LetterKind::NewToken;
         let (to, name) = (&user.email, &user.name);
         self.drawn.insert(tx, user, to, name, kind, &facts, Some(token), Some(ctx), now).await
+    }
+}
+
+/// The letter of a mailed code: the digest of the code that it will carry.
+pub(crate) struct CodeLetter {
+    drawn: Drawn,
+    pub(crate) digest: Digest,
+}
+
+impl CodeLetter {
+    /// Draws the nonce of a new code, which is good for this challenge alone.
+    pub(crate) fn draw(ctx: &Ctx, challenge: Id<Challenge>) -> Result<Self, AppError> {
+        let drawn = Drawn::new(ctx);
+        let code = ctx.keys.code_of(ctx.keys.current(), &drawn.nonce, drawn.id);
+        let code = code.ok_or(AppError::KeyMissing)?;
+        let digest = ctx.keys.digest(Purpose::Code, &code.to_digest(challenge));
+        Ok(Self { drawn, digest })
+    }
+
+    /// Which letter it is.
+    pub(crate) fn id(&self) -> Id<Letter> {
+        self.drawn.id
+    }
+
+    /// Writes the letter.
+    pub(crate) async fn write(
+        self,
+        ctx: &Ctx,
+        tx: &mut Tx,
+        user: &UserRecord,
+        facts: Facts,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let kind = LetterKind::VerificationCode;
+        self.drawn.insert(tx, user, &user.email, &user.name, kind, &facts, None, Some(ctx), now).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! One's own sessions, as their owner sees and ends them.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Session, User};
+use symbolon_core::id::{Id, Place, Session, User};
 use symbolon_core::session::SessionKind;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::sessions::OpenSession;
@@ -25,6 +25,10 @@ pub struct SessionView {
     pub kind: SessionKind,
     /// The device type of the token that opened it; `None` for a password alone.
     pub device_type: Option<String>,
+    /// How its user proved himself when it was opened.
+    pub proof: Option<String>,
+    /// The known place that it was opened from.
+    pub place: Option<Id<Place>>,
     /// The head that it was opened at.
     pub head: String,
     /// What the client said it is.
@@ -93,6 +97,8 @@ fn view(session: OpenSession, uses: Vec<(String, String)>) -> SessionView {
         session: session.id,
         kind: session.kind,
         device_type: session.device_type,
+        proof: session.proof,
+        place: session.place,
         head: session.head,
         client: session.client,
         source: session.source,

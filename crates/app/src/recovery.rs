@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::Username;
-use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_core::secret::{LinkSecret, Password, PlaceSecret};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, letters, links as stored_links, source_failures, users};
+use symbolon_store::{Tx, letters, links as stored_links, places as stored_places};
+use symbolon_store::{source_failures, users};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -21,7 +21,7 @@ use crate::facts::Facts;
 use crate::links::{self, LinkKind, RECOVERY_VALID};
 use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
-use crate::{hashing, passwords, retirement, trail};
+use crate::{hashing, passwords, places, retirement, second_factors, trail};
 
 /// How long an answer takes: longer than the work for a user who is there, so that nobody can tell by the
 /// clock whether there is one.
@@ -88,7 +88,8 @@ async fn write_letter(
 }
 
 /// Sets a new password. Whoever had the old one may have had the tokens: they are retired, and every
-/// session ends.
+/// session ends. This browser becomes known, for the link came by mail: but not of a user who has a second
+/// factor, which mail does not stand in for (ASVS 6.4.3).
 ///
 /// # Errors
 /// [`AppError::NotFound`] where the link is unknown, used or expired; [`AppError::Password`].
@@ -97,7 +98,7 @@ pub async fn recover(
     link: &LinkSecret,
     password: Password,
     origin: &Origin,
-) -> Result<Id<User>, AppError> {
+) -> Result<Option<PlaceSecret>, AppError> {
     let id = links::bearer_of(ctx, LinkKind::PasswordRecovery, link).await?;
     let user = passwords::find(ctx, id).await?;
     let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
@@ -131,10 +132,17 @@ pub async fn recover(
             .with("scope", "account");
         outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
     }
+    // Whoever had the old password may have proved a browser of his own.
+    stored_places::end_of_user(&mut tx, id, None, now).await?;
+    let place = if second_factors::kinds_of(&mut tx, id).await?.any_real() {
+        None
+    } else {
+        Some(places::make_known(ctx, &mut tx, id, origin, now).await?.1)
+    };
     let details = format!("source={}\nretired={retired}", origin.source);
     trail::append(&mut tx, actor, "password.recovered", format!("user:{id}"), details, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
-    Ok(id)
+    Ok(place)
 }

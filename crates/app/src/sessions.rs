@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Organization, Profile, Session, User};
+use symbolon_core::id::{Id, Organization, Place, Profile, Session, User};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::secret::SessionSecret;
@@ -12,6 +12,7 @@ use symbolon_core::session::SessionKind;
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::Presented;
 use symbolon_store::changes::{self, Change};
+pub use symbolon_store::sessions::Restriction;
 use symbolon_store::{organization as organizations, sessions, users};
 
 use crate::context::Ctx;
@@ -44,6 +45,12 @@ pub struct LiveSession {
     pub password_expired: bool,
     /// Inactivity after which it ends.
     pub session_idle: Duration,
+    /// When its user proved himself by more than the password, last; on the web.
+    pub proved_at: Option<Timestamp>,
+    /// The known place that it was opened from; on the web.
+    pub place: Option<Id<Place>>,
+    /// What it is confined to.
+    pub restriction: Option<Restriction>,
 }
 
 /// The live session that `secret` opens, if there is one: truthful to the last commit.
@@ -89,6 +96,9 @@ pub async fn find(
         started_at: row.times.started_at,
         password_expired: user.password_expired_at.is_some(),
         session_idle: row.idle,
+        proved_at: row.proved_at,
+        place: row.place,
+        restriction: row.restriction,
     }))
 }
 
@@ -128,6 +138,9 @@ fn of_admission(admission: &Admission<'_>) -> Result<LiveSession, AppError> {
         started_at: admission.started_at,
         password_expired: false,
         session_idle: admission.session_idle,
+        proved_at: None,
+        place: None,
+        restriction: None,
     })
 }
 

@@ -2,11 +2,11 @@
 //! an administrator.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, User};
+use symbolon_core::id::Id;
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::policy::Policy;
-use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_core::secret::{LinkSecret, Password, PlaceSecret};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::links::NewLink;
 use symbolon_store::profiles::ProfileRecord;
@@ -18,7 +18,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind, SETUP_VALID};
 use crate::live::commit;
-use crate::{device_types, hashing, passwords, trail};
+use crate::{device_types, hashing, passwords, places, trail};
 
 /// The profile that exists always.
 pub const STANDARD_PROFILE: &str = "Standard";
@@ -91,7 +91,7 @@ pub async fn issue_setup_link(ctx: &Ctx) -> Result<(LinkSecret, Timestamp), AppE
     Ok((secret, expires_at))
 }
 
-/// Uses the setup link: makes an administrator.
+/// Uses the setup link: makes an administrator, to whom this browser is known. It is to hold what is returned.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where the link is unknown, used or expired; [`AppError::Taken`] where the
@@ -104,7 +104,7 @@ pub async fn accept(
     email: EmailAddress,
     password: Password,
     origin: &Origin,
-) -> Result<Id<User>, AppError> {
+) -> Result<PlaceSecret, AppError> {
     if links::look(ctx, LinkKind::Setup, link).await?.is_none() {
         return Err(AppError::NotFound("link"));
     }
@@ -131,7 +131,8 @@ pub async fn accept(
     }
     let (subject, details) = (format!("user:{id}"), "administrator=yes".to_owned());
     trail::append(&mut tx, Actor::Operator, "user.added", subject, details, now).await?;
+    let (_, place) = places::make_known(ctx, &mut tx, id, origin, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
     commit(ctx, tx).await?;
-    Ok(id)
+    Ok(place)
 }

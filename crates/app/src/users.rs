@@ -11,8 +11,7 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::{NewUserRecord, PasswordRecord, UserRecord};
 use symbolon_store::{
-    Conn, Tx, letters, links as stored_links, organization, places, profiles, sessions,
-    users,
+    Conn, Tx, letters, links as stored_links, organization, places, profiles, sessions, users,
 };
 
 use crate::actor::Actor;
@@ -25,6 +24,8 @@ use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
 use crate::{hashing, passwords, retirement, second_factors, trail};
+
+const LAST_ADMINISTRATOR: &str = "this is the last administrator: make another one first";
 
 /// A user to be added.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct UserView {
     pub tokens_frozen_at: Option<Timestamp>,
     /// Until when locked out.
     pub locked_until: Option<Timestamp>,
+    /// Until when no code of his is taken.
+    pub codes_locked_until: Option<Timestamp>,
     /// Last login that was let in.
     pub last_login_at: Option<Timestamp>,
     /// When added.
@@ -226,6 +229,19 @@ pub async fn unfreeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), App
     finish(ctx, tx, actor, "user.unfrozen", id, now).await
 }
 
+/// Why a user can be neither frozen nor removed: he is the last administrator who can log in.
+///
+/// # Errors
+/// The database's.
+pub async fn why_spared(ctx: &Ctx, user: &UserView) -> Result<Option<&'static str>, AppError> {
+    if !user.administrator || !user.activated || user.frozen_at.is_some() {
+        return Ok(None);
+    }
+    let mut reader = ctx.store.read().await?;
+    let last = users::count_administrators(&mut reader).await? <= 1;
+    Ok(last.then_some(LAST_ADMINISTRATOR))
+}
+
 /// Ends a lockout.
 ///
 /// # Errors
@@ -347,7 +363,7 @@ async fn spare_last_administrator(tx: &mut Tx, user: &UserRecord) -> Result<(), 
     }
     organization::hold(tx).await?;
     if users::count_administrators(tx).await? <= 1 {
-        return Err(AppError::Forbidden("this is the last administrator: make another one first"));
+        return Err(AppError::Forbidden(LAST_ADMINISTRATOR));
     }
     Ok(())
 }
@@ -377,6 +393,7 @@ fn view(user: UserRecord, profile: String, now: Timestamp) -> UserView {
         frozen_at: user.standing.frozen_at,
         tokens_frozen_at: user.standing.tokens_frozen_at,
         locked_until: user.standing.failures.locked_at(now),
+        codes_locked_until: user.code_failures.locked_at(now),
         last_login_at: user.last_login_at,
         created_at: user.created_at,
     }

@@ -24,7 +24,10 @@ impl MailedCode {
     pub(crate) fn derive(key: &[u8; 32], nonce: &Nonce, letter_id: i64) -> Self {
         let mut bytes = Zeroizing::new([0_u8; 16]);
         Hkdf::<Sha256>::new(Some(nonce.reveal()), key)
-            .expand_multi_info(&[b"symbolon/1 code", &letter_id.to_be_bytes()], bytes.as_mut_slice())
+            .expand_multi_info(
+                &[b"symbolon/1 code", &letter_id.to_be_bytes()],
+                bytes.as_mut_slice(),
+            )
             .expect("16 bytes are within the limit of HKDF-SHA-256");
         // Of 2^128 numbers the remainders are even but for one part in 2^108.
         let number = u128::from_be_bytes(*bytes) % 1_000_000;

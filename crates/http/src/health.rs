@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::answer::{TEXT, answer};
 use crate::metrics;
-use crate::routes::{Admits, Route, assemble};
+use crate::routes::{Admits, Proof, Route, assemble};
 use crate::state::HttpState;
 
 /// How long the database may take to answer a health check.
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The routes of health checks, for every listener.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route { method: Method::GET, path: "/livez", admits: Admits::Anyone, handler: get(alive) },
-        Route { method: Method::GET, path: "/readyz", admits: Admits::Anyone, handler: get(ready) },
+        Route { method: Method::GET, path: "/livez", admits: Admits::Anyone, proof: Proof::Any, handler: get(alive) },
+        Route { method: Method::GET, path: "/readyz", admits: Admits::Anyone, proof: Proof::Any, handler: get(ready) },
     ]
 }
 
@@ -36,6 +36,7 @@ pub fn ops_router(state: HttpState) -> Router {
         method: Method::GET,
         path: "/metrics",
         admits: Admits::Anyone,
+        proof: Proof::Any,
         handler: get(render_metrics),
     };
     let mut routes = routes();

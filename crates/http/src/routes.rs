@@ -25,6 +25,15 @@ pub enum Admits {
     Operator,
 }
 
+/// Whether a route wants its user to have proved himself lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// It does not.
+    Any,
+    /// It does: what it changes matters.
+    Recent,
+}
+
 /// One route. The router is made of these alone, so that the test over them covers it whole.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -34,6 +43,8 @@ pub struct Route {
     pub path: &'static str,
     /// Whom it admits.
     pub admits: Admits,
+    /// Whether it wants a recent proof.
+    pub proof: Proof,
     /// What answers.
     pub handler: MethodRouter<HttpState>,
 }

@@ -20,7 +20,7 @@ use http::{HeaderValue, Method};
 pub use entrance::{Answering, Entrance};
 
 use crate::origin::Connection;
-use crate::routes::{Admits, Route};
+use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 use proxies::Proxy;
 
@@ -35,7 +35,7 @@ const EXT_AUTHZ: &str = "/authz/ext-authz";
 
 /// The routes of this head. Proxies ask with any method.
 pub fn routes() -> Vec<Route> {
-    let route = |method, path, admits, handler| Route { method, path, admits, handler };
+    let route = |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
     vec![
         route(Method::POST, INTROSPECT, Admits::ApiClient, post(introspect)),
         route(Method::POST, VERIFY, Admits::ApiClient, post(verify)),

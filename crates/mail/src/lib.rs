@@ -16,7 +16,7 @@ mod transport;
 mod wording;
 
 pub use compose::{ComposeError, Message, compose};
-pub use contents::{AskedBy, Contents, TokenChange};
+pub use contents::{AskedBy, CodeFor, Contents, TokenChange};
 pub use letterhead::{Envelope, Letterhead};
 pub use link::{Link, LinkError};
 pub use mailbox::{Mailbox, Received};

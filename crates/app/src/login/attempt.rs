@@ -5,7 +5,9 @@ use std::fmt;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Client, Id, Session, User};
 use symbolon_core::judge::Refusal;
-use symbolon_core::secret::{Credential, Password, SessionSecret};
+use symbolon_core::secret::{
+    ChallengeSecret, Credential, Password, PlaceSecret, SessionSecret,
+};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 
@@ -88,6 +90,17 @@ pub struct NewSession {
     pub started_at: Timestamp,
     /// The password has expired: only its change is allowed in this session.
     pub password_expired: bool,
+    /// What the browser is to hold, if it was made known by this login.
+    pub place: Option<PlaceSecret>,
+}
+
+/// What a log-in on the web, let in so far, comes to.
+#[derive(Debug)]
+pub enum Entrance {
+    /// There is a session.
+    Opened(NewSession),
+    /// More is to be proved before there is one; the browser is to hold this.
+    Challenged(ChallengeSecret),
 }
 
 /// A login that was refused. Outside, only the correlation id is told.
@@ -121,6 +134,8 @@ pub struct WebLogin {
     pub username: String,
     /// As typed.
     pub password: Password,
+    /// What the browser holds of places where users have proved themselves.
+    pub places: Vec<PlaceSecret>,
     /// From where.
     pub origin: Origin,
 }
@@ -148,5 +163,6 @@ pub(crate) struct Attempt {
     pub(crate) password: Password,
     pub(crate) token: TokenPart,
     pub(crate) client: Option<Id<Client>>,
+    pub(crate) places: Vec<PlaceSecret>,
     pub(crate) origin: Origin,
 }

@@ -2,6 +2,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::FactorKinds;
+use symbolon_core::id::Id;
 use symbolon_core::judge::{CodeEvidence, Door, Login, PasswordVerdict, TokenEvidence};
 use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::SourceFailures;
@@ -9,11 +10,14 @@ use symbolon_core::names::{Source, Username};
 use symbolon_core::policy::Policy;
 use symbolon_core::token::TokenPart;
 use symbolon_store::users::{PasswordRecord, UserRecord};
+use symbolon_core::session::SessionKind;
 use symbolon_store::{Conn, networks, profiles, source_failures, tokens, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::login::attempt::Attempt;
+use crate::places::{self, PlaceRow};
+use crate::second_factors;
 
 /// The facts of one login.
 #[derive(Debug)]
@@ -30,6 +34,12 @@ pub(crate) struct Evidence {
     pub(crate) from_trusted_network: bool,
     /// What failed from the source lately.
     pub(crate) source_failures: SourceFailures,
+    /// The known place that it comes from; the failures in `user` are those of the place then.
+    pub(crate) place: Option<PlaceRow>,
+    /// Which second factors the user has; known for the web alone.
+    pub(crate) factors: FactorKinds,
+    /// Whether the user has a token that lives; known for the web alone.
+    pub(crate) has_token: bool,
 }
 
 impl Evidence {
@@ -55,16 +65,22 @@ impl Evidence {
             member_since: self.user.as_ref().map_or(now, |user| user.created_at),
             policy: &self.policy,
             password,
-            factors: FactorKinds::NONE,
+            factors: self.factors,
             proof: None,
-            place_known: true,
-            can_be_asked: true,
-            codes_locked_until: None,
+            place_known: self.place.is_some(),
+            can_be_asked: self.can_be_asked(ctx),
+            codes_locked_until: self.user.as_ref().and_then(|user| user.code_failures.locked_at(now)),
             code: CodeEvidence::Absent,
             token: self.token,
             trusted_network: self.from_trusted_network,
             now,
         }
+    }
+
+    /// Whether there is anything beside the password that the user could be asked for.
+    fn can_be_asked(&self, ctx: &Ctx) -> bool {
+        let own = self.factors.any_real() || self.factors.recovery_code || self.has_token;
+        own || ctx.settings.mail_configured.is_on()
     }
 
     /// What makes names the same, for counting.
@@ -82,7 +98,25 @@ pub(crate) async fn gather(
     let source = attempt.origin.source;
     let period = ctx.settings.source_policy.period;
     let mut reader = ctx.store.read().await?;
-    let known = of_name(&mut reader, &attempt.username).await?;
+    let mut known = of_name(&mut reader, &attempt.username).await?;
+    let user = known.user.as_ref().map(|user| user.standing.user);
+    let origin = &attempt.origin;
+    match attempt.kind {
+        SessionKind::Web => {
+            // The same look-ups for a user who does not exist.
+            let asked = user.unwrap_or(Id::from_raw(0));
+            let held = &attempt.places;
+            known.place = places::find_browser(ctx, &mut reader, user, held, now).await?;
+            known.factors = second_factors::kinds_of(&mut reader, asked).await?;
+            known.has_token = !tokens::live_of_user(&mut reader, asked).await?.is_empty();
+        }
+        SessionKind::Api => {
+            known.place = places::find_api(&mut reader, user, origin, now).await?;
+        }
+    }
+    if let (Some(user), Some(place)) = (&mut known.user, &known.place) {
+        user.standing.failures = place.failures;
+    }
     let failures = source_failures::since(&mut reader, &source.counted_as(), now - period).await?;
     let trusted = networks::list(&mut reader).await?;
     let token = of_token(ctx, &mut reader, &attempt.token).await?;
@@ -115,6 +149,9 @@ pub(crate) async fn of_name(reader: &mut Conn, typed: &str) -> Result<Evidence, 
         token: TokenEvidence::Absent,
         from_trusted_network: false,
         source_failures: SourceFailures::default(),
+        place: None,
+        factors: FactorKinds::NONE,
+        has_token: false,
     })
 }
 

@@ -1,26 +1,49 @@
 //! Opens the session of a login that was let in.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token};
-use symbolon_core::judge::Admission;
+use symbolon_core::id::{Client, Id, Place, Session, Token};
+use symbolon_core::judge::{Admission, Next};
 use symbolon_core::keys::Purpose;
+use symbolon_core::lockout::Failures;
 use symbolon_core::secret::SessionSecret;
 use symbolon_core::session::SessionKind;
 use symbolon_store::changes::{self, Change};
-use symbolon_store::sessions::NewSession as NewRow;
-use symbolon_store::users::PasswordRecord;
-use symbolon_store::{sessions, tokens, users};
+use symbolon_store::sessions::{NewSession as NewRow, Restriction};
+use symbolon_store::users::{PasswordRecord, UserRecord};
+use symbolon_store::{Tx, sessions, tokens, users};
 use zeroize::Zeroizing;
 
+use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
-use crate::login::attempt::{Attempt, CorrelationId, NewSession};
+use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession};
 use crate::login::evidence::Evidence;
 use crate::login::record::{self, Entry};
+use crate::places;
 
-/// Opens the session of a login that was let in; `None` if the user or the token has changed since the
-/// decision, which must then be taken anew (I6).
+/// A session to be opened, of a user who is let in.
+pub(crate) struct Opening<'a> {
+    pub(crate) head: Head,
+    pub(crate) kind: SessionKind,
+    pub(crate) user: &'a UserRecord,
+    /// The token that opens it, and whose end ends it.
+    pub(crate) token: Option<Id<Token>>,
+    /// The token that was shown, for the history.
+    pub(crate) shown: Option<Id<Token>>,
+    pub(crate) client: Option<Id<Client>>,
+    pub(crate) origin: &'a Origin,
+    /// How the user proved himself, as his history and his list of sessions say it.
+    pub(crate) proof: &'a str,
+    /// When he proved himself by more than the password.
+    pub(crate) proved_at: Option<Timestamp>,
+    /// The known place.
+    pub(crate) place: Option<Id<Place>>,
+    pub(crate) restriction: Option<Restriction>,
+}
+
+/// Opens the session of a login that was let in; `None` if the user, the token or the place has changed
+/// since the decision, which must then be taken anew (I6).
 pub(crate) async fn open(
     ctx: &Ctx,
     attempt: &Attempt,
@@ -32,22 +55,6 @@ pub(crate) async fn open(
     let Some(user) = &evidence.user else {
         return Ok(None);
     };
-    let secret = draw_secret(ctx);
-    let digest = ctx.keys.digest(Purpose::Session, secret.reveal().as_bytes());
-    let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
-    let source = attempt.origin.source.to_string();
-    let row = NewRow {
-        id,
-        digest: &digest,
-        kind: attempt.kind,
-        user: admission.user,
-        token: admission.token,
-        client_id: attempt.client,
-        head: attempt.head.word(),
-        client: attempt.origin.client.as_str(),
-        source: &source,
-    };
-
     let mut tx = ctx.store.begin().await?;
     if !users::hold_at_epoch(&mut tx, admission.user, user.epoch).await? {
         return Ok(None);
@@ -60,38 +67,105 @@ pub(crate) async fn open(
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, admission.user, old, new).await?;
     }
-    users::note_login(&mut tx, admission.user, now).await?;
-    sessions::insert(&mut tx, &row, now).await?;
+    let place = evidence.place.as_ref().filter(|_| attempt.kind == SessionKind::Web);
+    if let Some(place) = place
+        && !places::note_use(&mut tx, place.id, &attempt.origin, now).await?
+    {
+        return Ok(None);
+    }
+    if evidence.place.is_none() {
+        users::set_failures(&mut tx, admission.user, Failures::default()).await?;
+    }
+    if attempt.kind == SessionKind::Api {
+        places::note_api(ctx, &mut tx, admission.user, &attempt.origin, now).await?;
+    }
+    let opening = Opening {
+        head: attempt.head,
+        kind: attempt.kind,
+        user,
+        token: admission.token,
+        shown: admission.token,
+        client: attempt.client,
+        origin: &attempt.origin,
+        proof: reason_of(attempt.kind, evidence, admission.token),
+        // Whoever has just accepted an invitation in this browser need not prove himself again.
+        proved_at: place.map(|place| place.first_at),
+        place: place.map(|place| place.id),
+        restriction: restriction_of(admission.next),
+    };
+    let session = write_session(ctx, &mut tx, &opening, now).await?;
+    commit(ctx, tx).await?;
+    Ok(Some(session))
+}
+
+/// Writes a session, its entry in the history and what the view must know, within the caller's
+/// transaction, in which the user's row is held.
+pub(crate) async fn write_session(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    opening: &Opening<'_>,
+    now: Timestamp,
+) -> Result<NewSession, AppError> {
+    let secret = draw_secret(ctx);
+    let digest = ctx.keys.digest(Purpose::Session, secret.reveal().as_bytes());
+    let id: Id<Session> = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    let (user, origin) = (opening.user.standing.user, opening.origin);
+    let source = origin.source.to_string();
+    let row = NewRow {
+        id,
+        digest: &digest,
+        kind: opening.kind,
+        user,
+        token: opening.token,
+        client_id: opening.client,
+        head: opening.head.word(),
+        client: origin.client.as_str(),
+        source: &source,
+        proof: opening.proof,
+        proved_at: opening.proved_at,
+        place: opening.place,
+        restriction: opening.restriction,
+    };
+    users::note_login(tx, user, now).await?;
+    sessions::insert(tx, &row, now).await?;
     let correlation_id = CorrelationId::draw(ctx);
     let entry = Entry {
-        head: attempt.head,
-        evidence,
-        origin: &attempt.origin,
+        head: opening.head,
+        user: Some(user),
+        username: opening.user.username.as_str(),
+        origin,
         correlation_id: &correlation_id,
         now,
     };
-    let reason = reason_of(attempt.kind, admission.token);
-    record::write_history(ctx, &mut tx, entry, "admitted", reason, admission.token).await?;
-    changes::record(&mut tx, Change::SessionStarted, admission.user, Some(id.raw()), now).await?;
-    commit(ctx, tx).await?;
-
-    let password_expired = user.password_expired_at.is_some();
-    let user = admission.user;
-    Ok(Some(NewSession { session: id, user, secret, started_at: now, password_expired }))
+    record::write_history(ctx, tx, entry, "admitted", opening.proof, opening.shown).await?;
+    changes::record(tx, Change::SessionStarted, user, Some(id.raw()), now).await?;
+    let password_expired = opening.user.password_expired_at.is_some();
+    Ok(NewSession { session: id, user, secret, started_at: now, password_expired, place: None })
 }
 
-const fn reason_of(kind: SessionKind, token: Option<Id<Token>>) -> &'static str {
-    match (kind, token) {
-        (SessionKind::Web, _) => "password",
-        (SessionKind::Api, Some(_)) => "password and security token",
-        (SessionKind::Api, None) => "password from a trusted network",
+/// What a session is confined to that is opened where this comes next.
+pub(crate) const fn restriction_of(next: Next) -> Option<Restriction> {
+    match next {
+        Next::EnterToEnrol => Some(Restriction::Enrol),
+        Next::Enter | Next::Prove(_) => None,
     }
 }
 
 /// 72 random bytes in the 64 characters that Salesforce's session ids have.
-fn draw_secret(ctx: &Ctx) -> SessionSecret {
+pub(crate) fn draw_secret(ctx: &Ctx) -> SessionSecret {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
     let bytes = Zeroizing::new(ctx.chance.bytes::<96>());
     let digits = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)]));
     SessionSecret::new(digits.collect())
+}
+
+fn reason_of(kind: SessionKind, evidence: &Evidence, token: Option<Id<Token>>) -> &'static str {
+    match (kind, token) {
+        (SessionKind::Web, _) if evidence.place.is_none() => {
+            "password; place not proved: no mail server"
+        }
+        (SessionKind::Web, _) => "password",
+        (SessionKind::Api, Some(_)) => "password and security token",
+        (SessionKind::Api, None) => "password from a trusted network",
+    }
 }

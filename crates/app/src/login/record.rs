@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token};
+use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::{Refusal, RetirementCause, TokenEvidence};
 use symbolon_core::letter::LetterKind;
 use symbolon_store::history::{self, LoginRow};
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, retired_uses, source_failures, users};
+use symbolon_store::{Tx, places, retired_uses, source_failures, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
@@ -54,7 +54,9 @@ pub(crate) async fn record_refusal(
     let cheap =
         matches!(refusal, Refusal::SourceLockedOut | Refusal::Malformed | Refusal::SwitchedOff);
     if !cheap || !flooding(&mut tx, origin, now).await? {
-        let entry = Entry { head, evidence, origin, correlation_id: &correlation_id, now };
+        let user = evidence.user.as_ref().map(|user| user.standing.user);
+        let username = &evidence.username;
+        let entry = Entry { head, user, username, origin, correlation_id: &correlation_id, now };
         let reason = refusal.to_string();
         write_history(ctx, &mut tx, entry, "refused", &reason, token_of(evidence)).await?;
     }
@@ -113,7 +115,8 @@ async fn flooding(tx: &mut Tx, origin: &Origin, now: Timestamp) -> Result<bool, 
 /// An entry of the history, but for its outcome.
 pub(crate) struct Entry<'a> {
     pub(crate) head: Head,
-    pub(crate) evidence: &'a Evidence,
+    pub(crate) user: Option<Id<User>>,
+    pub(crate) username: &'a str,
     pub(crate) origin: &'a Origin,
     pub(crate) correlation_id: &'a CorrelationId,
     pub(crate) now: Timestamp,
@@ -131,8 +134,8 @@ pub(crate) async fn write_history(
     let row = LoginRow {
         id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
         at: entry.now,
-        user: entry.evidence.user.as_ref().map(|user| user.standing.user),
-        username: entry.evidence.username.clone(),
+        user: entry.user,
+        username: entry.username.to_owned(),
         head: entry.head.word().to_owned(),
         client: entry.origin.client.as_str().to_owned(),
         source: entry.origin.source.to_string(),
@@ -172,9 +175,17 @@ async fn note_failure(
     let Some(current) = users::find(tx, id).await? else {
         return Ok(());
     };
-    let before = current.standing.failures;
+    // A known place locks itself alone, strangers lock out strangers alone.
+    let place = match &evidence.place {
+        Some(place) => places::find(tx, place.id).await?,
+        None => None,
+    };
+    let before = place.as_ref().map_or(current.standing.failures, |place| place.failures);
     let after = before.after_failure(now, &evidence.policy);
-    users::set_failures(tx, id, after).await?;
+    match &place {
+        Some(place) => places::set_failures(tx, place.id, after).await?,
+        None => users::set_failures(tx, id, after).await?,
+    }
     let newly_locked = before.locked_at(now).is_none().then(|| after.locked_at(now)).flatten();
     if let Some(until) = newly_locked {
         let facts = Facts::default().at("until", until).with("source", origin.source);
@@ -186,8 +197,31 @@ async fn note_failure(
     Ok(())
 }
 
+/// Counts a wrong code of a user whose row is held, and locks the entry of codes after too many in a row.
+pub(crate) async fn note_wrong_code(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    let before = user.code_failures;
+    let after = before.after_wrong_code(now);
+    users::set_code_failures(tx, id, after).await?;
+    let newly_locked = before.locked_at(now).is_none().then(|| after.locked_at(now)).flatten();
+    if let Some(until) = newly_locked {
+        let facts = Facts::default().at("until", until).with("source", origin.source);
+        outbox::write_notice(ctx, tx, user, LetterKind::CodesLocked, facts, now).await?;
+        let details = format!("until={until}\nsource={}", origin.source);
+        let subject = format!("user:{id}");
+        trail::append(tx, Actor::Rule, "user.codes-locked", subject, details, now).await?;
+    }
+    Ok(())
+}
+
 /// Remembers who used a retired token, and warns its owner once a day for each source.
-async fn note_retired_use(
+pub(crate) async fn note_retired_use(
     ctx: &Ctx,
     tx: &mut Tx,
     user: &UserRecord,

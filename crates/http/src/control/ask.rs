@@ -12,7 +12,7 @@ use symbolon_core::Id;
 use symbolon_core::id::Kind;
 
 use super::problem::Failed;
-use crate::routes::{Admits, Route};
+use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 
 /// The mark that the control socket's listener puts into each request's extensions.
@@ -120,5 +120,6 @@ where
         MethodFilter::DELETE => Method::DELETE,
         _ => Method::GET,
     };
-    Route { method: named, path, admits: Admits::Operator, handler: on(method, handler) }
+    let (admits, proof) = (Admits::Operator, Proof::Any);
+    Route { method: named, path, admits, proof, handler: on(method, handler) }
 }

@@ -21,7 +21,7 @@ use crate::answer::{JSON, Kind, answer};
 use crate::heads::failure::Failure;
 use crate::heads::{ids, session};
 use crate::origin::RequestOrigin;
-use crate::routes::{Admits, Route};
+use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 
 const PASSWORD: &str = "/services/data/{version}/sobjects/{object}/{id}/password";
@@ -32,7 +32,7 @@ const LIMIT_INFO: (HeaderName, HeaderValue) =
 
 /// The routes of this head.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, admits, handler| Route { method, path, admits, handler };
+    let route = |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
     vec![
         route(Method::GET, "/services/data", Admits::Anyone, get(versions)),
         route(Method::GET, "/services/data/{version}", Admits::ApiSession, get(resources)),

@@ -27,7 +27,7 @@ use crate::body::{self, BodyFault, Gathered};
 use crate::heads::session;
 use crate::heads::soap::denied::Denied;
 use crate::origin::RequestOrigin;
-use crate::routes::{Admits, Route};
+use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 
 /// The media types of SOAP 1.1 clients, and what a few send instead.
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
             method: Method::POST,
             path,
             admits: Admits::Anyone,
+            proof: Proof::Any,
             handler: post(answer_call),
         })
         .into()

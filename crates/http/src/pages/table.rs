@@ -1,13 +1,17 @@
 //! Every page, with whom it admits.
 
+use std::sync::LazyLock;
+
+use axum::Extension;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use http::Method;
 
+use crate::pages::web::access::WantsProof;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
 use crate::pages::{admin, assets, door, mailbox, own};
-use crate::routes::{Admits, Route};
+use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 
 /// All routes of the pages.
@@ -24,6 +28,13 @@ fn visitors() -> Vec<Route> {
         get("/", Anyone, door::login::entrance),
         get("/login", Anyone, door::login::show),
         post("/login", Anyone, door::login::log_in),
+        get(door::challenge::PATH, Anyone, door::challenge::show),
+        post(door::challenge::PATH, Anyone, door::challenge::answer),
+        post("/login/challenge/code", Anyone, door::challenge::send_again),
+        post("/login/challenge/passkey", Anyone, door::challenge::ask_for_passkey),
+        post("/login/challenge/passkey/finish", Anyone, door::challenge::answer_by_passkey),
+        post("/login/passkey", Anyone, door::passkey::begin),
+        post("/login/passkey/finish", Anyone, door::passkey::finish),
         get("/forgot-password", Anyone, door::forgotten::show),
         post("/forgot-password", Anyone, door::forgotten::ask),
         get("/activate/{kind}/{secret}", LinkBearer, door::activate::show),
@@ -52,54 +63,70 @@ fn owners() -> Vec<Route> {
         post("/logout", LoggedIn, door::login::log_out),
         get("/setup", LoggedIn, own::home::show),
         get("/setup/personal-information", LoggedIn, own::personal::show),
-        post("/setup/personal-information/unfreeze", LoggedIn, own::personal::unfreeze),
+        proved(post("/setup/personal-information/unfreeze", LoggedIn, own::personal::unfreeze)),
         get("/setup/personal-information/name", LoggedIn, own::personal_forms::show_name),
         post("/setup/personal-information/name", LoggedIn, own::personal_forms::change_name),
-        get("/setup/personal-information/password", LoggedIn, own::personal_forms::show_password),
-        post(
+        proved(get("/setup/personal-information/password", LoggedIn, own::personal_forms::show_password)),
+        proved(post(
             "/setup/personal-information/password",
             LoggedIn,
             own::personal_forms::change_password,
-        ),
-        get("/setup/personal-information/email", LoggedIn, own::personal_forms::show_email),
-        post("/setup/personal-information/email", LoggedIn, own::personal_forms::ask_email),
+        )),
+        proved(get("/setup/personal-information/email", LoggedIn, own::personal_forms::show_email)),
+        proved(post("/setup/personal-information/email", LoggedIn, own::personal_forms::ask_email)),
         get("/setup/reset-security-token", LoggedIn, own::reset::show),
-        get("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::show),
-        post("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::save),
+        proved(get("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::show)),
+        proved(post("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::save)),
         get("/setup/reset-security-token/receipt/{token}", LoggedIn, own::receipt::show),
         get("/setup/tokens", LoggedIn, own::tokens::show),
-        get("/setup/tokens/{token}/revoke", LoggedIn, own::tokens::show_revoke),
-        post("/setup/tokens/{token}/revoke", LoggedIn, own::tokens::revoke),
+        proved(get("/setup/tokens/{token}/revoke", LoggedIn, own::tokens::show_revoke)),
+        proved(post("/setup/tokens/{token}/revoke", LoggedIn, own::tokens::revoke)),
+        get(own::verify::PATH, LoggedIn, own::verify::show),
+        post(own::verify::PATH, LoggedIn, own::verify::answer),
+        post("/setup/verify/code", LoggedIn, own::verify::send_code),
+        post("/setup/verify/passkey", LoggedIn, own::verify::ask_for_passkey),
+        post("/setup/verify/passkey/finish", LoggedIn, own::verify::answer_by_passkey),
+        get("/setup/known-places", LoggedIn, own::places::show),
+        post("/setup/known-places/end-others", LoggedIn, own::places::end_others),
+        post("/setup/known-places/{place}/end", LoggedIn, own::places::end),
         get("/setup/sessions", LoggedIn, own::sessions::show),
         post("/setup/sessions/end-others", LoggedIn, own::sessions::end_others),
         post("/setup/sessions/{session}/end", LoggedIn, own::sessions::end),
         get("/setup/login-history", LoggedIn, own::history::show_own),
         get("/setup/login-history.csv", LoggedIn, own::history::download_own),
+        get("/setup/login-history/{correlation}", LoggedIn, own::explanation::show),
     ]
 }
 
 fn second_factors() -> Vec<Route> {
     use Admits::LoggedIn;
+    use own::passkeys;
     use own::second_factors::{self, authenticators as apps, recovery_codes as codes};
     vec![
         get("/setup/second-factors", LoggedIn, second_factors::show),
-        post("/setup/second-factors/authenticators", LoggedIn, apps::begin),
-        get("/setup/second-factors/enrol/{enrolment}", LoggedIn, apps::show_enrol),
-        post("/setup/second-factors/enrol/{enrolment}", LoggedIn, apps::enrol),
+        proved(post("/setup/second-factors/authenticators", LoggedIn, apps::begin)),
+        proved(get("/setup/second-factors/enrol/{enrolment}", LoggedIn, apps::show_enrol)),
+        proved(post("/setup/second-factors/enrol/{enrolment}", LoggedIn, apps::enrol)),
         get(
             "/setup/second-factors/authenticators/{authenticator}/rename",
             LoggedIn,
             apps::show_rename,
         ),
         post("/setup/second-factors/authenticators/{authenticator}/rename", LoggedIn, apps::rename),
-        get(
+        proved(get(
             "/setup/second-factors/authenticators/{authenticator}/remove",
             LoggedIn,
             apps::show_remove,
-        ),
-        post("/setup/second-factors/authenticators/{authenticator}/remove", LoggedIn, apps::remove),
+        )),
+        proved(post("/setup/second-factors/authenticators/{authenticator}/remove", LoggedIn, apps::remove)),
+        proved(post("/setup/second-factors/passkeys", LoggedIn, passkeys::begin)),
+        proved(post("/setup/second-factors/passkeys/finish", LoggedIn, passkeys::finish)),
+        get("/setup/second-factors/passkeys/{passkey}/rename", LoggedIn, passkeys::show_rename),
+        post("/setup/second-factors/passkeys/{passkey}/rename", LoggedIn, passkeys::rename),
+        proved(get("/setup/second-factors/passkeys/{passkey}/remove", LoggedIn, passkeys::show_remove)),
+        proved(post("/setup/second-factors/passkeys/{passkey}/remove", LoggedIn, passkeys::remove)),
         get("/setup/second-factors/recovery-codes", LoggedIn, codes::show),
-        post("/setup/second-factors/recovery-codes", LoggedIn, codes::renew),
+        proved(post("/setup/second-factors/recovery-codes", LoggedIn, codes::renew)),
     ]
 }
 
@@ -108,32 +135,33 @@ fn administrators() -> Vec<Route> {
     vec![
         get("/setup/all-login-history", Administrator, own::history::show_all),
         get("/setup/all-login-history.csv", Administrator, own::history::download_all),
+        get("/setup/explain-login", Administrator, admin::explain_login::show),
         get("/setup/mail", Administrator, admin::mail::show),
         post("/setup/mail/retry", Administrator, admin::mail::retry),
         get("/setup/networks", Administrator, admin::networks::show),
-        post("/setup/networks", Administrator, admin::networks::add),
-        get("/setup/networks/{network}/remove", Administrator, admin::networks::show_remove),
-        post("/setup/networks/{network}/remove", Administrator, admin::networks::remove),
+        proved(post("/setup/networks", Administrator, admin::networks::add)),
+        proved(get("/setup/networks/{network}/remove", Administrator, admin::networks::show_remove)),
+        proved(post("/setup/networks/{network}/remove", Administrator, admin::networks::remove)),
         get("/setup/clients", Administrator, admin::clients::show),
-        post("/setup/clients", Administrator, admin::clients::add),
-        get("/setup/clients/{client}/remove", Administrator, admin::clients::show_remove),
-        post("/setup/clients/{client}/remove", Administrator, admin::clients::remove),
-        post("/setup/clients/{client}/secrets", Administrator, admin::clients::add_secret),
-        get(
+        proved(post("/setup/clients", Administrator, admin::clients::add)),
+        proved(get("/setup/clients/{client}/remove", Administrator, admin::clients::show_remove)),
+        proved(post("/setup/clients/{client}/remove", Administrator, admin::clients::remove)),
+        proved(post("/setup/clients/{client}/secrets", Administrator, admin::clients::add_secret)),
+        proved(get(
             "/setup/clients/{client}/secrets/{secret}/remove",
             Administrator,
             admin::clients::show_remove_secret,
-        ),
-        post(
+        )),
+        proved(post(
             "/setup/clients/{client}/secrets/{secret}/remove",
             Administrator,
             admin::clients::remove_secret,
-        ),
+        )),
         get("/setup/device-types", Administrator, admin::device_types::show),
-        post("/setup/device-types/{name}/bearer", Administrator, admin::device_types::set_bearer),
+        proved(post("/setup/device-types/{name}/bearer", Administrator, admin::device_types::set_bearer)),
         get("/setup/profiles", Administrator, admin::profiles::show),
         get("/setup/profiles/{profile}", Administrator, admin::profiles::show_one),
-        post("/setup/profiles/{profile}", Administrator, admin::profiles::save),
+        proved(post("/setup/profiles/{profile}", Administrator, admin::profiles::save)),
         get("/setup/audit", Administrator, admin::audit::show),
     ]
 }
@@ -143,19 +171,47 @@ fn user_administration() -> Vec<Route> {
     use admin::user_actions as act;
     vec![
         get("/setup/users", Administrator, admin::users::show),
-        get("/setup/add-user", Administrator, admin::add_user::show),
-        post("/setup/add-user", Administrator, admin::add_user::add),
+        proved(get("/setup/add-user", Administrator, admin::add_user::show)),
+        proved(post("/setup/add-user", Administrator, admin::add_user::add)),
         get("/setup/users/{username}", Administrator, admin::user::show),
-        post("/setup/users/{username}/freeze", Administrator, act::freeze),
-        post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze),
-        post("/setup/users/{username}/unlock", Administrator, act::unlock),
-        get("/setup/users/{username}/reset-security-token", Administrator, act::show_reset),
-        post("/setup/users/{username}/reset-security-token", Administrator, act::reset_token),
-        get("/setup/users/{username}/reset-second-factors", Administrator, act::show_reset_factors),
-        post("/setup/users/{username}/reset-second-factors", Administrator, act::reset_factors),
-        get("/setup/users/{username}/remove", Administrator, act::show_remove),
-        post("/setup/users/{username}/remove", Administrator, act::remove),
+        proved(post("/setup/users/{username}/freeze", Administrator, act::freeze)),
+        proved(post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze)),
+        proved(post("/setup/users/{username}/unlock", Administrator, act::unlock)),
+        proved(get("/setup/users/{username}/reset-security-token", Administrator, act::show_reset)),
+        proved(post("/setup/users/{username}/reset-security-token", Administrator, act::reset_token)),
+        proved(get("/setup/users/{username}/reset-second-factors", Administrator, act::show_reset_factors)),
+        proved(post("/setup/users/{username}/reset-second-factors", Administrator, act::reset_factors)),
+        proved(get("/setup/users/{username}/remove", Administrator, act::show_remove)),
+        proved(post("/setup/users/{username}/remove", Administrator, act::remove)),
     ]
+}
+
+/// The page whose form posts to `path`: the page at that path or, where there is none, the nearest above it.
+pub(crate) fn form_of(path: &str) -> &str {
+    static PAGES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let pages = routes().into_iter().filter(|route| route.method == Method::GET);
+        pages.map(|page| page.path).collect()
+    });
+    let mut page = path;
+    while !PAGES.iter().any(|template| fits(template, page)) {
+        match page.rsplit_once('/') {
+            Some((above, _)) if !above.is_empty() => page = above,
+            Some(_) | None => return "/setup",
+        }
+    }
+    page
+}
+
+/// Whether a path is one of a route's, parameter by parameter.
+fn fits(template: &str, path: &str) -> bool {
+    let (mut parts, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (parts.next(), given.next()) {
+            (None, None) => return true,
+            (Some(part), Some(given)) if part.starts_with('{') || part == given => {}
+            (Some(_) | None, Some(_) | None) => return false,
+        }
+    }
 }
 
 fn get<H, T>(path: &'static str, admits: Admits, handler: H) -> Route
@@ -180,7 +236,16 @@ fn route(
     admits: Admits,
     handler: MethodRouter<HttpState>,
 ) -> Route {
-    Route { method, path, admits, handler }
+    Route { method, path, admits, proof: Proof::Any, handler }
+}
+
+/// A route that wants its user to have proved himself lately: what it changes matters.
+///
+/// The mark travels with the request to the extractors that say whom a page admits, so that no handler can
+/// forget it.
+fn proved(route: Route) -> Route {
+    let handler = route.handler.layer(Extension(WantsProof));
+    Route { proof: Proof::Recent, handler, ..route }
 }
 
 #[cfg(test)]
@@ -197,6 +262,28 @@ mod tests {
                 "{}",
                 route.path
             );
+        }
+    }
+
+    #[test]
+    fn whoever_must_prove_himself_before_a_form_comes_back_to_its_page() {
+        for (path, page) in [
+            ("/setup/users/jane/freeze", "/setup/users/jane"),
+            ("/setup/networks", "/setup/networks"),
+            ("/setup/clients/0AC1/secrets", "/setup/clients"),
+            ("/setup/reset-security-token/confirm", "/setup/reset-security-token/confirm"),
+            ("/setup/second-factors/authenticators", "/setup/second-factors"),
+            ("/elsewhere", "/setup"),
+        ] {
+            assert_eq!(form_of(path), page);
+        }
+    }
+
+    #[test]
+    fn every_administrative_change_but_the_retry_of_mail_wants_a_recent_proof() {
+        for route in routes().iter().filter(|route| route.method == Method::POST) {
+            let changes = route.admits == Admits::Administrator && route.path != "/setup/mail/retry";
+            assert!(!changes || route.proof == Proof::Recent, "{}", route.path);
         }
     }
 

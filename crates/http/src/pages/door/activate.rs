@@ -8,7 +8,7 @@ use symbolon_app::account::{AddressConfirmation, confirm_address};
 use symbolon_app::links::{self, LinkKind, LinkView};
 use symbolon_app::{AppError, invitation, owner_freeze, recovery, setup};
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
-use symbolon_core::secret::LinkSecret;
+use symbolon_core::secret::{LinkSecret, PlaceSecret};
 use symbolon_wire::form::Form;
 
 use crate::pages::door::Tie;
@@ -19,6 +19,7 @@ use crate::pages::view::form_page::form_page;
 use crate::pages::view::frame::Frame;
 use crate::pages::view::message::message;
 use crate::pages::web::answer::{Answer, see_other};
+use crate::pages::web::cookies;
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::{Posted, take_password};
@@ -87,7 +88,8 @@ async fn use_link(
             }
             let outcome =
                 invitation::accept(&visit.ctx, &link.secret, password, &visit.origin).await;
-            outcome_of(link, outcome.map(|_| see_other(&Done::Activated.at("/login"))), "password")
+            let answer = outcome.map(|place| activated(visit, Done::Activated, Some(&place)));
+            outcome_of(link, answer, "password")
         }
         LinkKind::PasswordRecovery => {
             let password = take_password(form, "new_password");
@@ -98,7 +100,7 @@ async fn use_link(
             }
             let outcome =
                 recovery::recover(&visit.ctx, &link.secret, password, &visit.origin).await;
-            let answer = outcome.map(|_| see_other(&Done::Recovered.at("/login")));
+            let answer = outcome.map(|place| activated(visit, Done::Recovered, place.as_ref()));
             outcome_of(link, answer, "new_password")
         }
         LinkKind::AddressChangeOld | LinkKind::AddressChangeNew => {
@@ -130,7 +132,17 @@ async fn accept_setup(
     };
     let (ctx, origin) = (&visit.ctx, &visit.origin);
     let outcome = setup::accept(ctx, &link.secret, username, name, email, password, origin).await;
-    outcome_of(link, outcome.map(|_| see_other(&Done::Activated.at("/login"))), "password")
+    let answer = outcome.map(|place| activated(visit, Done::Activated, Some(&place)));
+    outcome_of(link, answer, "password")
+}
+
+/// On to the log-in, from a browser that the link has made known.
+fn activated(visit: &Visit, done: Done, place: Option<&PlaceSecret>) -> Response {
+    let mut response = see_other(&done.at("/login"));
+    if let Some(place) = place {
+        cookies::add_place(response.headers_mut(), place, &visit.places, visit.transport);
+    }
+    response
 }
 
 /// A link that was used in between is as dead as any; other refusals are shown at the form.

@@ -5,17 +5,17 @@
 use askama::Template;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
-use symbolon_app::login::{Head, LoginError, WebLogin, log_in_to_web};
+use symbolon_app::login::{Entrance, Head, LoginError, WebLogin, log_in_to_web};
 use symbolon_app::sessions;
 
-use crate::pages::door::Tie;
+use crate::pages::door::{Tie, challenge, passkey};
 use crate::pages::view::faults::Faults;
 use crate::pages::view::form::{Control, Field, FormView};
 use crate::pages::view::frame::Frame;
 use crate::pages::web::access::{LoggedInEvenExpired, session_of};
 use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::cookies;
-use crate::pages::web::local_path::LocalPath;
+use crate::pages::web::local_path::{LocalPath, page_then};
 use crate::pages::web::posted::{Posted, take_password};
 use crate::pages::web::visit::Visit;
 
@@ -24,6 +24,7 @@ use crate::pages::web::visit::Visit;
 struct LoginPage {
     frame: Frame,
     form: FormView,
+    passkey: FormView,
 }
 
 impl Page for LoginPage {
@@ -54,11 +55,21 @@ pub(crate) async fn log_in(visit: Visit, posted: Posted) -> Answer {
     let username = form.text("username").unwrap_or_default().to_owned();
     let next = form.text("next").and_then(LocalPath::parse);
     let password = take_password(&mut form, "password");
-    let login = WebLogin { username: username.clone(), password, origin: visit.origin.clone() };
+    let login = WebLogin {
+        username: username.clone(),
+        password,
+        places: visit.held_places(),
+        origin: visit.origin.clone(),
+    };
     let outcome = log_in_to_web(&visit.ctx, login).await;
     visit.front.metrics.count_login(Head::Web, &outcome);
     match outcome {
-        Ok(opened) => {
+        Ok(Entrance::Challenged(secret)) => {
+            let mut response = see_other(&page_then(challenge::PATH, next.as_ref()));
+            cookies::set_challenge(response.headers_mut(), &secret, visit.transport);
+            Ok(response)
+        }
+        Ok(Entrance::Opened(opened)) => {
             // The browser holds one session; what it held before must not live on unseen.
             if let Some(before) = session_of(&visit).await? {
                 sessions::end(&visit.ctx, before.session).await?;
@@ -90,7 +101,8 @@ pub(crate) async fn log_out(
     sessions::end(&visit.ctx, session.session).await?;
     let mut response = see_other("/login");
     cookies::clear_session(response.headers_mut(), visit.transport);
-    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cookies\""));
+    // Not "cookies": by one of them this browser stays known to its user.
+    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
     Ok(response)
 }
 
@@ -112,6 +124,7 @@ fn page(
     if let Some(next) = next {
         form = form.hidden("next", next.as_str());
     }
+    let passkey = passkey::button(visit, &tie.nonce(visit), next);
     let frame = Frame::for_visitor(visit, "Log In").with_faults(faults);
-    tie.bind(visit, LoginPage { frame, form }.answer(status))
+    tie.bind(visit, LoginPage { frame, form, passkey }.answer(status))
 }

@@ -2,8 +2,10 @@
 
 pub(crate) mod activate;
 pub(crate) mod activate_forms;
+pub(crate) mod challenge;
 pub(crate) mod forgotten;
 pub(crate) mod login;
+pub(crate) mod passkey;
 
 use axum::response::Response;
 

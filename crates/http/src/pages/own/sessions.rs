@@ -20,6 +20,7 @@ use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
 const PATH: &str = "/setup/sessions";
+const THIS_ONE: &str = "This is the session that you are using: Log Out ends it.";
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
@@ -32,7 +33,6 @@ struct SessionsPage {
 /// A session in the table, with the button that ends it.
 struct Row {
     session: SessionView,
-    own: bool,
     end: FormView,
 }
 
@@ -46,6 +46,9 @@ impl Row {
 
     /// What it was opened by.
     fn credential(&self) -> String {
+        if let (SessionKind::Web, Some(proof)) = (self.session.kind, &self.session.proof) {
+            return proof.clone();
+        }
         match (&self.session.device_type, self.session.kind) {
             (Some(device_type), _) => format!("password and security token ({device_type})"),
             (None, SessionKind::Web) => "password".to_owned(),
@@ -69,8 +72,9 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let rows = all.into_iter().map(|each| {
         let end = FormView::new(format!("{PATH}/{}/end", each.session), &nonce, "End")
             .about(format!("the session of {} at {}", each.client, each.source))
-            .tone(Tone::Quiet);
-        Row { own: each.session == session.session, end, session: each }
+            .tone(Tone::Quiet)
+            .obstacle((each.session == session.session).then_some(THIS_ONE));
+        Row { end, session: each }
     });
     let end_others = FormView::new(format!("{PATH}/end-others"), &nonce, "End All Other Sessions")
         .tone(Tone::Grave)

@@ -10,13 +10,17 @@ pub(crate) enum Done {
     AuthenticatorAdded,
     BearerSwitchedOff,
     BearerSwitchedOn,
+    ChallengeOver,
     ClientRemoved,
     ClientSecretRemoved,
     MailRetried,
     NameChanged,
     NetworkAdded,
     NetworkRemoved,
+    PasskeyAdded,
     PasswordChanged,
+    PlaceEnded,
+    PlacesEnded,
     ProfileSaved,
     Recovered,
     SecondFactorRemoved,
@@ -34,7 +38,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 27] = [
+const ALL: [(Done, &str, &str); 31] = [
     (
         Done::Activated,
         "activated",
@@ -63,6 +67,11 @@ const ALL: [(Done, &str, &str); 27] = [
          that are out already.",
     ),
     (
+        Done::ChallengeOver,
+        "challenge-over",
+        "That log-in is over: it was tried too often, took too long, or was ended. Log in again.",
+    ),
+    (
         Done::ClientRemoved,
         "client-removed",
         "The API client was removed. Its secrets are worth nothing now.",
@@ -77,9 +86,24 @@ const ALL: [(Done, &str, &str); 27] = [
     (Done::NetworkAdded, "network-added", "The trusted network was added."),
     (Done::NetworkRemoved, "network-removed", "The network is no longer trusted."),
     (
+        Done::PasskeyAdded,
+        "passkey-added",
+        "Your passkey was added. Your recovery codes are those that you have.",
+    ),
+    (
         Done::PasswordChanged,
         "password-changed",
         "Your password was changed. Every other session of yours was ended.",
+    ),
+    (
+        Done::PlaceEnded,
+        "place-ended",
+        "The place was ended, with the sessions that were opened from it.",
+    ),
+    (
+        Done::PlacesEnded,
+        "places-ended",
+        "All other places were ended, with the sessions that were opened from them.",
     ),
     (Done::ProfileSaved, "profile-saved", "The profile was saved. It holds from now on."),
     (

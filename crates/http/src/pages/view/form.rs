@@ -15,6 +15,8 @@ use crate::pages::web::posted::NONCE_FIELD;
 pub(crate) enum Control {
     /// A line of text.
     Text,
+    /// A code of a few digits, or of a few more characters.
+    Code,
     /// An e-mail address.
     Email,
     /// A password: never filled in by us.
@@ -133,6 +135,10 @@ impl Field {
     /// May be left empty.
     pub(crate) fn optional(self) -> Self {
         Self { presence: Presence::Optional, ..self }
+    }
+
+    fn is_code(&self) -> bool {
+        matches!(self.control, Control::Code)
     }
 
     fn is_required(&self) -> bool {

@@ -45,6 +45,11 @@ const OWN: (&str, &[Row]) = (
             "/setup/second-factors",
             "Authenticator apps, passkeys and recovery codes: what you prove yourself with beside the password.",
         ),
+        (
+            "Known Places",
+            "/setup/known-places",
+            "Browsers and programs in which you have proved yourself, and how to end them.",
+        ),
         ("Sessions", "/setup/sessions", "Where you are logged in, and how to end it."),
         (
             "Login History",
@@ -67,6 +72,11 @@ const ADMINISTRATION: (&str, &[Row]) = (
             "All Logins",
             "/setup/all-login-history",
             "Every attempt to log in, with its true reason.",
+        ),
+        (
+            "Explain a Login",
+            "/setup/explain-login",
+            "Why a login is let in or refused, rule by rule.",
         ),
         (
             "Trusted Networks",

@@ -33,6 +33,17 @@ pub(crate) fn login_then(path_and_query: &str) -> String {
     }
 }
 
+/// The page at `page` that leads on to `then` when it is done with.
+pub(crate) fn page_then(page: &str, then: Option<&LocalPath>) -> String {
+    match then {
+        Some(then) => {
+            let then: String = form_urlencoded::byte_serialize(then.0.as_bytes()).collect();
+            format!("{page}?then={then}")
+        }
+        None => page.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

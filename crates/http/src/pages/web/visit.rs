@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::request::Parts;
 use symbolon_app::{Ctx, Origin};
-use symbolon_core::secret::SessionSecret;
+use symbolon_core::secret::{ChallengeSecret, PlaceSecret, SessionSecret};
 use symbolon_wire::form::Form;
 
 use crate::origin::RequestOrigin;
@@ -34,10 +34,19 @@ pub(crate) struct Visit {
     pub(crate) session_secret: Option<SessionSecret>,
     /// What the browser's anonymous forms are tied to.
     pub(crate) form_cookie: Option<String>,
+    /// The challenge that the browser holds, not yet believed.
+    pub(crate) challenge: Option<ChallengeSecret>,
+    /// What the browser holds of places where users have proved themselves, not yet believed.
+    pub(crate) places: Vec<PlaceSecret>,
     query: Option<Form>,
 }
 
 impl Visit {
+    /// The places that the browser holds, for a use case to keep.
+    pub(crate) fn held_places(&self) -> Vec<PlaceSecret> {
+        self.places.iter().map(|held| PlaceSecret::new(held.reveal().to_owned())).collect()
+    }
+
     /// A value of the query; a query that cannot be read has none.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.as_ref()?.text(name).filter(|value| !value.is_empty())
@@ -62,6 +71,8 @@ impl FromRequestParts<HttpState> for Visit {
             path,
             session_secret: cookies::session(&parts.headers, transport),
             form_cookie: cookies::form(&parts.headers, transport),
+            challenge: cookies::challenge(&parts.headers, transport),
+            places: cookies::places(&parts.headers, transport),
             query: parts.uri.query().and_then(|query| Form::parse(query.as_bytes()).ok()),
         })
     }

@@ -1,0 +1,248 @@
+//! What somebody is asked for beside the password, and whether what he enters meets it.
+//!
+//! One judgement for two occasions: a login from a browser that is not known ([`crate::login`]) and a
+//! sensitive change ([`crate::step_up`]). Each try is counted in the transaction in which it is evaluated,
+//! with the user's row held, so that guesses at once are bounded as guesses in a row are.
+
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::factor::{Factor, FactorKinds};
+use symbolon_core::id::{Id, Token};
+use symbolon_core::judge::{Demand, Refusal, TokenRecord};
+use symbolon_core::keys::Purpose;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::lockout::Failures;
+use symbolon_core::mailed_code::MailedCode;
+use symbolon_core::secret::{Credential, Password, TypedCode};
+use symbolon_core::token::{FormatError, PresentedToken};
+use symbolon_mail::CodeFor;
+use symbolon_store::challenges::{self, ChallengeRow};
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, letters, tokens, users};
+
+use crate::actor::Origin;
+use crate::context::{Ctx, Switch};
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::login::record;
+use crate::outbox::CodeLetter;
+use crate::second_factors;
+
+/// How long a challenge can be met.
+pub const VALID: Duration = Duration::from_mins(15);
+/// How often it can be tried.
+pub const MOST_TRIES: u32 = 5;
+/// How many codes are mailed for one.
+pub const MOST_LETTERS: u32 = 3;
+/// Characters of the secret that a browser holds while it is open: 190 bits.
+pub const SECRET_LENGTH: usize = 32;
+
+/// How many codes are mailed to one user within [`VALID`], whoever asks for them.
+const MOST_LETTERS_LATELY: i64 = 20;
+
+/// What somebody may prove himself by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ways {
+    /// By a second factor of his.
+    pub factors: FactorKinds,
+    /// By a code that is mailed.
+    pub mail: bool,
+    /// By a live security token of his.
+    pub token: bool,
+    /// By the current password: where nothing else can be asked for.
+    pub password: bool,
+}
+
+impl Ways {
+    /// What meets a demand. Who has a second factor cannot do with mail, and where the profile demands one a
+    /// token does not stand in for it.
+    pub(crate) fn for_login(demand: Demand, kinds: FactorKinds, mail: Switch) -> Self {
+        match demand {
+            Demand::SecondFactor => {
+                Self { factors: kinds, mail: false, token: false, password: false }
+            }
+            Demand::Place => Self {
+                factors: kinds,
+                mail: !kinds.any_real() && mail.is_on(),
+                token: true,
+                password: false,
+            },
+        }
+    }
+
+    /// What is taken for a proof before a sensitive change.
+    pub(crate) fn for_change(kinds: FactorKinds, mail: Switch) -> Self {
+        Self {
+            factors: kinds,
+            mail: !kinds.any_real() && mail.is_on(),
+            token: true,
+            password: !kinds.any_real() && !mail.is_on(),
+        }
+    }
+
+    /// Whether a code can be typed in: of an app, from paper or from a mail.
+    pub const fn codes(self) -> bool {
+        self.mail || self.factors.authenticator || self.factors.recovery_code
+    }
+}
+
+/// What somebody enters. Empty is what was left empty.
+#[derive(Debug)]
+pub struct Entered {
+    /// A code: of an authenticator app, from a mail, or a recovery code.
+    pub code: TypedCode,
+    /// A security token.
+    pub token: Credential,
+    /// The current password.
+    pub password: Password,
+}
+
+impl Entered {
+    /// Whether every field was left empty.
+    pub fn is_empty(&self) -> bool {
+        [self.code.reveal(), self.token.reveal(), self.password.reveal()]
+            .iter()
+            .all(|typed| typed.trim().is_empty())
+    }
+}
+
+/// A proof that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Met {
+    pub(crate) factor: Factor,
+    /// The token, where it was one.
+    pub(crate) token: Option<Id<Token>>,
+}
+
+/// Judges what was entered. `user` is his row as it is in this transaction, which holds it; `challenge` is
+/// the one whose code was mailed, its try counted already.
+pub(crate) async fn evaluate(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    challenge: Option<&ChallengeRow>,
+    ways: Ways,
+    entered: &Entered,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Result<Met, Refusal>, AppError> {
+    let token = entered.token.reveal().trim();
+    if entered.code.reveal().trim().is_empty() && ways.token && !token.is_empty() {
+        return evaluate_token(ctx, tx, user, token, origin, now).await;
+    }
+    if let Some(until) = user.code_failures.locked_at(now) {
+        return Ok(Err(Refusal::CodesLockedOut(until)));
+    }
+    let typed = &entered.code;
+    let factor = if is_mailed_code(ctx, challenge.filter(|_| ways.mail), typed) {
+        Some(Factor::MailedCode)
+    } else if ways.factors == FactorKinds::NONE {
+        None
+    } else {
+        second_factors::take_code(ctx, tx, user.standing.user, typed, origin, now).await?
+    };
+    let Some(factor) = factor else {
+        record::note_wrong_code(ctx, tx, user, origin, now).await?;
+        return Ok(Err(Refusal::CodeWrong));
+    };
+    if user.code_failures != Failures::default() {
+        users::set_code_failures(tx, user.standing.user, Failures::default()).await?;
+    }
+    Ok(Ok(Met { factor, token: None }))
+}
+
+fn is_mailed_code(ctx: &Ctx, challenge: Option<&ChallengeRow>, typed: &TypedCode) -> bool {
+    let Some((challenge, digest)) = challenge.and_then(|row| Some((row.id, row.code?))) else {
+        return false;
+    };
+    let Some(code) = MailedCode::parse(typed) else {
+        return false;
+    };
+    ctx.keys.digests(Purpose::Code, &code.to_digest(challenge)).contains(&digest)
+}
+
+/// A token cannot be guessed, so a wrong one counts on the challenge alone, and a retired one on nobody.
+async fn evaluate_token(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    typed: &str,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Result<Met, Refusal>, AppError> {
+    if let Some(at) = user.standing.tokens_frozen_at {
+        return Ok(Err(Refusal::TokensFrozen(at)));
+    }
+    let presented = match PresentedToken::parse(typed) {
+        Ok(presented) => presented,
+        Err(FormatError::Shape | FormatError::Check) => return Ok(Err(Refusal::TokenMistyped)),
+    };
+    let digests = ctx.keys.digests(Purpose::Token, presented.reveal().as_bytes());
+    let Some(record) = tokens::find_by_digest(tx, &digests).await? else {
+        return Ok(Err(Refusal::TokenUnknown));
+    };
+    if let Err(refusal) = judge_token(&record, user, now) {
+        if let Refusal::TokenRetired(at, cause) = refusal {
+            let retired = (at, cause);
+            record::note_retired_use(ctx, tx, user, record.token, retired, origin, now).await?;
+        }
+        return Ok(Err(refusal));
+    }
+    if !tokens::note_use(tx, record.token, now).await? {
+        return Ok(Err(Refusal::TokenUnknown));
+    }
+    Ok(Ok(Met { factor: Factor::SecurityToken, token: Some(record.token) }))
+}
+
+fn judge_token(record: &TokenRecord, user: &UserRecord, now: Timestamp) -> Result<(), Refusal> {
+    if record.user != user.standing.user {
+        return Err(Refusal::TokenOfAnotherUser);
+    }
+    if let Some((at, cause)) = record.retired {
+        return Err(Refusal::TokenRetired(at, cause));
+    }
+    if record.expires_at <= now {
+        return Err(Refusal::TokenExpired(record.expires_at));
+    }
+    Ok(())
+}
+
+/// Mails a code for a challenge in place of any earlier one; `false` if there were too many, for the
+/// challenge or for its user.
+pub(crate) async fn mail_code(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    challenge: &ChallengeRow,
+    user: &UserRecord,
+    occasion: CodeFor,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let id = user.standing.user;
+    let kind = LetterKind::VerificationCode;
+    if letters::count_since(tx, id, kind, now - VALID).await? >= MOST_LETTERS_LATELY {
+        return Ok(false);
+    }
+    let letter = CodeLetter::draw(ctx, challenge.id)?;
+    if !challenges::set_code(tx, challenge.id, &letter.digest, letter.id(), MOST_LETTERS).await? {
+        return Ok(false);
+    }
+    letters::supersede_of_user(tx, id, kind, now).await?;
+    let facts = Facts::default()
+        .with("occasion", code_for_word(occasion))
+        .with("client", origin.client.as_str())
+        .with("source", origin.source)
+        .at("asked_at", now)
+        .at("valid_until", challenge.expires_at);
+    letter.write(ctx, tx, user, facts, now).await?;
+    Ok(true)
+}
+
+/// The word for an occasion in a letter's facts.
+pub(crate) const fn code_for_word(occasion: CodeFor) -> &'static str {
+    match occasion {
+        CodeFor::Login => "login",
+        CodeFor::Change => "change",
+    }
+}

@@ -1,0 +1,120 @@
+//! The form by which somebody proves himself: at a log-in, and before a sensitive change.
+//!
+//! It offers what the user has and nothing else, with one button; whichever field is filled in counts.
+
+use symbolon_app::challenges::{Entered, Ways};
+use symbolon_app::{Ctx, passkeys};
+use symbolon_core::letter::LetterState;
+use symbolon_core::secret::{Credential, TypedCode};
+use symbolon_wire::Presented;
+use symbolon_wire::form::Form;
+
+use crate::pages::view::form::{Control, Field, FormView};
+use crate::pages::web::local_path::LocalPath;
+use crate::pages::web::posted::take_password;
+
+/// The fields that the form may send.
+pub(crate) const FIELDS: [&str; 4] = ["code", "security_token", "password", "then"];
+
+/// The form that posts to `action`, for whoever can prove himself in these ways; `None` where there is
+/// nothing that he could type in.
+pub(crate) fn proof_form(
+    action: &str,
+    nonce: &str,
+    ways: Ways,
+    asked: Asked,
+    then: Option<&LocalPath>,
+) -> Option<FormView> {
+    let mut form = FormView::new(action, nonce, "Verify");
+    let codes = ways.factors.authenticator || ways.factors.recovery_code || asked == Asked::Mailed;
+    if codes {
+        let field = Field::new("code", "Verification Code", Control::Code)
+            .hint(code_hint(ways))
+            .autocomplete("one-time-code")
+            .optional();
+        form = form.field(field);
+    }
+    if ways.token {
+        let field = Field::password("security_token", "Security Token", "off")
+            .hint("Or paste a security token of yours, from its mail.")
+            .optional();
+        form = form.field(field);
+    }
+    if ways.password {
+        let field = Field::password("password", "Current Password", "current-password")
+            .hint("No mail server is configured here, so your password will do.")
+            .optional();
+        form = form.field(field);
+    }
+    (codes || ways.token || ways.password).then(|| with_then(form, then))
+}
+
+/// The button that leads to the page on which the browser is asked for a passkey, where the user has one.
+pub(crate) fn passkey_button(
+    ctx: &Ctx,
+    action: &str,
+    nonce: &str,
+    ways: Ways,
+    then: Option<&LocalPath>,
+) -> Option<FormView> {
+    let form = FormView::new(action, nonce, "Use a Passkey").obstacle(passkeys::obstacle(ctx));
+    ways.factors.passkey.then(|| with_then(form, then))
+}
+
+/// Keeps where the form leads.
+pub(crate) fn with_then(form: FormView, then: Option<&LocalPath>) -> FormView {
+    match then {
+        Some(then) => form.hidden("then", then.as_str()),
+        None => form,
+    }
+}
+
+/// Whether a code was mailed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It was.
+    Mailed,
+    /// It was not.
+    NotYet,
+}
+
+/// What was entered, and where it leads.
+pub(crate) fn take_entered(form: &mut Form) -> (Entered, Option<LocalPath>) {
+    let then = form.text("then").and_then(LocalPath::parse);
+    let mut take = |name: &str| {
+        let typed: Option<Presented> = form.take(name);
+        typed.map(|typed| typed.reveal().to_owned()).unwrap_or_default()
+    };
+    let code = TypedCode::new(take("code"));
+    let token = Credential::new(take("security_token"));
+    (Entered { code, token, password: take_password(form, "password") }, then)
+}
+
+/// Where the code comes from that is asked for.
+fn code_hint(ways: Ways) -> &'static str {
+    match (ways.factors.authenticator, ways.factors.recovery_code, ways.mail) {
+        (true, true, _) => "Six digits from your authenticator app, or one of your recovery codes.",
+        (true, false, _) => "Six digits from your authenticator app.",
+        (false, true, true) => "Six digits from the mail, or one of your recovery codes.",
+        (false, true, false) => "One of your recovery codes.",
+        (false, false, _) => "Six digits from the mail.",
+    }
+}
+
+/// Where a mailed code is, in whole sentences.
+pub(crate) fn mail_words(address: &str, state: LetterState) -> String {
+    match state {
+        LetterState::Waiting | LetterState::Leased => {
+            format!("A code is on its way to {address}. That takes moments.")
+        }
+        LetterState::HandedOver => format!(
+            "A code was mailed to {address}. If it does not come, look in the spam folder."
+        ),
+        LetterState::Refused | LetterState::TooOld => format!(
+            "The mail to {address} was refused. Paste a security token, or tell your administrator."
+        ),
+        LetterState::Superseded => {
+            format!("The mail to {address} was not sent, for a newer one took its place.")
+        }
+    }
+}
