@@ -7,10 +7,12 @@
 //! A question is asked once: whatever comes of the answer, the challenge has ended.
 
 mod ceremony;
+pub mod challenge;
 mod fault;
 pub mod login;
-pub(crate) mod proof;
+mod proof;
 pub mod registration;
+pub mod step_up;
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;

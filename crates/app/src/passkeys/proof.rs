@@ -21,18 +21,18 @@ use crate::error::AppError;
 
 /// What a browser is to be asked, and what is kept until it answers.
 #[derive(Debug)]
-pub(crate) struct Offer {
+pub(super) struct Offer {
     /// For the browser, as the specification writes it in JSON.
-    pub(crate) options: String,
+    pub(super) options: String,
     /// To be kept on the server, and given to [`finish_proof`] once.
-    pub(crate) state: Vec<u8>,
+    pub(super) state: Vec<u8>,
 }
 
 /// Asks for one of the user's passkeys; `None` if there is none, or passkeys cannot be used here.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn begin_proof(
+pub(super) async fn begin_proof(
     ctx: &Ctx,
     conn: &mut Conn,
     user: Id<User>,
@@ -68,7 +68,7 @@ pub(crate) async fn begin_proof(
 /// # Security
 /// A wrong *yes* is a second factor for nothing. That the user is who began the challenge is the caller's to
 /// know: here it is held that the passkey is his.
-pub(crate) async fn finish_proof(
+pub(super) async fn finish_proof(
     ctx: &Ctx,
     tx: &mut Tx,
     user: Id<User>,
