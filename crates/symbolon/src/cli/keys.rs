@@ -25,10 +25,11 @@ async fn rotate(config: &Config, out: Out) -> Result<(), Failure> {
     out.data(&told, |told| {
         format!(
             "Key {} was added to keys.toml and is the newest.\n\n\
-             Sealed anew under it: {} secrets of authenticator apps.\n\
-             Still under older keys: {} passwords (each until its owner logs in), {} letters in the outbox,\n\
-             and the digests of all that was issued before: tokens, sessions, links, clients, recovery codes.\n\n\
-             So keep the older keys in the file. Back it up, apart from the database, and copy it to every \
+             Secrets of authenticator apps that were sealed anew under it: {}\n\
+             Passwords still under older keys, each until its owner logs in: {}\n\
+             Letters in the outbox still under older keys: {}\n\n\
+             Tokens, sessions, links, secrets of clients and recovery codes that were issued before are known \
+             by the\nolder keys until they end. So keep the older keys in the file. Back it up, apart from the database, and copy it to every \
              other node\nbefore you start that again.",
             told["key"],
             told["authenticators_sealed_anew"],
