@@ -119,6 +119,9 @@ pub(crate) fn wrong_password(refused: &Refused) -> String {
             "Too many failures from your address: wait a quarter of an hour. Nothing was changed."
                 .to_owned()
         }
+        Refusal::NoAccess | Refusal::OutsideLoginHours | Refusal::OutsideLoginRanges => {
+            format!("{}: nothing was changed. {}", refused.refusal, refused.refusal.remedy())
+        }
         Refusal::UnknownUser
         | Refusal::NotActivated
         | Refusal::Frozen(_)
@@ -130,6 +133,10 @@ pub(crate) fn wrong_password(refused: &Refused) -> String {
         | Refusal::TokenOfAnotherUser
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
+        | Refusal::SecondFactorNotEnrolled(_)
+        | Refusal::CodeMissing
+        | Refusal::CodeWrong
+        | Refusal::CodesLockedOut(_)
         | Refusal::SwitchedOff
         | Refusal::Malformed => {
             "The current password is not right. Nothing was changed.".to_owned()
