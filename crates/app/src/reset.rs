@@ -32,6 +32,8 @@ const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; the
                       can be reset.";
 const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
                              account, or let the owner lift the freeze under My Personal Information.";
+const NO_API: &str = "Your profile opens no API: a token serves to prove yourself on these pages alone. An \
+                      administrator can open the APIs in the profile.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
                              security token can be reset.";
 
@@ -279,16 +281,31 @@ const fn rule_of(refusal: ResetRefusal) -> &'static str {
     }
 }
 
-/// What keeps a user from a reset right now, and who can lift it; `None` if nothing does.
+/// What keeps a user from a reset of that scope right now, and who can lift it; `None` if nothing does.
 ///
 /// # Errors
 /// The database's.
-pub async fn obstacle(ctx: &Ctx, user: Id<User>) -> Result<Option<&'static str>, AppError> {
+pub async fn obstacle(
+    ctx: &Ctx,
+    user: Id<User>,
+    scope: Scope,
+) -> Result<Option<&'static str>, AppError> {
     let user = passwords::find(ctx, user).await?;
     let now = ctx.clock.now();
     let (any, cause, policy) = (DeviceType::any(), RetirementCause::Reset, Policy::default());
-    let plan = plan_reset(&user.standing, &[], Scope::Account, any, cause, &policy, now);
+    let plan = plan_reset(&user.standing, &[], scope, any, cause, &policy, now);
     Ok(plan.err().map(rule_of))
+}
+
+/// What a user should know before he asks for a token, though nothing forbids it.
+///
+/// # Errors
+/// The database's.
+pub async fn remark(ctx: &Ctx, user: Id<User>) -> Result<Option<&'static str>, AppError> {
+    let user = passwords::find(ctx, user).await?;
+    let mut reader = ctx.store.read().await?;
+    let policy = profiles::in_force(&mut reader, user.profile).await?;
+    Ok((!policy.access.api()).then_some(NO_API))
 }
 
 /// What the receipt page shows.

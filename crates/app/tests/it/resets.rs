@@ -165,7 +165,7 @@ async fn a_frozen_user_cannot_reset_and_is_told_who_can_lift_it() {
     let jane = house.user("jane").await;
     users::freeze(&house.ctx, Actor::Operator, jane.username.as_str()).await.unwrap();
 
-    let obstacle = reset::obstacle(&house.ctx, jane.id).await.unwrap();
+    let obstacle = reset::obstacle(&house.ctx, jane.id, Scope::Account).await.unwrap();
 
     assert!(obstacle.is_some_and(|rule| rule.contains("administrator")));
 }

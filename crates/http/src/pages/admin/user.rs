@@ -10,6 +10,7 @@ use symbolon_app::users::{self, UserView};
 use symbolon_core::factor::FactorKinds;
 
 use crate::pages::admin::users::{Badges, PATH, badges};
+use crate::pages::view::faults::sentence;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::moment;
@@ -57,10 +58,11 @@ pub(crate) async fn show(
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
     let factors = second_factors::list(&visit.ctx, user.id).await?.kinds;
+    let spared = users::why_spared(&visit.ctx, &user).await?.map(sentence);
     let page = UserPage {
         frame: Frame::for_session(&visit, &session, user.username.as_str()).await?,
         tokens: tokens::list(&visit.ctx, Some(user.username.as_str()), TOKENS, None).await?,
-        actions: actions(&user, factors, &session, &nonce_of(&visit.ctx.keys, &session)),
+        actions: actions(&user, factors, spared, &session, &nonce_of(&visit.ctx.keys, &session)),
         badges: badges(&user),
         history: history_of(user.username.as_str()),
         user,
@@ -81,6 +83,7 @@ pub(crate) fn path_of(username: &str) -> String {
 fn actions(
     user: &UserView,
     factors: FactorKinds,
+    spared: Option<String>,
     session: &LiveSession,
     csrf: &str,
 ) -> Vec<Action> {
@@ -113,10 +116,13 @@ fn actions(
         Action {
             title: "Freeze",
             meaning: "Ends every session at once and refuses every login until you unfreeze. Nothing is lost.",
-            form: post("freeze", "Freeze").tone(Tone::Quiet).obstacle(rule(&[
-                (himself, "You cannot freeze yourself: another administrator can."),
-                (frozen, "The user is frozen already."),
-            ])),
+            form: post("freeze", "Freeze").tone(Tone::Quiet).obstacle(spared.clone().or_else(|| {
+                let rules = [
+                    (himself, "You cannot freeze yourself: another administrator can."),
+                    (frozen, "The user is frozen already."),
+                ];
+                rule(&rules).map(str::to_owned)
+            })),
         },
         Action {
             title: "Unfreeze",
@@ -127,18 +133,17 @@ fn actions(
         },
         Action {
             title: "Unlock",
-            meaning: "Ends a lockout before its time.",
-            form: post("unlock", "Unlock")
-                .tone(Tone::Quiet)
-                .obstacle(rule(&[(user.locked_until.is_none(), "The user is not locked out.")])),
+            // Known places are locked apart, so that a user may be locked out of one and of nothing else.
+            meaning: "Ends every lockout of the user before its time: of strangers, of known places and of codes.",
+            form: post("unlock", "Unlock").tone(Tone::Quiet),
         },
         Action {
             title: "Remove",
             meaning: "Ends every token, session and link for good. The username becomes free.",
-            form: lead("remove", "Remove").tone(Tone::Grave).obstacle(rule(&[(
-                himself,
-                "You cannot remove yourself: another administrator can.",
-            )])),
+            form: lead("remove", "Remove").tone(Tone::Grave).obstacle(spared.or_else(|| {
+                let rules = [(himself, "You cannot remove yourself: another administrator can.")];
+                rule(&rules).map(str::to_owned)
+            })),
         },
     ]
 }

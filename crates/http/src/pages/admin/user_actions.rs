@@ -1,8 +1,8 @@
 //! What administrators do to one user.
 
-use axum::response::Response;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::second_factors;
+use symbolon_app::sessions::LiveSession;
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{Actor, AppError};
 use symbolon_core::factor::FactorKinds;
@@ -158,9 +158,8 @@ pub(crate) async fn show_reset(
     InPath(username): InPath<String>,
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
-    let frame = Frame::for_session(&visit, &session, "Reset a User’s Security Token").await?;
-    let csrf = nonce_of(&visit.ctx.keys, &session);
-    Ok(reset_page(frame, &user, &csrf, word_of(Scope::Account), "any", "", Faults::none()))
+    let typed = [word_of(Scope::Account), "any", ""];
+    reset_page(&visit, &session, &user, typed, Faults::none()).await
 }
 
 /// `POST /setup/users/{username}/reset-security-token`
@@ -197,23 +196,25 @@ pub(crate) async fn reset_token(
             Err(error) => faults = faults_of(error)?,
         }
     }
-    let frame = Frame::for_session(&visit, &session, "Reset a User’s Security Token").await?;
-    let csrf = nonce_of(&visit.ctx.keys, &session);
-    Ok(reset_page(frame, &user, &csrf, text("scope"), text("device_type"), reason, faults))
+    let typed = [text("scope"), text("device_type"), reason];
+    reset_page(&visit, &session, &user, typed, faults).await
 }
 
-fn reset_page(
-    frame: Frame,
+async fn reset_page(
+    visit: &Visit,
+    session: &LiveSession,
     user: &UserView,
-    csrf: &str,
-    scope: &str,
-    device_type: &str,
-    reason: &str,
+    [scope, device_type, reason]: [&str; 3],
     faults: Faults,
-) -> Response {
+) -> Answer {
+    let frame = Frame::for_session(visit, session, "Reset a User’s Security Token").await?;
+    let obstacle = reset::obstacle(&visit.ctx, user.id, Scope::Account).await?;
+    let of_one_type = reset::obstacle(&visit.ctx, user.id, Scope::DeviceType).await?;
     let here = path_of(user.username.as_str());
-    let form = FormView::new(format!("{here}/reset-security-token"), csrf, "Reset Security Token");
-    let form = with_scope(form, scope, device_type)
+    let csrf = nonce_of(&visit.ctx.keys, session);
+    let form = FormView::new(format!("{here}/reset-security-token"), &csrf, "Reset Security Token");
+    let form = with_scope(form, scope, device_type, of_one_type)
+        .obstacle(obstacle.map(sentence))
         .field(
             Field::new("reason", "Reason", Control::Text)
                 .hint("Noted in the audit trail.")
@@ -228,7 +229,7 @@ fn reset_page(
         user.username,
         user.email.masked()
     );
-    form_page(frame, &[&intro], form, faults)
+    Ok(form_page(frame, &[&intro], form, faults))
 }
 
 fn faults_of(error: ResetError) -> Result<Faults, Failure> {

@@ -3,14 +3,16 @@
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::account::{PersonalInformation, personal_information};
-use symbolon_app::owner_freeze;
 use symbolon_app::sessions::LiveSession;
+use symbolon_app::{owner_freeze, reset};
+use symbolon_core::reset::Scope;
 
 use crate::pages::own::personal_forms::faults_of;
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::Faults;
 use crate::pages::view::form::{Field, FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::view::link::LinkView;
 use crate::pages::view::moment::moment;
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, Page, see_other};
@@ -25,6 +27,7 @@ pub(crate) const PATH: &str = "/setup/personal-information";
 struct PersonalPage {
     frame: Frame,
     facts: PersonalInformation,
+    reset: LinkView,
     unfreeze: FormView,
 }
 
@@ -60,5 +63,9 @@ async fn page(visit: &Visit, session: &LiveSession, faults: Faults, status: Stat
         .field(Field::password("current_password", "Current Password", "current-password"))
         .tone(Tone::Quiet)
         .with(&faults);
-    Ok(PersonalPage { frame: frame.with_faults(faults), facts, unfreeze }.answer(status))
+    let obstacle = reset::obstacle(&visit.ctx, session.user, Scope::Account).await?;
+    let reset = LinkView::new("/setup/reset-security-token/confirm", "Reset Security Token")
+        .obstacle(obstacle);
+    let frame = frame.with_faults(faults);
+    Ok(PersonalPage { frame, facts, reset, unfreeze }.answer(status))
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::{reset, tokens};
+use symbolon_core::reset::Scope;
 
 use crate::pages::own::token_card::TokenCard;
 use crate::pages::view::frame::Frame;
@@ -21,6 +22,7 @@ struct ResetPage {
     masked_address: String,
     live: Vec<TokenCard>,
     obstacle: Option<&'static str>,
+    remark: Option<&'static str>,
 }
 
 impl Page for ResetPage {
@@ -42,7 +44,8 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
             .map(|token| TokenCard::new(token, now))
             .filter(TokenCard::is_live)
             .collect(),
-        obstacle: reset::obstacle(&visit.ctx, session.user).await?,
+        obstacle: reset::obstacle(&visit.ctx, session.user, Scope::Account).await?,
+        remark: reset::remark(&visit.ctx, session.user).await?,
     };
     Ok(page.answer(StatusCode::OK))
 }

@@ -120,12 +120,13 @@ async fn refused(
 
 async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Faults) -> Answer {
     let frame = Frame::for_session(visit, session, "Reset Security Token").await?;
-    let obstacle = reset::obstacle(&visit.ctx, session.user).await?;
+    let obstacle = reset::obstacle(&visit.ctx, session.user, Scope::Account).await?;
+    let of_one_type = reset::obstacle(&visit.ctx, session.user, Scope::DeviceType).await?;
     let form =
         FormView::new(format!("{PATH}/confirm"), &nonce_of(&visit.ctx.keys, session), "Save")
             .hidden("request_key", &*chosen.request_key)
             .field(current_password());
-    let form = with_scope(form, &chosen.scope, &chosen.device_type)
+    let form = with_scope(form, &chosen.scope, &chosen.device_type, of_one_type)
         .obstacle(obstacle.map(sentence))
         .cancel(PATH);
     let intro = format!(
@@ -135,12 +136,13 @@ async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Fau
     Ok(form_page(frame, &[&intro], form, faults))
 }
 
-fn scopes() -> Vec<Choice> {
+fn scopes(of_one_type: Option<&str>) -> Vec<Choice> {
     vec![
         Choice::new(word_of(Scope::Account), "Every earlier token of the account")
             .note("Right if you do not know where a token has got to."),
         Choice::new(word_of(Scope::DeviceType), "Only the token of the chosen device type")
-            .note("Your other tokens go on working."),
+            .note("Your other tokens go on working.")
+            .forbidden(of_one_type.map(sentence)),
     ]
 }
 
@@ -163,11 +165,18 @@ pub(crate) fn device_type_of(word: &str) -> Option<DeviceType> {
     offered.then(|| DeviceType::parse(word).ok()).flatten()
 }
 
-/// Adds the fields for scope and device type: for administrators' resets as well.
-pub(crate) fn with_scope(form: FormView, scope: &str, device_type: &str) -> FormView {
+/// Adds the fields for scope and device type: for administrators' resets as well. `of_one_type` is what
+/// forbids a reset of one device type alone.
+pub(crate) fn with_scope(
+    form: FormView,
+    scope: &str,
+    device_type: &str,
+    of_one_type: Option<&str>,
+) -> FormView {
     let device_types = DEVICE_TYPES.map(|(value, label)| Choice::new(value, label)).to_vec();
     form.field(
-        Field::new("scope", "Which earlier tokens end", Control::Radio(scopes())).value(scope),
+        Field::new("scope", "Which earlier tokens end", Control::Radio(scopes(of_one_type)))
+            .value(scope),
     )
     .field(
         Field::new("device_type", "Device Type", Control::Select(device_types))

@@ -10,6 +10,9 @@ use symbolon_core::Timestamp;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::moment::{moment, span};
 
+/// Why an ended token cannot be revoked.
+pub(crate) const HAS_ENDED: &str = "It has ended already: there is nothing left to revoke.";
+
 /// One token.
 #[derive(Debug)]
 pub(crate) struct TokenCard {
@@ -17,8 +20,8 @@ pub(crate) struct TokenCard {
     pub(crate) token: TokenView,
     /// Who used it, or still tries to.
     pub(crate) uses: UsesTable,
-    /// The way to end it; what has ended already has none.
-    pub(crate) revoke: Option<FormView>,
+    /// The way to end it.
+    pub(crate) revoke: FormView,
     /// How much of its life is over.
     pub(crate) age_percent: u8,
     /// The same in words.
@@ -47,11 +50,11 @@ impl TokenCard {
         let left = token.expires_at.since(now);
         let lifetime = token.expires_at.since(token.issued_at).as_millis().max(1);
         let lived = now.since(token.issued_at).as_millis().min(lifetime);
-        let revoke = (token.state == TokenState::Live).then(|| {
+        let revoke =
             FormView::leading_to(format!("/setup/tokens/{}/revoke", token.token), "Revoke")
                 .about(format!("the token {}", token.token))
                 .tone(Tone::Quiet)
-        });
+                .obstacle((token.state != TokenState::Live).then_some(HAS_ENDED));
         Self {
             uses: UsesTable { caption, uses },
             revoke,

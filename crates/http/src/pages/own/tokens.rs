@@ -9,7 +9,7 @@ use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, TokenState, TokenView};
 use symbolon_core::id::{Id, Token};
 
-use crate::pages::own::token_card::TokenCard;
+use crate::pages::own::token_card::{HAS_ENDED, TokenCard};
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::Faults;
 use crate::pages::view::form::{FormView, Tone};
@@ -57,8 +57,7 @@ pub(crate) async fn show_revoke(
 ) -> Answer {
     let token = own_token(&visit, &session, &token).await?;
     let frame = Frame::for_session(&visit, &session, "Revoke Security Token").await?;
-    let rule = (token.state != TokenState::Live)
-        .then_some("It has ended already: there is nothing left to revoke.");
+    let rule = (token.state != TokenState::Live).then_some(HAS_ENDED);
     let action = format!("{PATH}/{}/revoke", token.token);
     let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Revoke")
         .tone(Tone::Grave)
