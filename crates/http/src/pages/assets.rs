@@ -1,4 +1,4 @@
-//! The style sheet and the icon: compiled in, served under a name that holds their hash, so that a
+//! The style sheet, the icon and the one script: compiled in, served under a name that holds their hash, so that a
 //! browser keeps them for good and never shows a page in last year's dress.
 
 use std::future::{Ready, ready};
@@ -20,6 +20,11 @@ static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", SHEETS));
 static ICON: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("icon", "svg", "image/svg+xml", include_str!("../../assets/icon.svg"))
+});
+
+static PASSKEY_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let script = include_str!("../../assets/passkey.js");
+    Asset::new("passkey", "js", "text/javascript; charset=utf-8", script)
 });
 
 struct Asset {
@@ -45,14 +50,19 @@ pub(crate) fn icon_path() -> &'static str {
     &ICON.path
 }
 
+/// Where the script is that asks browsers for passkeys.
+pub(crate) fn passkey_script_path() -> &'static str {
+    &PASSKEY_SCRIPT.path
+}
+
 /// `GET /assets/{file}`
 pub(crate) fn serve(InPath(file): InPath<String>) -> Ready<Answer> {
     ready(asset_named(&file))
 }
 
 fn asset_named(file: &str) -> Answer {
-    let asset =
-        [&*STYLE, &*ICON].into_iter().find(|asset| asset.path.ends_with(&format!("/{file}")));
+    let all = [&*STYLE, &*ICON, &*PASSKEY_SCRIPT];
+    let asset = all.into_iter().find(|asset| asset.path.ends_with(&format!("/{file}")));
     let asset = asset.ok_or(Failure::NoSuchPage)?;
     let mut response = Response::new(Body::from(asset.content));
     let headers = response.headers_mut();

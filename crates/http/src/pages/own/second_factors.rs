@@ -13,6 +13,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::policy::Duty;
 use symbolon_core::recovery_code::FEW;
 
+use crate::pages::own::passkeys;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::{counted, moment};
@@ -31,6 +32,7 @@ struct SecondFactorsPage {
     few_codes: Option<String>,
     authenticators: Vec<Row>,
     add_authenticator: FormView,
+    passkeys: passkeys::Section,
     codes: String,
     codes_made_at: Option<Timestamp>,
     renew_codes: FormView,
@@ -60,8 +62,11 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let renew = FormView::leading_to(format!("{PATH}/recovery-codes"), "Make New Recovery Codes")
         .tone(Tone::Quiet)
         .obstacle(recovery::obstacle(all.kinds.any_real()));
+    let passkeys =
+        passkeys::section(&visit, &session, all.authenticators.len(), all.duty).await?;
     let page = SecondFactorsPage {
         frame,
+        passkeys,
         duty: duty_words(all.duty),
         few_codes: (all.kinds.any_real() && left <= FEW).then(|| few_codes(left)),
         codes: format!("{} left", counted(u64::from(left), "recovery code")),

@@ -45,6 +45,17 @@ impl Page for DoorPage {
 pub(crate) fn form_page(frame: Frame, intro: &[&str], form: FormView, faults: Faults) -> Response {
     let status =
         if faults.0.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    form_page_with(frame, intro, form, faults, status)
+}
+
+/// The same, under a status of the caller's.
+pub(crate) fn form_page_with(
+    frame: Frame,
+    intro: &[&str],
+    form: FormView,
+    faults: Faults,
+    status: StatusCode,
+) -> Response {
     let intro = intro.iter().map(|line| (*line).to_owned()).collect();
     let form = form.with(&faults);
     let frame = frame.with_faults(faults);
