@@ -90,8 +90,11 @@ class Sink {
 }
 
 export class House {
-  /** `tls` serves HTTPS with the private authority, and makes that the public address. */
-  static async open({ tls = false, organization = undefined } = {}) {
+  /**
+   * `tls` serves HTTPS with the private authority, and makes that the public address; `localhost` makes the
+   * public address one with a host name, as passkeys need it.
+   */
+  static async open({ tls = false, localhost = false, organization = undefined } = {}) {
     const house = new House();
     house.tls = tls;
     house.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'symbolon-house-'));
@@ -101,9 +104,11 @@ export class House {
     house.tlsPort = tls ? await freePort() : 0;
     house.opsPort = await freePort();
     house.base = tls ? `https://127.0.0.1:${house.tlsPort}` : `http://127.0.0.1:${house.port}`;
+    if (localhost) house.base = `http://localhost:${house.port}`;
     const words = ['serve', '--data-dir', house.data, '--listen', `127.0.0.1:${house.port}`,
       '--listen-ops', `127.0.0.1:${house.opsPort}`, '--mail', house.sink.url];
     if (tls) words.push('--listen-tls', `127.0.0.1:${house.tlsPort}`, '--tls-self-signed', '--public-url', house.base);
+    if (localhost) words.push('--public-url', house.base);
     if (organization) words.push('--organization', organization);
     house.logFile = path.join(house.directory, 'server.log');
     const log = fs.openSync(house.logFile, 'a');
