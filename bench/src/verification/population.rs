@@ -95,10 +95,10 @@ async fn fill(ctx: &Ctx, database: &Path, users: usize) -> Vec<String> {
         format!("INSERT INTO crowd {numbers} SELECT n, abs(random()) FROM n"),
         format!(
             "INSERT INTO user_account (id, username, username_key, email, name, profile_id, epoch,
-                                       failures, created_at)
+                                       failures, created_at, profile_since)
              SELECT id, 'crowd' || n || '@example.com', 'crowd' || n || '@example.com',
                     'crowd' || n || '@mail.example', 'Member ' || n || ' of the crowd',
-                    (SELECT id FROM profile), 0, 0, {now}
+                    (SELECT id FROM profile WHERE everybody_since IS NULL), 0, 0, {now}, {now}
              FROM crowd"
         ),
         format!(

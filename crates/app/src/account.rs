@@ -23,7 +23,7 @@ use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
-use crate::{hashing, trail};
+use crate::trail;
 
 /// What a user sees of himself.
 #[derive(Debug, Clone)]
@@ -133,18 +133,15 @@ pub async fn change_password(
         Proof::Given(user) => user,
         Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
     };
-    let (username, email, name) =
-        (proved.username.as_str(), proved.email.as_str(), proved.name.as_str());
-    passwords::judge_new(ctx, &new, username, email, name)?;
     if current.reveal() == new.reveal() {
         return Err(AppError::Forbidden("Choose a password other than the current one.").into());
     }
-    let hashed = hashing::hash(ctx, origin.into(), &new).await?;
+    let hashed = passwords::hash_new(ctx, origin.into(), &proved, &new).await?;
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let fresh = take_unchanged(&mut tx, &proved).await?;
-    users::set_password(&mut tx, user, &hashed, None, now).await?;
+    passwords::replace(&mut tx, &fresh, &hashed, None, now).await?;
     sessions::end_of_user(&mut tx, user, keep, "password change", now).await?;
     links::end_ways_in(&mut tx, user, now).await?;
     let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);

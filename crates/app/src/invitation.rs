@@ -9,7 +9,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind};
 use crate::live::commit;
-use crate::{hashing, passwords, places, trail};
+use crate::{passwords, places, trail};
 
 const FROZEN: &str =
     "This user is frozen. An administrator can unfreeze it; then the invitation works again.";
@@ -27,9 +27,7 @@ pub async fn accept(
 ) -> Result<PlaceSecret, AppError> {
     let invited = links::bearer_of(ctx, LinkKind::Invitation, link).await?;
     let user = passwords::find(ctx, invited).await?;
-    let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
-    passwords::judge_new(ctx, &password, username, email, name)?;
-    let hashed = hashing::hash(ctx, origin.into(), &password).await?;
+    let hashed = passwords::hash_new(ctx, origin.into(), &user, &password).await?;
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
@@ -44,7 +42,7 @@ pub async fn accept(
         return Err(AppError::Forbidden(FROZEN));
     }
     links::use_up(ctx, &mut tx, LinkKind::Invitation, link, now).await?;
-    users::set_password(&mut tx, invited, &hashed, None, now).await?;
+    passwords::replace(&mut tx, &user, &hashed, None, now).await?;
     let (actor, subject) = (Actor::LinkOf(invited), format!("user:{invited}"));
     trail::append(&mut tx, actor, "invitation.accepted", subject, String::new(), now).await?;
     let (_, place) = places::make_known(ctx, &mut tx, invited, origin, now).await?;

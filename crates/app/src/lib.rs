@@ -32,7 +32,7 @@ mod outbox;
 pub mod own_sessions;
 pub mod owner_freeze;
 pub mod passkeys;
-mod passwords;
+pub mod passwords;
 pub mod places;
 pub mod profiles;
 pub mod recovery;

@@ -52,7 +52,8 @@ pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<Vec<SessionView>, AppErro
     let mut reader = ctx.store.read().await?;
     let open = sessions::open_of_user(&mut reader, user, MOST_SESSIONS).await?;
     let mut views = Vec::new();
-    for session in open.into_iter().filter(|open| open.times.live_at(now, open.kind, open.idle)) {
+    let live = |open: &OpenSession| open.times.live_at(now, open.idle, open.lifetime);
+    for session in open.into_iter().filter(live) {
         let used = uses::of_credential(&mut reader, session.id.raw(), MOST_USES).await?;
         let others = used
             .into_iter()

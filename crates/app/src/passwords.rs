@@ -1,16 +1,34 @@
-//! Passwords: proved again before a sensitive change, judged when new.
+//! Passwords: proved again before a sensitive change; judged, compared with earlier ones and hashed when
+//! new; expired when old.
+//!
+//! A comparison with an earlier password costs a hash like any other. They are made in one turn of the
+//! bounded pool, and no transaction is open meanwhile.
 
-use symbolon_core::id::{Id, User};
-use symbolon_core::judge::{Door, judge};
-use symbolon_core::password::judge_new_password;
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Profile, User};
+use symbolon_core::judge::{Door, PasswordVerdict, judge};
+use symbolon_core::password::{PasswordFault, judge_new_password};
+use symbolon_core::policy::{DAY, PasswordPolicy};
 use symbolon_core::secret::Password;
-use symbolon_store::users::{self, UserRecord};
+use symbolon_store::changes::{self, Change};
+use symbolon_store::users::{self, PasswordRecord, UserRecord};
+use symbolon_store::{Tx, password_history, profiles};
 
-use crate::actor::Origin;
+use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::hashing::{self, Asker};
 use crate::login::{Head, Refused, evidence, record};
+use crate::trail;
+
+/// Why somebody may do nothing but change his password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// An administrator has given him a temporary one.
+    Temporary,
+    /// It is older than his profile allows.
+    TooOld,
+}
 
 /// Whether the current password was proved.
 pub(crate) enum Proof {
@@ -61,16 +79,122 @@ async fn decide(
     }
 }
 
-/// Judges a new password by the rules and by the words that belong to its user.
-pub(crate) fn judge_new(
+/// Judges a new password of `user`, compares it with those he had, and hashes it.
+///
+/// # Errors
+/// [`AppError::Password`]; [`AppError::TooMany`] if too many wait already.
+pub(crate) async fn hash_new(
     ctx: &Ctx,
+    asker: Asker,
+    user: &UserRecord,
     password: &Password,
-    username: &str,
-    email: &str,
-    name: &str,
+) -> Result<PasswordRecord, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let policy = profiles::in_force(&mut reader, user.profile).await?.password;
+    let mut earlier = Vec::new();
+    if let Some(replaced) = policy.history.checked_sub(1) {
+        earlier.extend(user.password.clone());
+        let id = user.standing.user;
+        earlier.extend(password_history::latest(&mut reader, id, replaced).await?);
+    }
+    drop(reader);
+    let words = [user.username.as_str(), user.email.as_str(), user.name.as_str()];
+    judge_new(ctx, policy, password, words)?;
+    let turn = ctx.hasher.line_up(asker)?.turn().await?;
+    // Where the pepper is gone nobody could log in with it, and nothing can be compared.
+    for earlier in earlier.iter().filter(|earlier| ctx.keys.pepper(earlier.pepper).is_some()) {
+        let verification = hashing::verify(ctx, &turn, password, Some(earlier)).await?;
+        if verification.verdict == PasswordVerdict::Right {
+            return Err(AppError::Password(PasswordFault::UsedBefore));
+        }
+    }
+    hashing::hash_in_turn(ctx, &turn, password).await
+}
+
+/// Judges and hashes the first password of somebody who is going to be under `profile`. The words are his:
+/// username, address, name.
+///
+/// # Errors
+/// [`AppError::Password`]; [`AppError::TooMany`] if too many wait already.
+pub(crate) async fn hash_first(
+    ctx: &Ctx,
+    asker: Asker,
+    profile: Id<Profile>,
+    words: [&str; 3],
+    password: &Password,
+) -> Result<PasswordRecord, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let policy = profiles::in_force(&mut reader, profile).await?.password;
+    drop(reader);
+    judge_new(ctx, policy, password, words)?;
+    hashing::hash(ctx, asker, password).await
+}
+
+fn judge_new(
+    ctx: &Ctx,
+    policy: PasswordPolicy,
+    password: &Password,
+    [username, email, name]: [&str; 3],
 ) -> Result<(), AppError> {
-    let organization = ctx.settings.organization.as_str();
-    judge_new_password(password, &[username, email, name, organization]).map_err(AppError::Password)
+    let words = [username, email, name, ctx.settings.organization.as_str()];
+    judge_new_password(password, policy, &words).map_err(AppError::Password)
+}
+
+/// Replaces the password of a user whose row is taken, and remembers the one before.
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    user: &UserRecord,
+    new: &PasswordRecord,
+    expired_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    if let Some(replaced) = &user.password {
+        let policy = profiles::in_force(tx, user.profile).await?.password;
+        // The new one counts as one of so many.
+        let keep = policy.history.saturating_sub(1);
+        password_history::remember(tx, id, replaced, keep, now).await?;
+    }
+    Ok(users::set_password(tx, id, new, expired_at, now).await?)
+}
+
+/// At a login: where the password is older than the user's profile allows, nothing but a change of it is
+/// allowed from now on. Tells whether that is so, for whatever reason.
+pub(crate) async fn expire_if_old(
+    tx: &mut Tx,
+    user: &UserRecord,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    if user.password_expired_at.is_some() {
+        return Ok(true);
+    }
+    let Some(changed_at) = user.password_changed_at else {
+        return Ok(false);
+    };
+    let policy = profiles::in_force(tx, user.profile).await?.password;
+    if policy.max_age.is_none_or(|max_age| now.since(changed_at) < max_age) {
+        return Ok(false);
+    }
+    let id = user.standing.user;
+    if users::expire_password(tx, id, now).await? {
+        let (subject, details) = (format!("user:{id}"), format!("changed_at={changed_at}"));
+        trail::append(tx, Actor::Rule, "password.expired", subject, details, now).await?;
+        changes::record(tx, Change::UserChanged, id, None, now).await?;
+    }
+    Ok(true)
+}
+
+/// Why a user may do nothing but change his password, if that is so.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn expiry(ctx: &Ctx, user: Id<User>) -> Result<Option<Expiry>, AppError> {
+    let user = find(ctx, user).await?;
+    // No profile lets a password grow old in less than a day, and a temporary one has expired at once.
+    let old = |expired_at: Timestamp| {
+        user.password_changed_at.is_some_and(|changed_at| expired_at.since(changed_at) >= DAY)
+    };
+    Ok(user.password_expired_at.map(|at| if old(at) { Expiry::TooOld } else { Expiry::Temporary }))
 }
 
 /// The user, unless removed.

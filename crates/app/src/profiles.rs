@@ -1,14 +1,14 @@
 //! Profiles and their policies.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::Id;
+use symbolon_core::id::{Id, User};
 use symbolon_core::names::DisplayName;
-use symbolon_core::policy::{Duty, Policy};
+use symbolon_core::policy::{Barrier, Duty, Policy};
 use symbolon_store::changes::{self, Change};
 pub use symbolon_store::profiles::ProfileRecord as ProfileView;
-use symbolon_store::{Tx, profiles};
+use symbolon_store::{Conn, Tx, profiles, users};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
@@ -47,6 +47,24 @@ pub async fn add(
     Ok(profile)
 }
 
+/// Why the page of an administrator did not change what holds for users.
+#[derive(Debug)]
+pub enum SetError {
+    /// It would keep that administrator himself off the pages, from where he is now.
+    LocksOut(Barrier),
+    /// Something else.
+    App(AppError),
+}
+
+impl<E> From<E> for SetError
+where
+    AppError: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
 /// Replaces the policy of a profile.
 ///
 /// # Errors
@@ -57,19 +75,137 @@ pub async fn set(
     name: &str,
     policy: Policy,
 ) -> Result<ProfileView, AppError> {
-    check(&policy)?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let before = profiles::find_by_name(&mut tx, name).await?;
+    let profile = write(&mut tx, actor, name, policy, now).await?;
+    commit(ctx, tx).await?;
+    Ok(profile)
+}
+
+/// Replaces the policy of a profile for an administrator who sits at a page; he must not lock himself out
+/// by it.
+///
+/// # Errors
+/// [`SetError`]; nothing was changed then.
+pub async fn set_by(
+    ctx: &Ctx,
+    administrator: Id<User>,
+    origin: &Origin,
+    name: &str,
+    policy: Policy,
+) -> Result<ProfileView, SetError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let profile = write(&mut tx, Actor::User(administrator), name, policy, now).await?;
+    let user = users::find(&mut tx, administrator).await?.ok_or(AppError::NotFound("user"))?;
+    if user.profile == profile.id || profile.everybody_since.is_some() {
+        see_not_locked_out(&mut tx, administrator, origin, now).await?;
+    }
+    commit(ctx, tx).await?;
+    Ok(profile)
+}
+
+async fn write(
+    tx: &mut Tx,
+    actor: Actor,
+    name: &str,
+    policy: Policy,
+    now: Timestamp,
+) -> Result<ProfileView, AppError> {
+    check(&policy)?;
+    let before = profiles::find_by_name(tx, name).await?;
     let before = before.ok_or(AppError::NotFound("profile"))?;
     let policy = dutiful(policy, Some(&before.policy), now);
-    if !profiles::update(&mut tx, name, &policy).await? {
+    if !profiles::update(tx, name, &policy).await? {
         return Err(AppError::NotFound("profile"));
     }
     let profile = ProfileView { policy, ..before };
-    record(&mut tx, actor, "profile.changed", &profile, now).await?;
-    commit(ctx, tx).await?;
+    record(tx, actor, "profile.changed", &profile, now).await?;
     Ok(profile)
+}
+
+/// Whether an administrator could still come to the pages from where he is, were this committed.
+async fn see_not_locked_out(
+    tx: &mut Tx,
+    administrator: Id<User>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), SetError> {
+    let user = users::find(tx, administrator).await?.ok_or(AppError::NotFound("user"))?;
+    let policy = profiles::in_force(tx, user.profile).await?;
+    policy
+        .barrier_to_the_web(origin.source, now)
+        .map_or(Ok(()), |rule| Err(SetError::LocksOut(rule)))
+}
+
+/// The profile with this name, for somebody to be under.
+pub(crate) async fn to_be_under(conn: &mut Conn, name: &str) -> Result<ProfileView, AppError> {
+    let profile = profiles::find_by_name(conn, name).await?;
+    let profile = profile.ok_or(AppError::NotFound("profile"))?;
+    if profile.everybody_since.is_some() {
+        return Err(AppError::Invalid("this profile holds for everybody and can be nobody's own"));
+    }
+    Ok(profile)
+}
+
+/// Puts a user under another profile.
+///
+/// # Errors
+/// [`AppError::NotFound`] for the user or the profile; [`AppError::Invalid`] for the one of everybody.
+pub async fn assign(
+    ctx: &Ctx,
+    actor: Actor,
+    username: &str,
+    profile: &str,
+) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    write_assignment(&mut tx, actor, username, profile, now).await?;
+    commit(ctx, tx).await
+}
+
+/// Puts a user under another profile for an administrator who sits at a page; if it is himself, he must not
+/// lock himself out by it.
+///
+/// # Errors
+/// [`SetError`]; nothing was changed then.
+pub async fn assign_by(
+    ctx: &Ctx,
+    administrator: Id<User>,
+    origin: &Origin,
+    username: &str,
+    profile: &str,
+) -> Result<(), SetError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let actor = Actor::User(administrator);
+    let user = write_assignment(&mut tx, actor, username, profile, now).await?;
+    if user == administrator {
+        see_not_locked_out(&mut tx, administrator, origin, now).await?;
+    }
+    commit(ctx, tx).await?;
+    Ok(())
+}
+
+async fn write_assignment(
+    tx: &mut Tx,
+    actor: Actor,
+    username: &str,
+    profile: &str,
+    now: Timestamp,
+) -> Result<Id<User>, AppError> {
+    let user = crate::users::take(tx, username).await?;
+    let (id, before) = (user.standing.user, profiles::find(tx, user.profile).await?);
+    let after = to_be_under(tx, profile).await?;
+    if before.id == after.id {
+        return Ok(id);
+    }
+    users::set_profile(tx, id, after.id, now).await?;
+    let details = format!("from={}\nto={}", before.name, after.name);
+    let subject = format!("user:{id}");
+    trail::append(tx, actor, "user.profile-changed", subject, details, now).await?;
+    changes::record(tx, Change::UserChanged, id, None, now).await?;
+    Ok(id)
 }
 
 /// The policy with the beginning of its duty: it began with the first policy that demanded as much.

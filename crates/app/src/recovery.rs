@@ -21,7 +21,7 @@ use crate::facts::Facts;
 use crate::links::{self, LinkKind, RECOVERY_VALID};
 use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
-use crate::{hashing, passwords, places, retirement, second_factors, trail};
+use crate::{passwords, places, retirement, second_factors, trail};
 
 /// How long an answer takes: longer than the work for a user who is there, so that nobody can tell by the
 /// clock whether there is one.
@@ -101,9 +101,7 @@ pub async fn recover(
 ) -> Result<Option<PlaceSecret>, AppError> {
     let id = links::bearer_of(ctx, LinkKind::PasswordRecovery, link).await?;
     let user = passwords::find(ctx, id).await?;
-    let (username, email, name) = (user.username.as_str(), user.email.as_str(), user.name.as_str());
-    passwords::judge_new(ctx, &password, username, email, name)?;
-    let hashed = hashing::hash(ctx, origin.into(), &password).await?;
+    let hashed = passwords::hash_new(ctx, origin.into(), &user, &password).await?;
 
     let now = ctx.clock.now();
     let actor = Actor::LinkOf(id);
@@ -116,7 +114,7 @@ pub async fn recover(
     if user.standing.frozen_at.is_some() {
         return Err(AppError::NotFound("link"));
     }
-    users::set_password(&mut tx, id, &hashed, None, now).await?;
+    passwords::replace(&mut tx, &user, &hashed, None, now).await?;
     links::end_ways_in(&mut tx, id, now).await?;
     let cause = RetirementCause::Recovery;
     let retired = retirement::retire_all(&mut tx, id, cause, actor, now).await?;

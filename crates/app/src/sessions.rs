@@ -70,7 +70,7 @@ pub async fn find(
     let Some(row) = sessions::find(&mut reader, kind, &digests).await? else {
         return Ok(None);
     };
-    if !row.times.live_at(now, kind, row.idle) {
+    if !row.times.live_at(now, row.idle, row.lifetime) {
         return Ok(None);
     }
     let Some(user) = users::find(&mut reader, row.user).await? else {

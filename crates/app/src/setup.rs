@@ -18,7 +18,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::links::{self, LinkKind, SETUP_VALID};
 use crate::live::commit;
-use crate::{device_types, hashing, passwords, places, trail};
+use crate::{device_types, passwords, places, trail};
 
 /// The profile that exists always.
 pub const STANDARD_PROFILE: &str = "Standard";
@@ -108,21 +108,23 @@ pub async fn accept(
     if links::look(ctx, LinkKind::Setup, link).await?.is_none() {
         return Err(AppError::NotFound("link"));
     }
-    passwords::judge_new(ctx, &password, username.as_str(), email.as_str(), name.as_str())?;
-    let hashed = hashing::hash(ctx, origin.into(), &password).await?;
+    let mut reader = ctx.store.read().await?;
+    let profile = profiles::find_by_name(&mut reader, STANDARD_PROFILE).await?;
+    let profile = profile.ok_or(AppError::NotFound("profile"))?.id;
+    drop(reader);
+    let words = [username.as_str(), email.as_str(), name.as_str()];
+    let hashed = passwords::hash_first(ctx, origin.into(), profile, words, &password).await?;
 
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     links::use_up(ctx, &mut tx, LinkKind::Setup, link, now).await?;
-    let profile = profiles::find_by_name(&mut tx, STANDARD_PROFILE).await?;
-    let profile = profile.ok_or(AppError::NotFound("profile"))?;
     let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let user = NewUserRecord {
         id,
         username: &username,
         email: &email,
         name: &name,
-        profile: profile.id,
+        profile,
         admin_since: Some(now),
         password: Some(&hashed),
     };

@@ -11,7 +11,8 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::{NewUserRecord, PasswordRecord, UserRecord};
 use symbolon_store::{
-    Conn, Tx, letters, links as stored_links, organization, places, profiles, sessions, users,
+    Conn, Tx, letters, links as stored_links, organization, password_history, places, profiles,
+    sessions, users,
 };
 
 use crate::actor::Actor;
@@ -91,22 +92,19 @@ pub async fn add(
         None => DisplayName::parse(new.username.as_str())
             .map_err(|fault| AppError::Name { field: "name", fault })?,
     };
+    let profile_name = new.profile.as_deref().unwrap_or(STANDARD_PROFILE);
+    let mut reader = ctx.store.read().await?;
+    let profile = crate::profiles::to_be_under(&mut reader, profile_name).await?;
+    drop(reader);
     let password = match &new.password {
         Some(password) => {
-            let (username, email) = (new.username.as_str(), new.email.as_str());
-            passwords::judge_new(ctx, password, username, email, name.as_str())?;
-            Some(hashing::hash(ctx, asker, password).await?)
+            let words = [new.username.as_str(), new.email.as_str(), name.as_str()];
+            Some(passwords::hash_first(ctx, asker, profile.id, words, password).await?)
         }
         None => None,
     };
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let profile_name = new.profile.as_deref().unwrap_or(STANDARD_PROFILE);
-    let profile = profiles::find_by_name(&mut tx, profile_name).await?;
-    let profile = profile.ok_or(AppError::NotFound("profile"))?;
-    if profile.everybody_since.is_some() {
-        return Err(AppError::Invalid("this profile holds for everybody and can be nobody's own"));
-    }
     let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let row = NewUserRecord {
         id,
@@ -271,6 +269,7 @@ pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
     letters::supersede_all_of_user(&mut tx, id, now).await?;
     stored_links::end_all_of_user(&mut tx, id, now).await?;
     second_factors::removal::erase(&mut tx, id, now).await?;
+    password_history::forget(&mut tx, id).await?;
     users::remove(&mut tx, id, now).await?;
     finish(ctx, tx, actor, "user.removed", id, now).await
 }
@@ -286,10 +285,11 @@ pub async fn set_password(
     username: &str,
     password: Password,
 ) -> Result<(), AppError> {
-    let UserView { username, email, name, .. } = show(ctx, username).await?;
-    passwords::judge_new(ctx, &password, username.as_str(), email.as_str(), name.as_str())?;
-    let hashed = hashing::hash(ctx, asker, &password).await?;
-    replace_password(ctx, actor, username.as_str(), &hashed, None).await
+    let mut reader = ctx.store.read().await?;
+    let user = named(&mut reader, username).await?;
+    drop(reader);
+    let hashed = passwords::hash_new(ctx, asker, &user, &password).await?;
+    replace_password(ctx, actor, username, &hashed, None).await
 }
 
 /// Gives a user a random temporary password that must be changed at once, and tells it: what
@@ -330,7 +330,7 @@ async fn replace_password(
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, username).await?;
     let id = user.standing.user;
-    users::set_password(&mut tx, id, hashed, expired_at, now).await?;
+    passwords::replace(&mut tx, &user, hashed, expired_at, now).await?;
     sessions::end_of_user(&mut tx, id, None, "password set", now).await?;
     links::end_ways_in(&mut tx, id, now).await?;
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
@@ -347,7 +347,7 @@ async fn named(conn: &mut Conn, username: &str) -> Result<UserRecord, AppError> 
 }
 
 /// The user as he is once his row is taken.
-async fn take(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
+pub(crate) async fn take(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
     let id = named(tx, username).await?.standing.user;
     if !users::take(tx, id).await? {
         return Err(AppError::NotFound("user"));

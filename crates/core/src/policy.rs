@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::login_hours::LoginHours;
+use crate::names::Source;
 use crate::network::LoginRanges;
 use crate::time::Timestamp;
 
@@ -97,6 +98,17 @@ impl Access {
             (false, false) => Self::Nowhere,
         }
     }
+}
+
+/// A rule that keeps somebody off the web pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barrier {
+    /// They are closed to his profile.
+    Access,
+    /// It is not the hour.
+    Hours,
+    /// His address is not within the ranges.
+    Ranges,
 }
 
 /// Where a second factor is demanded.
@@ -209,6 +221,20 @@ impl Policy {
             login_ranges: joined(self.login_ranges, other.login_ranges),
             password: self.password.strictest(other.password),
         }
+    }
+
+    /// Which rule keeps somebody off the web pages who comes from `source` at `now`.
+    pub fn barrier_to_the_web(&self, source: Source, now: Timestamp) -> Option<Barrier> {
+        if !self.access.web() {
+            return Some(Barrier::Access);
+        }
+        if !self.login_hours.iter().all(|hours| hours.allow(now)) {
+            return Some(Barrier::Hours);
+        }
+        if !self.login_ranges.iter().all(|ranges| ranges.hold(source)) {
+            return Some(Barrier::Ranges);
+        }
+        None
     }
 
     /// Until when somebody who came under the policy at `member_since` may do without a second factor;
@@ -340,6 +366,32 @@ mod tests {
         assert_eq!((both.duty, both.duty_since), (Duty::Web, Some(t0)));
         assert_eq!(both.clone().strictest(Policy::laxest()), both);
         assert_eq!(Policy::laxest().check(), Ok(()));
+    }
+
+    #[test]
+    fn what_keeps_somebody_off_the_pages_is_told_by_the_rule_that_does() {
+        let here = Source::new("10.1.2.3".parse().unwrap());
+        // A Friday, 8:00 in UTC.
+        let now = Timestamp::from_unix_ms(1_800_000_000_000);
+        let hours = |text| vec![LoginHours::parse(text, "UTC").unwrap()];
+        let ranges = |text| LoginRanges::parse(text).unwrap().into_iter().collect();
+        let open = Policy {
+            login_hours: hours("mon-fri 08:00-18:00"),
+            login_ranges: ranges("10.0.0.0/8"),
+            ..Policy::default()
+        };
+        let cases = [
+            (open.clone(), None),
+            (Policy { access: Access::ApiOnly, ..open.clone() }, Some(Barrier::Access)),
+            (
+                Policy { login_hours: hours("sat 08:00-18:00"), ..open.clone() },
+                Some(Barrier::Hours),
+            ),
+            (Policy { login_ranges: ranges("192.0.2.0/24"), ..open }, Some(Barrier::Ranges)),
+        ];
+        for (policy, barrier) in cases {
+            assert_eq!(policy.barrier_to_the_web(here, now), barrier);
+        }
     }
 
     #[test]

@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How long a web session lasts at most, however busy (NIST SP 800-63B-4 §2.2.3).
-pub const WEB_LIFETIME: Duration = Duration::from_hours(24);
-
 /// How often the last use of a session is written down, at most.
 ///
 /// Inactivity is measured in hours, so a minute's grain costs nobody a session and spares a write
@@ -35,12 +32,10 @@ pub struct SessionTimes {
 
 impl SessionTimes {
     /// Whether the session lives at `now`. It ends at the first instant that is not earlier than
-    /// `idle` after the last use, and a web session also [`WEB_LIFETIME`] after its start.
-    pub fn live_at(&self, now: Timestamp, kind: SessionKind, idle: Duration) -> bool {
-        let too_old = match kind {
-            SessionKind::Web => now.since(self.started_at) >= WEB_LIFETIME,
-            SessionKind::Api => false,
-        };
+    /// `idle` after the last use, or than `lifetime` after its start. Web sessions have a lifetime
+    /// ([`crate::policy::Policy::web_lifetime`]), those of APIs have none.
+    pub fn live_at(&self, now: Timestamp, idle: Duration, lifetime: Option<Duration>) -> bool {
+        let too_old = lifetime.is_some_and(|lifetime| now.since(self.started_at) >= lifetime);
         self.ended_at.is_none() && !too_old && now.since(self.last_used_at) < idle
     }
 
@@ -56,6 +51,7 @@ mod tests {
 
     const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
     const IDLE: Duration = Duration::from_hours(2);
+    const LIFETIME: Duration = Duration::from_hours(12);
     const MS: Duration = Duration::from_millis(1);
 
     fn session() -> SessionTimes {
@@ -64,15 +60,16 @@ mod tests {
 
     #[test]
     fn a_session_ends_when_it_has_been_idle_for_two_hours() {
-        assert!(session().live_at(T0 + IDLE - MS, SessionKind::Api, IDLE));
-        assert!(!session().live_at(T0 + IDLE, SessionKind::Api, IDLE));
+        assert!(session().live_at(T0 + IDLE - MS, IDLE, None));
+        assert!(!session().live_at(T0 + IDLE, IDLE, None));
     }
 
     #[test]
-    fn a_web_session_ends_after_a_day_however_busy() {
-        let busy = SessionTimes { last_used_at: T0 + WEB_LIFETIME, ..session() };
+    fn a_web_session_ends_at_its_lifetime_however_busy() {
+        let busy = SessionTimes { last_used_at: T0 + LIFETIME, ..session() };
 
-        assert!(!busy.live_at(T0 + WEB_LIFETIME, SessionKind::Web, IDLE));
-        assert!(busy.live_at(T0 + WEB_LIFETIME, SessionKind::Api, IDLE));
+        assert!(busy.live_at(T0 + LIFETIME - MS, IDLE, Some(LIFETIME)));
+        assert!(!busy.live_at(T0 + LIFETIME, IDLE, Some(LIFETIME)));
+        assert!(busy.live_at(T0 + LIFETIME, IDLE, None), "a session of an API has none");
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::session::{SessionKind, SessionTimes};
+use crate::session::SessionTimes;
 use crate::time::Timestamp;
 
 /// What is known of a credential and its owner at the moment of the question.
@@ -104,7 +104,7 @@ pub fn judge_credential(
         CredentialKind::Session { last_used_at, idle } => {
             // An API session has no other end than inactivity, so its start does not matter.
             let times = SessionTimes { started_at: last_used_at, last_used_at, ended_at: None };
-            if !times.live_at(now, SessionKind::Api, idle) {
+            if !times.live_at(now, idle, None) {
                 return Err(CredentialRefusal::Idle);
             }
             if owner.password_expired {

@@ -24,6 +24,7 @@ pub mod networks;
 pub mod nodes;
 pub mod organization;
 pub mod passkeys;
+pub mod password_history;
 pub mod places;
 pub mod profiles;
 pub mod recovery_codes;

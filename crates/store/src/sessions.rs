@@ -17,14 +17,17 @@ const INSERT: &str = "
                          source, proof, proved_at, place_id, restriction, started_at, last_used_at)
     VALUES ($1, $2, $3, $4, $5, (SELECT device_type FROM token WHERE id = $5), $6, $7, $8, $9, $10, $11,
             $12, $13, $14, $14)";
+// Of the figures of a user's own profile and of everybody's, the stricter one holds: the lesser.
 const FIND: &str = "
     SELECT session.id, session.user_id, session.token_id, session.started_at, session.last_used_at,
-           session.ended_at, profile.session_idle, session.proved_at, session.place_id,
-           session.restriction
+           session.ended_at, MIN(profile.session_idle), session.proved_at, session.place_id,
+           session.restriction, MIN(profile.web_lifetime)
     FROM session
     JOIN user_account ON user_account.id = session.user_id
-    JOIN profile ON profile.id = user_account.profile_id
-    WHERE session.digest = $1 AND session.kind = $2";
+    JOIN profile
+      ON profile.id = user_account.profile_id OR profile.everybody_since IS NOT NULL
+    WHERE session.digest = $1 AND session.kind = $2
+    GROUP BY session.id";
 const TOUCH: &str = "
     UPDATE session
     SET last_used_at = CASE WHEN last_used_at < $2 THEN $2 ELSE last_used_at END
@@ -52,11 +55,13 @@ const LIFT_RESTRICTION: &str = "
 const OPEN_OF_USER: &str = "
     SELECT session.id, session.kind, session.token_id, session.device_type, session.head,
            session.client, session.source, session.started_at, session.last_used_at,
-           profile.session_idle, session.proof, session.place_id
+           MIN(profile.session_idle), session.proof, session.place_id, MIN(profile.web_lifetime)
     FROM session
     JOIN user_account ON user_account.id = session.user_id
-    JOIN profile ON profile.id = user_account.profile_id
+    JOIN profile
+      ON profile.id = user_account.profile_id OR profile.everybody_since IS NOT NULL
     WHERE session.user_id = $1 AND session.ended_at IS NULL
+    GROUP BY session.id
     ORDER BY session.last_used_at DESC, session.id LIMIT $2";
 const FORGET: &str = "DELETE FROM session WHERE ended_at < $1 OR last_used_at < $1";
 
@@ -70,6 +75,14 @@ const fn kind_word(kind: SessionKind) -> &'static str {
 
 fn kind_of(word: &str) -> Option<SessionKind> {
     [SessionKind::Web, SessionKind::Api].into_iter().find(|kind| kind_word(*kind) == word)
+}
+
+/// Sessions of APIs end by inactivity alone.
+const fn lifetime_of(kind: SessionKind, web_lifetime: Duration) -> Option<Duration> {
+    match kind {
+        SessionKind::Web => Some(web_lifetime),
+        SessionKind::Api => None,
+    }
 }
 
 /// A session to be opened.
@@ -133,8 +146,10 @@ pub struct SessionRow {
     pub token: Option<Id<Token>>,
     /// What decides whether it lives.
     pub times: SessionTimes,
-    /// Inactivity after which it ends, by its user's profile.
+    /// Inactivity after which it ends, by its user's profile and everybody's.
     pub idle: Duration,
+    /// Age at which it ends, if it is a browser's.
+    pub lifetime: Option<Duration>,
     /// When its user proved himself by more than the password, last.
     pub proved_at: Option<Timestamp>,
     /// The known place that it was opened from.
@@ -164,6 +179,8 @@ pub struct OpenSession {
     pub times: SessionTimes,
     /// Inactivity after which it ends.
     pub idle: Duration,
+    /// Age at which it ends, if it is a browser's.
+    pub lifetime: Option<Duration>,
     /// How its user proved himself, in words for him.
     pub proof: Option<String>,
     /// The known place that it was opened from.
@@ -214,6 +231,7 @@ pub async fn find(
                 token: row.optional_id(2)?,
                 times,
                 idle: row.duration(6)?,
+                lifetime: lifetime_of(kind, row.duration(10)?),
                 proved_at: row.optional_at(7)?,
                 place: row.optional_id(8)?,
                 restriction: restriction_of(&row)?,
@@ -231,9 +249,10 @@ pub async fn open_of_user(
 ) -> Result<Vec<OpenSession>, StoreError> {
     let rows = conn.fetch_all(OPEN_OF_USER, args![user, limit]).await?;
     let read = |row: &Row| {
+        let kind = row.parsed(1, "kind", kind_of)?;
         Ok(OpenSession {
             id: row.id(0)?,
-            kind: row.parsed(1, "kind", kind_of)?,
+            kind,
             token: row.optional_id(2)?,
             device_type: row.optional_text(3)?,
             head: row.text(4)?,
@@ -245,6 +264,7 @@ pub async fn open_of_user(
                 ended_at: None,
             },
             idle: row.duration(9)?,
+            lifetime: lifetime_of(kind, row.duration(12)?),
             proof: row.optional_text(10)?,
             place: row.optional_id(11)?,
         })

@@ -18,8 +18,8 @@ use crate::sql::{Conn, Row, Tx};
 const INSERT: &str = "
     INSERT INTO user_account (id, username, username_key, email, name, profile_id, admin_since,
                               password_hash, password_key, password_changed_at, epoch, failures,
-                              created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, 0, $11)
+                              created_at, profile_since)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, 0, $11, $11)
     ON CONFLICT DO NOTHING";
 
 macro_rules! select_user {
@@ -28,7 +28,7 @@ macro_rules! select_user {
             "SELECT id, username, email, name, profile_id, admin_since, password_hash, password_key,
                     password_changed_at, password_expired_at, epoch, frozen_at, tokens_frozen_at,
                     failures, last_failure_at, locked_until, last_login_at, created_at,
-                    code_failures, last_code_failure_at, code_locked_until
+                    code_failures, last_code_failure_at, code_locked_until, profile_since
              FROM user_account WHERE removed_at IS NULL ",
             $rest
         )
@@ -72,6 +72,11 @@ const SET_PASSWORD: &str = "
 const REHASH: &str = "
     UPDATE user_account SET password_hash = $3, password_key = $4
     WHERE id = $1 AND password_hash = $2";
+const EXPIRE_PASSWORD: &str = "
+    UPDATE user_account SET password_expired_at = $2
+    WHERE id = $1 AND password_expired_at IS NULL";
+const SET_PROFILE: &str =
+    "UPDATE user_account SET profile_id = $2, profile_since = $3 WHERE id = $1";
 const SET_FROZEN: &str = "UPDATE user_account SET frozen_at = $2 WHERE id = $1";
 const SET_TOKENS_FROZEN: &str = "UPDATE user_account SET tokens_frozen_at = $2 WHERE id = $1";
 const SET_NAME: &str = "UPDATE user_account SET name = $2 WHERE id = $1 AND removed_at IS NULL";
@@ -95,6 +100,8 @@ pub struct UserRecord {
     pub name: DisplayName,
     /// Under whose policy.
     pub profile: Id<Profile>,
+    /// Since when.
+    pub profile_since: Timestamp,
     /// Since when an administrator.
     pub admin_since: Option<Timestamp>,
     /// The password's hash.
@@ -267,6 +274,25 @@ pub async fn rehash(
     tx.execute_at_most_one(REHASH, args![user, &old.hash, &new.hash, new.pepper]).await
 }
 
+/// Lets nothing but a change of the password be allowed from now on; `false` if that was so already.
+pub async fn expire_password(
+    tx: &mut Tx,
+    user: Id<User>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(EXPIRE_PASSWORD, args![user, now]).await
+}
+
+/// Puts a user under another profile.
+pub async fn set_profile(
+    tx: &mut Tx,
+    user: Id<User>,
+    profile: Id<Profile>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_one(SET_PROFILE, args![user, profile, now]).await
+}
+
 /// Freezes or unfreezes a user.
 pub async fn set_frozen(
     tx: &mut Tx,
@@ -324,6 +350,7 @@ fn read(row: &Row) -> Result<UserRecord, StoreError> {
         email: row.parsed(2, "email", |text| EmailAddress::parse(text).ok())?,
         name: row.parsed(3, "name", |text| DisplayName::parse(text).ok())?,
         profile: row.id(4)?,
+        profile_since: row.at(21)?,
         admin_since: row.optional_at(5)?,
         password,
         password_changed_at: row.optional_at(8)?,

@@ -62,7 +62,7 @@ impl Evidence {
             source_failures: self.source_failures,
             source_policy: &ctx.settings.source_policy,
             standing: self.user.as_ref().map(|user| &user.standing),
-            member_since: self.user.as_ref().map_or(now, |user| user.created_at),
+            member_since: self.user.as_ref().map_or(now, |user| user.profile_since),
             policy: &self.policy,
             password,
             factors: self.factors,

@@ -20,7 +20,7 @@ use crate::live::commit;
 use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession};
 use crate::login::evidence::Evidence;
 use crate::login::record::{self, Entry};
-use crate::places;
+use crate::{passwords, places};
 
 /// A session to be opened, of a user who is let in.
 pub(crate) struct Opening<'a> {
@@ -138,8 +138,8 @@ pub(crate) async fn write_session(
         now,
     };
     record::write_history(ctx, tx, entry, "admitted", opening.proof, opening.shown).await?;
+    let password_expired = passwords::expire_if_old(tx, opening.user, now).await?;
     changes::record(tx, Change::SessionStarted, user, Some(id.raw()), now).await?;
-    let password_expired = opening.user.password_expired_at.is_some();
     Ok(NewSession { session: id, user, secret, started_at: now, password_expired, place: None })
 }
 

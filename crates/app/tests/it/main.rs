@@ -14,6 +14,8 @@ mod logins;
 mod own_sessions;
 mod passkey_device;
 mod passkeys;
+mod passwords;
+mod profiles;
 mod races;
 mod resets;
 mod scribe;

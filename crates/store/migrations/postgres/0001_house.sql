@@ -40,6 +40,7 @@ CREATE TABLE user_account (
     email               TEXT    NOT NULL,
     name                TEXT    NOT NULL,
     profile_id          BIGINT NOT NULL REFERENCES profile (id),
+    profile_since       BIGINT NOT NULL,
     admin_since         BIGINT,
     password_hash       TEXT,
     password_key        BIGINT,
@@ -60,6 +61,16 @@ CREATE TABLE user_account (
 );
 CREATE UNIQUE INDEX user_account_name ON user_account (username_key) WHERE removed_at IS NULL;
 CREATE INDEX user_account_email ON user_account (email);
+
+-- Passwords that were replaced, the latest with the highest number: they may not come again.
+CREATE TABLE password_history (
+    user_id       BIGINT  NOT NULL REFERENCES user_account (id),
+    number        BIGINT  NOT NULL,
+    password_hash TEXT    NOT NULL,
+    password_key  BIGINT  NOT NULL,
+    replaced_at   BIGINT  NOT NULL,
+    PRIMARY KEY (user_id, number)
+);
 
 CREATE TABLE device_type (
     id           BIGINT NOT NULL PRIMARY KEY,

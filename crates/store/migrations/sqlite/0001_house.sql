@@ -40,6 +40,7 @@ CREATE TABLE user_account (
     email               TEXT    NOT NULL,
     name                TEXT    NOT NULL,
     profile_id          INTEGER NOT NULL REFERENCES profile (id),
+    profile_since       INTEGER NOT NULL,
     admin_since         INTEGER,
     password_hash       TEXT,
     password_key        INTEGER,
@@ -60,6 +61,16 @@ CREATE TABLE user_account (
 ) STRICT;
 CREATE UNIQUE INDEX user_account_name ON user_account (username_key) WHERE removed_at IS NULL;
 CREATE INDEX user_account_email ON user_account (email);
+
+-- Passwords that were replaced, the latest with the highest number: they may not come again.
+CREATE TABLE password_history (
+    user_id       INTEGER NOT NULL REFERENCES user_account (id),
+    number        INTEGER NOT NULL,
+    password_hash TEXT    NOT NULL,
+    password_key  INTEGER NOT NULL,
+    replaced_at   INTEGER NOT NULL,
+    PRIMARY KEY (user_id, number)
+) STRICT;
 
 CREATE TABLE device_type (
     id           INTEGER NOT NULL PRIMARY KEY,

@@ -19,6 +19,7 @@ mod networks;
 mod nodes;
 mod organization;
 mod passkeys;
+mod password_history;
 mod places;
 mod profiles;
 mod recovery_codes;

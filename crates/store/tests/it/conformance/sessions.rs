@@ -6,6 +6,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, Token, User};
 use symbolon_core::policy::Policy;
 use symbolon_core::session::SessionKind;
+use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::sessions::{self, NewSession, Restriction, SessionRow};
 use symbolon_store::{Store, profiles};
 
@@ -41,8 +42,44 @@ async fn a_session_is_idle_by_the_profile_as_it_is_now() {
 
         let found = find(&store, SessionKind::Web, &[1]).await.unwrap();
         assert_eq!(found.idle, Duration::from_mins(7));
-        assert!(found.times.live_at(T0 + found.idle - MS, SessionKind::Web, found.idle));
-        assert!(!found.times.live_at(T0 + found.idle, SessionKind::Web, found.idle));
+        assert!(found.times.live_at(T0 + found.idle - MS, found.idle, found.lifetime));
+        assert!(!found.times.live_at(T0 + found.idle, found.idle, found.lifetime));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_profiles_the_shorter_times_end_a_session_whichever_has_them() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        open(&store, jane, 1, SessionKind::Web, None, T0).await;
+        open(&store, jane, 2, SessionKind::Api, None, T0).await;
+        let own = Policy { web_lifetime: 9 * HOUR, ..Policy::default() };
+        let everybodys = Policy { session_idle: Duration::from_mins(6), ..Policy::laxest() };
+        let everybodys = ProfileRecord {
+            id: Id::from_raw(2),
+            name: "Organization".to_owned(),
+            policy: everybodys,
+            everybody_since: Some(T0),
+        };
+
+        write(&store, async |tx| {
+            profiles::update(tx, "Standard", &own).await?;
+            profiles::insert(tx, &everybodys, T0).await
+        })
+        .await;
+
+        let web = find(&store, SessionKind::Web, &[1]).await.unwrap();
+        let api = find(&store, SessionKind::Api, &[2]).await.unwrap();
+        let six_minutes = Duration::from_mins(6);
+        assert_eq!((web.idle, web.lifetime), (six_minutes, Some(9 * HOUR)));
+        assert_eq!((api.idle, api.lifetime), (six_minutes, None));
+        let mut reader = store.read().await.unwrap();
+        let listed = sessions::open_of_user(&mut reader, jane, 10).await.unwrap();
+        assert_eq!(listed.len(), 2);
+        assert!(listed.iter().all(|session| session.idle == six_minutes));
+        let lifetimes: Vec<_> = listed.iter().filter_map(|session| session.lifetime).collect();
+        assert_eq!(lifetimes, [9 * HOUR]);
     })
     .await;
 }

@@ -3,6 +3,8 @@
 use symbolon_core::id::{Id, User};
 use symbolon_core::keys::KeyId;
 use symbolon_core::lockout::Failures;
+use symbolon_core::policy::Policy;
+use symbolon_store::profiles::{self, ProfileRecord};
 use symbolon_store::sql::Store;
 use symbolon_store::users::{self, NewUserRecord, PasswordRecord, UserRecord};
 
@@ -290,6 +292,42 @@ async fn a_password_that_was_changed_meanwhile_is_not_rehashed() {
         let found = find(&store, jane).await.unwrap();
         assert_eq!(found.password, Some(second));
         assert_eq!(found.password_changed_at, Some(T0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_expires_once_and_a_new_one_has_not_expired() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let expire =
+            async |at| write(&store, async |tx| users::expire_password(tx, jane, at).await).await;
+
+        let expired = (expire(T0 + MS).await, expire(T0 + HOUR).await);
+        let after = find(&store, jane).await.unwrap().password_expired_at;
+        let next = password("next");
+        write(&store, async |tx| users::set_password(tx, jane, &next, None, T0 + HOUR).await).await;
+
+        assert_eq!((expired, after), ((true, false), Some(T0 + MS)));
+        assert_eq!(find(&store, jane).await.unwrap().password_expired_at, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_is_under_one_profile_and_since_when_is_known() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let before = find(&store, jane).await.unwrap();
+        let (policy, name) = (Policy::default(), "Sales".to_owned());
+        let sales = ProfileRecord { id: Id::from_raw(2), name, policy, everybody_since: None };
+        write(&store, async |tx| profiles::insert(tx, &sales, T0).await).await;
+
+        write(&store, async |tx| users::set_profile(tx, jane, sales.id, T0 + HOUR).await).await;
+
+        let after = find(&store, jane).await.unwrap();
+        assert_eq!((before.profile, before.profile_since), (STANDARD, before.created_at));
+        assert_eq!((after.profile, after.profile_since), (sales.id, T0 + HOUR));
     })
     .await;
 }
