@@ -19,6 +19,7 @@ use crate::facts::ReadFacts;
 use crate::links::LinkKind;
 
 /// What `letter` says to the user of this name.
+#[expect(clippy::too_many_lines, reason = "a table with one entry for each kind of letter")]
 pub(crate) fn contents_of(
     ctx: &Ctx,
     letter: &LeasedLetter,
