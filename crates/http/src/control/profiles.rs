@@ -153,6 +153,7 @@ fn changed(policy: &Policy, changes: &Changes) -> Result<Policy, String> {
         session_idle: period("session_idle", &changes.session_idle, policy.session_idle, minute)?,
         on_reset,
         on_password_change,
+        ..policy.clone()
     })
 }
 

@@ -87,8 +87,8 @@ impl Figures {
         }
     }
 
-    /// The policy, or what is wrong with the figures.
-    pub(crate) fn policy(&self) -> Result<Policy, Faults> {
+    /// The policy `before` with these figures, or what is wrong with them.
+    pub(crate) fn policy(&self, before: &Policy) -> Result<Policy, Faults> {
         let mut faults = Faults::none();
         let max_age = number(&MAX_AGE, &self.max_age, &mut faults);
         let failures = number(&FAILURES, &self.failures, &mut faults);
@@ -115,6 +115,7 @@ impl Figures {
             session_idle: MINUTE * idle,
             on_reset,
             on_password_change,
+            ..before.clone()
         })
     }
 }
@@ -201,7 +202,7 @@ mod tests {
     fn a_policy_survives_its_form() {
         let policy = Policy { lockout_failures: 7, ..Policy::default() };
 
-        assert_eq!(Figures::of(&policy).policy(), Ok(policy));
+        assert_eq!(Figures::of(&policy).policy(&policy), Ok(policy.clone()));
     }
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
             ..Figures::of(&Policy::default())
         };
 
-        let faults = figures.policy().unwrap_err();
+        let faults = figures.policy(&Policy::default()).unwrap_err();
 
         let fields: Vec<&str> = faults.0.iter().map(|fault| fault.field).collect();
         assert_eq!(fields, ["token_max_age", "lockout_failures", "on_reset"]);

@@ -74,7 +74,7 @@ pub(crate) async fn save(
     let form = posted.by_session(&visit, &session, &Figures::FIELDS)?;
     let profile = profile_of(&visit, &profile).await?;
     let figures = Figures::typed(&form);
-    let faults = match figures.policy() {
+    let faults = match figures.policy(&profile.policy) {
         Err(faults) => faults,
         Ok(policy) => {
             let actor = Actor::User(session.user);

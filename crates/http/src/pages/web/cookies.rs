@@ -209,7 +209,7 @@ mod tests {
         assert!(line.starts_with("__Host-symbolon-place=nnn"), "{line}");
         assert!(line.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=34560000"));
         let sent = sent(line.split(';').next().unwrap());
-        let firsts: Vec<_> = super::places(&sent, Transport::Tls)
+        let firsts: Vec<_> = places(&sent, Transport::Tls)
             .iter()
             .map(|secret| secret.reveal()[..1].to_owned())
             .collect();
@@ -220,7 +220,7 @@ mod tests {
     fn what_has_not_the_shape_of_a_place_or_challenge_is_none() {
         let bad = sent("symbolon-place=short..<script>; symbolon-challenge=x");
 
-        assert!(super::places(&bad, Transport::Plain).is_empty());
+        assert!(places(&bad, Transport::Plain).is_empty());
         assert!(challenge(&bad, Transport::Plain).is_none());
     }
 
