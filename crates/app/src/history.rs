@@ -86,7 +86,9 @@ pub async fn explain_entry(
 }
 
 /// What would have to change, for a reason as the history tells it: the words before its instant say which.
+/// Before the reason there may be what was asked for, and a colon.
 fn remedy_of_reason(reason: &str) -> Option<&'static str> {
+    let last = reason.rsplit(": ").next().unwrap_or_default();
     const AT: Timestamp = Timestamp::from_unix_ms(0);
     let refusals = [
         Refusal::UnknownUser,
@@ -116,8 +118,8 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
     let says_so = |refusal: &Refusal| {
         let words = refusal.to_string();
         match words.split_once(&instant) {
-            Some((before, _)) => reason.starts_with(before),
-            None => reason == words,
+            Some((before, _)) => last.starts_with(before),
+            None => last == words || reason == words,
         }
     };
     refusals.into_iter().find(says_so).map(Refusal::remedy)
@@ -134,6 +136,12 @@ mod tests {
 
         assert_eq!(remedy_of_reason(&retired.to_string()), Some(retired.remedy()));
         assert_eq!(remedy_of_reason("wrong password"), Some(Refusal::WrongPassword.remedy()));
+        let verifying = format!("asked to verify before a change: {}", Refusal::CodesLockedOut(at));
+        assert_eq!(remedy_of_reason(&verifying), Some(Refusal::CodesLockedOut(at).remedy()));
+        assert_eq!(
+            remedy_of_reason(&Refusal::Malformed.to_string()),
+            Some(Refusal::Malformed.remedy())
+        );
         assert_eq!(remedy_of_reason("bearer use is off"), None);
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod open;
 pub(crate) mod record;
 
 use symbolon_core::Timestamp;
-use symbolon_core::judge::{Admission, Door, Next, Refusal, judge};
+use symbolon_core::judge::{Admission, Door, Next, Refusal, Step, judge};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::{TokenPart, split_credential};
 use symbolon_store::users::PasswordRecord;
@@ -70,7 +70,7 @@ pub async fn refuse_unread(
     let mut reader = ctx.store.read().await?;
     let evidence = evidence::of_name(&mut reader, username.unwrap_or_default()).await?;
     drop(reader);
-    record::record_refusal(ctx, head, &evidence, refusal, origin, now).await
+    record::record_refusal(ctx, head, &evidence, (refusal, &[]), origin, now).await
 }
 
 /// Decides in a task of its own: who hangs up while his guess is being hashed has guessed all the same,
@@ -92,7 +92,8 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
         let now = ctx.clock.now();
         let evidence = evidence::gather(ctx, &attempt, now).await?;
         if evidence.source_failures.locked(&ctx.settings.source_policy) {
-            return refuse(ctx, &attempt, &evidence, Refusal::SourceLockedOut, now).await;
+            let refused = (Refusal::SourceLockedOut, &[][..]);
+            return refuse(ctx, &attempt, &evidence, refused, now).await;
         }
         // A password that has not been changed since needs no second hash.
         let verification = match hashed.take() {
@@ -110,14 +111,19 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
         let source = attempt.origin.source;
         let decision = judge(&evidence.login(ctx, door, verification.verdict, source, now));
         match decision.outcome {
-            Err(refusal) => return refuse(ctx, &attempt, &evidence, refusal, now).await,
+            Err(refusal) => {
+                let refused = (refusal, &decision.steps[..]);
+                return refuse(ctx, &attempt, &evidence, refused, now).await;
+            }
             Ok(admission) => {
                 let rehash = if verification.stale {
                     Some(hashing::hash_in_turn(ctx, &turn, &attempt.password).await?)
                 } else {
                     None
                 };
-                if let Some(entrance) = enter(ctx, &attempt, &evidence, admission, rehash, now).await? {
+                if let Some(entrance) =
+                    enter(ctx, &attempt, &evidence, admission, rehash, now).await?
+                {
                     return Ok(entrance);
                 }
             }
@@ -153,10 +159,10 @@ async fn refuse(
     ctx: &Ctx,
     attempt: &Attempt,
     evidence: &Evidence,
-    refusal: Refusal,
+    refused: (Refusal, &[Step]),
     now: Timestamp,
 ) -> Result<Entrance, LoginError> {
     let refused =
-        record::record_refusal(ctx, attempt.head, evidence, refusal, &attempt.origin, now).await?;
+        record::record_refusal(ctx, attempt.head, evidence, refused, &attempt.origin, now).await?;
     Err(LoginError::Refused(refused))
 }

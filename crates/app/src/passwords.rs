@@ -72,8 +72,9 @@ async fn decide(
         (Ok(_), Some(user)) => Ok(Proof::Given(Box::new(user.clone()))),
         (Ok(_), None) => Err(AppError::NotFound("user")),
         (Err(refusal), _) => {
+            let refused = (refusal, &decision.steps[..]);
             let refused =
-                record::record_refusal(ctx, Head::Web, &evidence, refusal, origin, now).await?;
+                record::record_refusal(ctx, Head::Web, &evidence, refused, origin, now).await?;
             Ok(Proof::Refused(refused))
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
-use symbolon_core::judge::{Refusal, RetirementCause, TokenEvidence};
+use symbolon_core::judge::{Refusal, RetirementCause, Step, TokenEvidence};
 use symbolon_core::letter::LetterKind;
 use symbolon_store::history::{self, LoginRow};
 use symbolon_store::users::UserRecord;
@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::live::commit;
 use crate::login::attempt::{CorrelationId, Head, Refused};
 use crate::login::evidence::Evidence;
-use crate::{outbox, trail};
+use crate::{explain, outbox, trail};
 
 const FLOOD_WINDOW: Duration = Duration::from_mins(1);
 /// Entries of one address within the window, after which cheap refusals are no longer written down.
@@ -27,12 +27,13 @@ const WARNING_INTERVAL: Duration = Duration::from_hours(24);
 /// Warnings to one owner within that time, whatever the sources.
 const MOST_WARNINGS: i64 = 5;
 
-/// Writes down a refusal with everything that follows from it.
+/// Writes down a refusal with everything that follows from it, and the steps that led to it if the chain was
+/// asked.
 pub(crate) async fn record_refusal(
     ctx: &Ctx,
     head: Head,
     evidence: &Evidence,
-    refusal: Refusal,
+    (refusal, steps): (Refusal, &[Step]),
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Refused, AppError> {
@@ -57,8 +58,9 @@ pub(crate) async fn record_refusal(
         let user = evidence.user.as_ref().map(|user| user.standing.user);
         let username = &evidence.username;
         let entry = Entry { head, user, username, origin, correlation_id: &correlation_id, now };
-        let reason = refusal.to_string();
-        write_history(ctx, &mut tx, entry, "refused", &reason, token_of(evidence)).await?;
+        let row = row_of(ctx, entry, "refused", &refusal.to_string());
+        let (token, chain) = (token_of(evidence), explain::chain_of(steps));
+        history::insert_with_chain(&mut tx, &row, token, &chain).await?;
     }
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
@@ -131,7 +133,11 @@ pub(crate) async fn write_history(
     reason: &str,
     token: Option<Id<Token>>,
 ) -> Result<(), AppError> {
-    let row = LoginRow {
+    Ok(history::insert(tx, &row_of(ctx, entry, outcome, reason), token).await?)
+}
+
+fn row_of(ctx: &Ctx, entry: Entry<'_>, outcome: &'static str, reason: &str) -> LoginRow {
+    LoginRow {
         id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
         at: entry.now,
         user: entry.user,
@@ -142,8 +148,7 @@ pub(crate) async fn write_history(
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
         correlation_id: entry.correlation_id.to_string(),
-    };
-    Ok(history::insert(tx, &row, token).await?)
+    }
 }
 
 /// The token that was presented, if it is one of this very user's.

@@ -127,10 +127,12 @@ async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, 
         let (door, wrong) = (Door::WebByPasskey, PasswordVerdict::Wrong);
         let mut login = evidence.login(ctx, door, wrong, origin.source, now);
         login.proof = Some(Factor::Passkey);
-        let admission = match judge(&login).outcome {
+        let decision = judge(&login);
+        let admission = match decision.outcome {
             Ok(admission) => admission,
             Err(refusal) => {
-                let refused = record_refusal(ctx, Head::Web, &evidence, refusal, origin, now);
+                let refused = (refusal, &decision.steps[..]);
+                let refused = record_refusal(ctx, Head::Web, &evidence, refused, origin, now);
                 return refused.await.map(Entrance::Refused);
             }
         };
