@@ -8,16 +8,12 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use crate::pages::view::form::Tone;
-
 /// One link that looks like a button.
 #[derive(Debug, Clone, Template)]
 #[template(path = "parts/link.html")]
 pub(crate) struct LinkView {
     to: String,
     label: &'static str,
-    about: String,
-    tone: Tone,
     obstacle: Option<String>,
 }
 
@@ -26,18 +22,7 @@ impl HtmlSafe for LinkView {}
 impl LinkView {
     /// A link to the page at `to`.
     pub(crate) fn new(to: impl Into<String>, label: &'static str) -> Self {
-        let (about, tone, obstacle) = (String::new(), Tone::Main, None);
-        Self { to: to.into(), label, about, tone, obstacle }
-    }
-
-    /// Says to screen readers what the link is about, where several say the same.
-    pub(crate) fn about(self, about: impl Into<String>) -> Self {
-        Self { about: about.into(), ..self }
-    }
-
-    /// How weighty it looks.
-    pub(crate) fn tone(self, tone: Tone) -> Self {
-        Self { tone, ..self }
+        Self { to: to.into(), label, obstacle: None }
     }
 
     /// Disables the link, with the rule that forbids it and who can lift it.
