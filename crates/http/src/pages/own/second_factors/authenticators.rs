@@ -232,11 +232,11 @@ fn wrong_code(visit: &Visit) -> String {
 }
 
 async fn pending(visit: &Visit, session: &LiveSession, name: &str) -> Result<Pending, Failure> {
-    let found = enrolment::pending(&visit.ctx, owner_of(session), name).await;
-    found.map_err(|error| match error {
-        AppError::NotFound(_) => Failure::DeadLink(OVER),
-        error => error.into(),
-    })
+    match enrolment::pending(&visit.ctx, owner_of(session), name).await {
+        Ok(pending) => Ok(pending),
+        Err(AppError::NotFound(_)) => Err(Failure::DeadLink(OVER)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The app of this id, if it is the session holder's own: others' are as if they were not.

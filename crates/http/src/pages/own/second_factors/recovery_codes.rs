@@ -6,6 +6,7 @@ use symbolon_app::second_factors;
 use symbolon_app::second_factors::recovery::{self, RecoveryCodes};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::Timestamp;
+use symbolon_core::recovery_code::RecoveryCode;
 use zeroize::Zeroizing;
 
 use super::PATH;
@@ -71,7 +72,7 @@ pub(crate) async fn answer_with(
         done,
         username: session.username.to_string(),
         made_at: visit.ctx.clock.now(),
-        codes: codes.0.iter().map(|code| code.reveal()).collect(),
+        codes: codes.0.iter().map(RecoveryCode::reveal).collect(),
     };
     Ok(page.answer(StatusCode::CREATED))
 }
