@@ -1,0 +1,176 @@
+//! Explanations: what would be decided, and what was.
+
+use std::time::Duration;
+
+use symbolon_app::explain::{self, Conclusion, ExplainedStep, Explanation, Question, Said};
+use symbolon_app::history::{self, Reader};
+use symbolon_app::login::Head;
+use symbolon_app::users::{self, UserView};
+use symbolon_app::{Actor, AppError, profiles};
+use symbolon_core::Timestamp;
+use symbolon_core::judge::Rule;
+use symbolon_core::login_hours::LoginHours;
+use symbolon_core::names::Source;
+use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::{Access, Duty, Policy};
+
+use crate::house::{PASSWORD, TestHouse};
+
+const HERE: &str = "10.1.2.3";
+
+fn question(user: &UserView, head: Head) -> Question {
+    let username = user.username.to_string();
+    Question { username, source: Source::new(HERE.parse().unwrap()), at: None, head }
+}
+
+async fn explain(house: &TestHouse, user: &UserView, head: Head) -> Explanation {
+    explain::explain(&house.ctx, question(user, head)).await.unwrap()
+}
+
+async fn set_policy(house: &TestHouse, policy: Policy) {
+    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+}
+
+fn first_refusal(steps: &[ExplainedStep]) -> Option<&ExplainedStep> {
+    steps.iter().find(|step| step.said == Said::Refused)
+}
+
+#[tokio::test]
+async fn a_login_is_explained_by_every_rule_with_the_token_that_the_user_has() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+
+    let explanation = explain(&house, &jane, Head::SoapPartner).await;
+
+    let rules: Vec<&str> = explanation.steps.iter().map(|step| step.rule.as_str()).collect();
+    assert_eq!(rules, Rule::ALL.map(|(_, word)| word));
+    assert_eq!(explanation.conclusion, Conclusion::Admitted);
+    assert!(explanation.premise.contains("token of device type any"), "{}", explanation.premise);
+    assert!(explanation.premise.contains("no second factor"), "{}", explanation.premise);
+}
+
+#[tokio::test]
+async fn what_a_user_lacks_is_told_with_what_would_have_to_change() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+
+    let api = explain(&house, &jane, Head::OAuthPassword).await;
+    let web = explain(&house, &jane, Head::Web).await;
+
+    let refusal = first_refusal(&api.steps).unwrap();
+    assert_eq!(refusal.rule, Rule::Token.word());
+    assert!(refusal.remedy.contains("Put the security token behind the password"));
+    assert!(api.premise.contains("no token"), "{}", api.premise);
+    let demand = web.steps.iter().find(|step| step.said == Said::Demanded).unwrap();
+    assert_eq!((web.conclusion, demand.rule.as_str()), (Conclusion::AskedForMore, "known place"));
+    assert!(demand.remedy.contains("mailed"));
+}
+
+#[tokio::test]
+async fn an_explanation_writes_nothing() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    let before = (house.revision().await, house.last_audited(1).await);
+
+    for head in explain::HEADS {
+        let _ = explain(&house, &jane, head).await;
+    }
+
+    assert_eq!((house.revision().await, house.last_audited(1).await), before);
+    assert!(history::list(&house.ctx, None, 10, None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_is_explained_as_nobody() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let nobody =
+        Question { username: "nobody@example.com".to_owned(), ..question(&jane, Head::Web) };
+    let elsewhere = question(&jane, Head::Introspection);
+
+    let of_nobody = explain::explain(&house.ctx, nobody).await;
+    let of_no_login = explain::explain(&house.ctx, elsewhere).await;
+
+    assert!(matches!(of_nobody, Err(AppError::NotFound("user"))));
+    assert!(matches!(of_no_login, Err(AppError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn an_explanation_refuses_by_the_rule_that_refuses_the_login() {
+    let hours = LoginHours::parse("sun 00:00-00:01", "UTC").unwrap();
+    let ranges = LoginRanges::parse("192.0.2.0/24").unwrap();
+    let standard = Policy::default;
+    let late = Duration::ZERO;
+    let policies = [
+        Policy { access: Access::WebOnly, ..standard() },
+        Policy { login_hours: vec![hours], ..standard() },
+        Policy { login_ranges: ranges.into_iter().collect(), ..standard() },
+        Policy { duty: Duty::WebAndApi, enrol_grace: late, ..standard() },
+        standard(),
+    ];
+    for policy in policies {
+        let house = TestHouse::new().await;
+        let jane = house.user("jane").await;
+        let token = house.reset_and_read(&jane).await;
+        set_policy(&house, policy).await;
+
+        let explanation = explain(&house, &jane, Head::SoapPartner).await;
+        let outcome = house.log_in(&jane, &format!("{PASSWORD}{token}")).await;
+
+        let told = first_refusal(&explanation.steps).map(|step| step.remedy.clone());
+        let refused = outcome.err().map(|refused| refused.refusal.remedy().to_owned());
+        assert_eq!(told, refused);
+    }
+}
+
+#[tokio::test]
+async fn an_explanation_looks_at_the_clock_that_it_is_given() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    let at = Some(Timestamp::from_unix_ms(crate::house::T0) + Duration::from_hours(24 * 365));
+
+    let question = Question { at, ..question(&jane, Head::SoapPartner) };
+    let explanation = explain::explain(&house.ctx, question).await.unwrap();
+
+    let refusal = first_refusal(&explanation.steps).unwrap();
+    assert!(refusal.input.contains("token expired"), "{}", refusal.input);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_steps_as_they_were_at_that_moment() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let name = jane.username.as_str();
+    users::freeze(&house.ctx, Actor::Operator, name).await.unwrap();
+    house.log_in(&jane, PASSWORD).await.unwrap_err();
+    users::unfreeze(&house.ctx, Actor::Operator, name).await.unwrap();
+    let entry = house.last_entry(&jane).await;
+
+    let owner = Reader::Owner(jane.id);
+    let kept = history::explain_entry(&house.ctx, owner, &entry.correlation_id).await.unwrap();
+
+    let refusal = first_refusal(&kept.steps).unwrap();
+    assert_eq!(refusal.rule, Rule::Active.word());
+    assert!(refusal.input.starts_with("frozen since"), "{}", refusal.input);
+    assert_eq!(kept.remedy, Some(refusal.remedy.as_str()));
+    assert_eq!(kept.steps.len(), Rule::ALL.len());
+}
+
+#[tokio::test]
+async fn a_refusal_is_explained_to_its_owner_and_to_administrators_alone() {
+    let house = TestHouse::new().await;
+    let (jane, john) = (house.user("jane").await, house.user("john").await);
+    house.log_in(&jane, "wrong").await.unwrap_err();
+    let id = house.last_entry(&jane).await.correlation_id;
+
+    let explained = async |reader| history::explain_entry(&house.ctx, reader, &id).await;
+
+    assert!(explained(Reader::Owner(jane.id)).await.is_ok());
+    assert!(explained(Reader::Administrator).await.is_ok());
+    assert!(matches!(explained(Reader::Owner(john.id)).await, Err(AppError::NotFound(_))));
+    let unknown = history::explain_entry(&house.ctx, Reader::Administrator, "unknown").await;
+    assert!(matches!(unknown, Err(AppError::NotFound(_))));
+}
