@@ -4,6 +4,8 @@
 //! without anybody thinking of it. Beside the refusals stands the proof that the right credential
 //! passes, so that no refusal is one for the wrong reason.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use symbolon_http::all_routes;
 use symbolon_http::routes::{Admits, Route};
@@ -106,4 +108,25 @@ fn no_route_stands_in_the_table_twice() {
     names.dedup();
 
     assert_eq!(names.len(), count);
+}
+
+/// ASVS 6.1.3 and 6.3.4: all ways in are in one table, and there is no other.
+#[test]
+fn every_way_in_for_strangers_is_in_the_table_of_pathways() {
+    let page = include_str!("../../../../docs/security-requirements.md");
+    let (_, section) = page.split_once("\n## All ways in\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let words = section.split('`').skip(1).step_by(2);
+    let told: BTreeSet<&str> = words.filter(|word| word.starts_with('/')).collect();
+    let routes = all_routes();
+    let there: BTreeSet<&str> = routes.iter().map(|route| route.path).collect();
+    let open = [Admits::Anyone, Admits::LinkBearer, Admits::ApiClient];
+    // Proxies are answered whatever credential a stranger brings.
+    let is_way_in =
+        |route: &&Route| open.contains(&route.admits) || route.path.starts_with("/authz/");
+    let ways: BTreeSet<&str> = routes.iter().filter(is_way_in).map(|route| route.path).collect();
+
+    assert!(ways.len() > 20);
+    assert_eq!(ways.difference(&told).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the table");
+    assert_eq!(told.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new(), "no such route");
 }
