@@ -23,6 +23,7 @@ fn fill(house: &TestHouse, asker: Asker) -> Vec<Place> {
 
 async fn log_in(house: &TestHouse, user: &UserView, source: &str) -> Result<(), LoginError> {
     let login = WebLogin {
+        places: Vec::new(),
         username: user.username.to_string(),
         password: password(PASSWORD),
         origin: origin(source),
@@ -137,7 +138,8 @@ async fn a_burst_of_guesses_is_evaluated_or_turned_away_and_never_more_often_tha
     for guess in 0..60 {
         let (ctx, username) = (house.ctx.clone(), jane.username.to_string());
         let password = password(&format!("a wrong password {guess}"));
-        let login = WebLogin { username, password, origin: origin(FLOOD) };
+        let places = Vec::new();
+        let login = WebLogin { username, password, places, origin: origin(FLOOD) };
         guesses.spawn(async move { login::log_in_to_web(&ctx, login).await });
     }
     let (mut evaluated, mut locked_out, mut turned_away) = (0, 0, 0);

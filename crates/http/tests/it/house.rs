@@ -14,6 +14,8 @@ use symbolon_app::clock::Clock;
 use symbolon_app::context::Switch;
 use symbolon_app::courier;
 use symbolon_app::hashing::{Asker, Hasher};
+use symbolon_app::challenges::Entered;
+use symbolon_app::login::challenge::Outcome;
 use symbolon_app::login::{self, ApiLogin, Head, WebLogin};
 use symbolon_app::turnstile::Turnstile;
 use symbolon_app::users::{self, NewUser};
@@ -24,7 +26,7 @@ use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
 use symbolon_core::policy::SourcePolicy;
 use symbolon_core::reset::Scope;
-use symbolon_core::secret::{Credential, Password};
+use symbolon_core::secret::{Credential, Password, TypedCode};
 use symbolon_http::{Connection, Entrance, Front, HttpState, Metrics};
 use symbolon_mail::{Letterhead, Mailbox, Received};
 use symbolon_store::{DatabaseTarget, Store, audit, changes};
@@ -196,10 +198,32 @@ impl TestHouse {
         let attempt = WebLogin {
             username: format!("{name}@example.com"),
             password: Password::new(PASSWORD.to_owned()),
+            places: Vec::new(),
             origin: origin(),
         };
-        let opened = login::log_in_to_web(&self.ctx, attempt).await.unwrap();
-        opened.secret.reveal().to_owned()
+        let secret = match login::log_in_to_web(&self.ctx, attempt).await.unwrap() {
+            login::Entrance::Opened(opened) => return opened.secret.reveal().to_owned(),
+            login::Entrance::Challenged(secret) => secret,
+        };
+        self.deliver_mail().await;
+        let entered = Entered {
+            code: TypedCode::new(self.newest_code(name)),
+            token: Credential::new(String::new()),
+            password: Password::new(String::new()),
+        };
+        match login::challenge::answer(&self.ctx, &secret, entered, &origin()).await.unwrap() {
+            Outcome::Opened(opened) => opened.secret.reveal().to_owned(),
+            other => panic!("the code was not taken: {other:?}"),
+        }
+    }
+
+    /// The code that was mailed to the user last.
+    pub(crate) fn newest_code(&self, name: &str) -> String {
+        let to = format!("{name}@mail.example");
+        let label = "Verification code: ";
+        let find = |text: &str| text.lines().find_map(|l| Some(l.strip_prefix(label)?.to_owned()));
+        let mails = self.mails();
+        mails.iter().filter(|mail| mail.to.contains(&to)).find_map(|mail| find(&mail.text)).unwrap()
     }
 
     /// Registers an API client.
