@@ -12,6 +12,7 @@ mod cast;
 mod closed_gate;
 mod control;
 mod envoy;
+mod explanations;
 mod forward_auth;
 mod hosts;
 mod house;
