@@ -41,7 +41,7 @@ async function logIn(page, user) {
   await page.getByRole('heading', { name: 'Log In' }).waitFor();
   await page.getByLabel('Username').fill(user.username);
   await page.getByLabel('Password', { exact: true }).fill(user.password);
-  await page.getByRole('button', { name: 'Log In' }).click();
+  await page.getByRole('button', { name: 'Log In', exact: true }).click();
   await page.getByRole('link', { name: 'Setup', exact: true }).first().waitFor();
 }
 
@@ -227,7 +227,7 @@ describe('every page of the walk passes axe-core in light and dark, narrow and w
     await outside.goto('/login');
     await outside.getByLabel('Username').fill('nobody@example.com');
     await outside.getByLabel('Password', { exact: true }).fill('nothing');
-    await outside.getByRole('button', { name: 'Log In' }).click();
+    await outside.getByRole('button', { name: 'Log In', exact: true }).click();
     await outside.waitForLoadState();
     assert.deepEqual(await inspect(outside, 'axe-login-refused'), []);
   });

@@ -15,6 +15,7 @@ mod logins;
 mod own_sessions;
 mod passkey_device;
 mod passkey_proofs;
+mod passkey_proofs;
 mod passkeys;
 mod passwords;
 mod profiles;

@@ -32,7 +32,7 @@ async fn finish(ctx: &Ctx, owner: Owner, asked: &Question, answer: &str) -> Regi
     registration::finish(ctx, owner, name, label, answer, &origin(HERE)).await.unwrap()
 }
 
-async fn register(house: &TestHouse, user: &UserView, device: &mut Device) {
+pub(crate) async fn register(house: &TestHouse, user: &UserView, device: &mut Device) {
     let owner = owner_of(user);
     let asked = registration::begin(&house.ctx, owner).await.unwrap();
     let answer = device.make(&asked.options);
@@ -41,6 +41,8 @@ async fn register(house: &TestHouse, user: &UserView, device: &mut Device) {
 }
 
 async fn log_in(house: &TestHouse, asked: &Question, answer: &str) -> Entrance {
+    // Entries of the history have an order then.
+    house.wait(Duration::from_millis(1));
     login::log_in(&house.ctx, BROWSER, &asked.name, answer, &origin(HERE)).await.unwrap()
 }
 
