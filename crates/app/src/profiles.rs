@@ -210,9 +210,16 @@ async fn write_assignment(
 
 /// The policy with the beginning of its duty: it began with the first policy that demanded as much.
 fn dutiful(policy: Policy, before: Option<&Policy>, now: Timestamp) -> Policy {
-    let began = before.filter(|before| before.duty >= policy.duty);
-    let since = began.and_then(|before| before.duty_since).unwrap_or(now);
-    Policy { duty_since: (policy.duty != Duty::None).then_some(since), ..policy }
+    let began = |at: Duty| {
+        let before = before.filter(|before| before.duty >= at);
+        let since = before.and_then(|before| match at {
+            Duty::None | Duty::Web => before.duty_since,
+            Duty::WebAndApi => before.api_duty_since.or(before.duty_since),
+        });
+        (policy.duty >= at).then_some(since.unwrap_or(now))
+    };
+    let (duty_since, api_duty_since) = (began(Duty::Web), began(Duty::WebAndApi));
+    Policy { duty_since, api_duty_since, ..policy }
 }
 
 fn check(policy: &Policy) -> Result<(), AppError> {

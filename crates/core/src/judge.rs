@@ -177,6 +177,22 @@ pub struct Login<'a> {
     pub now: Timestamp,
 }
 
+impl Login<'_> {
+    /// Whether the address it comes from is refused, for what others failed at from there.
+    ///
+    /// Guesses do not stand in the way of a passkey, which cannot be guessed, nor of a browser that holds
+    /// the secret of a known place: whoever shares an address with a guesser still gets in. An API
+    /// client is known by what it says it is, which a guesser can say as well.
+    pub fn source_locked(&self) -> bool {
+        let spared = match self.door {
+            Door::WebByPasskey => true,
+            Door::Web => self.place_known,
+            Door::Api => false,
+        };
+        !spared && self.source_failures.locked(self.source_policy)
+    }
+}
+
 /// A login that is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

@@ -33,8 +33,12 @@ pub struct Policy {
     pub duty: Duty,
     /// When the duty began: nobody's time to enrol ran before.
     pub duty_since: Option<Timestamp>,
+    /// When it began at APIs, if that was later.
+    pub api_duty_since: Option<Timestamp>,
     /// Time to enrol after the duty began; 14 days.
     pub enrol_grace: Duration,
+    /// The duties of the policies that this one was made of: each has a time to enrol of its own.
+    pub duties: Vec<DutyRule>,
     /// When users may log in: every one of these must allow it. None: at any time.
     pub login_hours: Vec<LoginHours>,
     /// From where users may log in: every one of these must hold the address. None: from anywhere.
@@ -146,6 +150,26 @@ pub enum TokensOnPasswordChange {
     Reset,
 }
 
+/// The duty of one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DutyRule {
+    duty: Duty,
+    since: Option<Timestamp>,
+    api_since: Option<Timestamp>,
+    grace: Duration,
+}
+
+impl DutyRule {
+    /// Until when somebody may do without, who came under it at `member_since`.
+    fn enrol_by(self, at: Duty, member_since: Timestamp) -> Timestamp {
+        let since = match at {
+            Duty::None | Duty::Web => self.since,
+            Duty::WebAndApi => self.api_since.or(self.since),
+        };
+        since.map_or(member_since, |since| since.max(member_since)) + self.grace
+    }
+}
+
 impl Policy {
     /// Whether the figures are within their bounds.
     ///
@@ -195,6 +219,7 @@ impl Policy {
     /// What holds where this policy and another apply: of each value the stricter one.
     #[must_use]
     pub fn strictest(self, other: Self) -> Self {
+        let duties = joined(self.duty_rules(), other.duty_rules());
         Self {
             token_max_age: self.token_max_age.min(other.token_max_age),
             lockout_failures: self.lockout_failures.min(other.lockout_failures),
@@ -216,7 +241,9 @@ impl Policy {
             access: self.access.common(other.access),
             duty: self.duty.max(other.duty),
             duty_since: earlier(self.duty_since, other.duty_since),
+            api_duty_since: earlier(self.api_duty_since, other.api_duty_since),
             enrol_grace: self.enrol_grace.min(other.enrol_grace),
+            duties,
             login_hours: joined(self.login_hours, other.login_hours),
             login_ranges: joined(self.login_ranges, other.login_ranges),
             password: self.password.strictest(other.password),
@@ -237,14 +264,32 @@ impl Policy {
         None
     }
 
-    /// Until when somebody who came under the policy at `member_since` may do without a second factor;
-    /// `None` where none is demanded.
-    pub fn enrol_by(&self, member_since: Timestamp) -> Option<Timestamp> {
-        if self.duty == Duty::None {
-            return None;
+    /// Until when somebody who came under the policy at `member_since` may do without a second factor on
+    /// the web; `None` where none is demanded.
+    pub fn enrol_for_web_by(&self, member_since: Timestamp) -> Option<Timestamp> {
+        self.enrol_by(Duty::Web, member_since)
+    }
+
+    /// The same at APIs.
+    pub fn enrol_for_api_by(&self, member_since: Timestamp) -> Option<Timestamp> {
+        self.enrol_by(Duty::WebAndApi, member_since)
+    }
+
+    fn enrol_by(&self, at: Duty, member_since: Timestamp) -> Option<Timestamp> {
+        let rules = self.duty_rules().into_iter().filter(|rule| rule.duty >= at);
+        rules.map(|rule| rule.enrol_by(at, member_since)).min()
+    }
+
+    fn duty_rules(&self) -> Vec<DutyRule> {
+        if !self.duties.is_empty() || self.duty == Duty::None {
+            return self.duties.clone();
         }
-        let since = self.duty_since.map_or(member_since, |since| since.max(member_since));
-        Some(since + self.enrol_grace)
+        vec![DutyRule {
+            duty: self.duty,
+            since: self.duty_since,
+            api_since: self.api_duty_since,
+            grace: self.enrol_grace,
+        }]
     }
 }
 
@@ -301,7 +346,9 @@ impl Default for Policy {
             access: Access::WebAndApi,
             duty: Duty::None,
             duty_since: None,
+            api_duty_since: None,
             enrol_grace: 14 * DAY,
+            duties: Vec::new(),
             login_hours: Vec::new(),
             login_ranges: Vec::new(),
             password: PasswordPolicy { min_length: 12, kinds: 0, history: 3, max_age: None },
@@ -364,7 +411,7 @@ mod tests {
         assert_eq!(both.on_reset, SessionsOnReset::End);
         assert_eq!(both.access, Access::Nowhere);
         assert_eq!((both.duty, both.duty_since), (Duty::Web, Some(t0)));
-        assert_eq!(both.clone().strictest(Policy::laxest()), both);
+        assert_eq!(both.clone().strictest(Policy::laxest()).token_max_age, 90 * DAY);
         assert_eq!(Policy::laxest().check(), Ok(()));
     }
 
@@ -399,8 +446,48 @@ mod tests {
         let t0 = Timestamp::from_unix_ms(1_800_000_000_000);
         let dutiful = Policy { duty: Duty::Web, duty_since: Some(t0), ..Policy::default() };
 
-        assert_eq!(dutiful.enrol_by(t0 - DAY), Some(t0 + 14 * DAY));
-        assert_eq!(dutiful.enrol_by(t0 + DAY), Some(t0 + 15 * DAY));
-        assert_eq!(Policy::default().enrol_by(t0), None);
+        assert_eq!(dutiful.enrol_for_web_by(t0 - DAY), Some(t0 + 14 * DAY));
+        assert_eq!(dutiful.enrol_for_web_by(t0 + DAY), Some(t0 + 15 * DAY));
+        assert_eq!(dutiful.enrol_for_api_by(t0), None);
+        assert_eq!(Policy::default().enrol_for_web_by(t0), None);
+    }
+
+    #[test]
+    fn each_of_several_duties_has_its_own_time_to_enrol() {
+        let t0 = Timestamp::from_unix_ms(1_800_000_000_000);
+        let long_since = Policy {
+            duty: Duty::Web,
+            duty_since: Some(t0 - 1000 * DAY),
+            enrol_grace: 90 * DAY,
+            ..Policy::default()
+        };
+        let today = Policy {
+            duty: Duty::WebAndApi,
+            duty_since: Some(t0),
+            enrol_grace: 2 * DAY,
+            ..Policy::default()
+        };
+        let member_since = t0 - 50 * DAY;
+
+        let both = long_since.strictest(today).strictest(Policy::default());
+
+        assert_eq!(both.enrol_for_web_by(member_since), Some(t0 + 2 * DAY));
+        assert_eq!(both.enrol_for_api_by(member_since), Some(t0 + 2 * DAY));
+        let laxer = Policy { enrol_grace: 60 * DAY, ..both.clone() };
+        assert_eq!(laxer.enrol_for_web_by(member_since), Some(t0 + 2 * DAY));
+    }
+
+    #[test]
+    fn a_duty_that_is_widened_to_apis_leaves_time_to_enrol_there_alone() {
+        let t0 = Timestamp::from_unix_ms(1_800_000_000_000);
+        let widened = Policy {
+            duty: Duty::WebAndApi,
+            duty_since: Some(t0 - 100 * DAY),
+            api_duty_since: Some(t0),
+            ..Policy::default()
+        };
+
+        assert_eq!(widened.enrol_for_web_by(t0 - 200 * DAY), Some(t0 - 86 * DAY));
+        assert_eq!(widened.enrol_for_api_by(t0 - 200 * DAY), Some(t0 + 14 * DAY));
     }
 }

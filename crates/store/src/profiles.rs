@@ -15,19 +15,19 @@ use crate::sql::{Conn, Row, Tx, Value};
 const INSERT: &str = "
     INSERT INTO profile (id, name, created_at, everybody_since,
                          token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
-                         on_password_change, web_lifetime, access, duty, duty_since, enrol_grace,
+                         on_password_change, web_lifetime, access, duty, duty_since, api_duty_since, enrol_grace,
                          login_hours, time_zone, login_ranges, password_length, password_kinds,
                          password_history, password_max_age)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-            $21, $22)
+            $21, $22, $23)
     ON CONFLICT (name) DO NOTHING";
 const UPDATE: &str = "
     UPDATE profile
     SET token_max_age = $2, lockout_failures = $3, lockout_period = $4, session_idle = $5,
         on_reset = $6, on_password_change = $7, web_lifetime = $8, access = $9, duty = $10,
-        duty_since = $11, enrol_grace = $12, login_hours = $13, time_zone = $14,
-        login_ranges = $15, password_length = $16, password_kinds = $17, password_history = $18,
-        password_max_age = $19
+        duty_since = $11, api_duty_since = $12, enrol_grace = $13, login_hours = $14,
+        time_zone = $15, login_ranges = $16, password_length = $17, password_kinds = $18,
+        password_history = $19, password_max_age = $20
     WHERE name = $1";
 
 macro_rules! select {
@@ -35,7 +35,7 @@ macro_rules! select {
         concat!(
             "SELECT id, name, everybody_since,
                     token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
-                    on_password_change, web_lifetime, access, duty, duty_since, enrol_grace,
+                    on_password_change, web_lifetime, access, duty, duty_since, api_duty_since, enrol_grace,
                     login_hours, time_zone, login_ranges, password_length, password_kinds,
                     password_history, password_max_age
              FROM profile ",
@@ -98,6 +98,7 @@ fn args_of(policy: &Policy) -> Vec<Value> {
         word(&Access::ALL, policy.access),
         word(&Duty::ALL, policy.duty),
         policy.duty_since,
+        policy.api_duty_since,
         policy.enrol_grace,
         hours.map(ToString::to_string).unwrap_or_default(),
         hours.map_or("UTC", LoginHours::zone_name),
@@ -162,17 +163,19 @@ fn read_policy(row: &Row, first: usize) -> Result<Policy, StoreError> {
         access: row.parsed(first + 7, "access", |text| value(&Access::ALL, text))?,
         duty: row.parsed(first + 8, "duty", |text| value(&Duty::ALL, text))?,
         duty_since: row.optional_at(first + 9)?,
-        enrol_grace: row.duration(first + 10)?,
-        login_hours: read_hours(&row.text(first + 11)?, &row.text(first + 12)?)?,
+        api_duty_since: row.optional_at(first + 10)?,
+        duties: Vec::new(),
+        enrol_grace: row.duration(first + 11)?,
+        login_hours: read_hours(&row.text(first + 12)?, &row.text(first + 13)?)?,
         login_ranges: row
-            .parsed(first + 13, "login_ranges", |text| LoginRanges::parse(text).ok())?
+            .parsed(first + 14, "login_ranges", |text| LoginRanges::parse(text).ok())?
             .into_iter()
             .collect(),
         password: PasswordPolicy {
-            min_length: row.count(first + 14)?,
-            kinds: row.count(first + 15)?,
-            history: row.count(first + 16)?,
-            max_age: row.optional_duration(first + 17)?,
+            min_length: row.count(first + 15)?,
+            kinds: row.count(first + 16)?,
+            history: row.count(first + 17)?,
+            max_age: row.optional_duration(first + 18)?,
         },
     })
 }

@@ -33,7 +33,11 @@ pub(super) fn walk(login: &Login<'_>) -> (Vec<Step>, Option<Id<Token>>) {
 
 /// Until when a second factor is to be enrolled, if one is demanded and there is none.
 pub(super) fn enrol_by(login: &Login<'_>) -> Option<Timestamp> {
-    login.policy.enrol_by(login.member_since).filter(|_| !login.factors.any_real())
+    let by = match login.door {
+        Door::Web | Door::WebByPasskey => login.policy.enrol_for_web_by(login.member_since),
+        Door::Api => login.policy.enrol_for_api_by(login.member_since),
+    };
+    by.filter(|_| !login.factors.any_real())
 }
 
 fn step(rule: Rule, input: impl Into<String>, verdict: Verdict) -> Step {
@@ -50,9 +54,7 @@ fn source(login: &Login<'_>) -> Step {
         "{}: {} failures of at most {} lately, on {} names of at most {}",
         login.source, failures.failures, policy.failures, failures.names, policy.names
     );
-    // A passkey cannot be guessed, so guesses do not stand in its way.
-    let locked = failures.locked(policy) && login.door != Door::WebByPasskey;
-    step(Rule::Source, input, refused_if(locked, Refusal::SourceLockedOut))
+    step(Rule::Source, input, refused_if(login.source_locked(), Refusal::SourceLockedOut))
 }
 
 fn user(login: &Login<'_>) -> Step {
@@ -201,7 +203,7 @@ enum DemandOfCode {
 
 /// At an API an authenticator alone will do: a passkey needs a browser.
 fn demand_of_code(login: &Login<'_>) -> DemandOfCode {
-    match login.policy.enrol_by(login.member_since) {
+    match login.policy.enrol_for_api_by(login.member_since) {
         Some(by) if !login.factors.authenticator => {
             if login.now < by {
                 DemandOfCode::NotYet(by)

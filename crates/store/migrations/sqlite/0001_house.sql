@@ -20,6 +20,7 @@ CREATE TABLE profile (
     access             TEXT    NOT NULL,
     duty               TEXT    NOT NULL,
     duty_since         INTEGER,
+    api_duty_since     INTEGER,
     enrol_grace        INTEGER NOT NULL,
     login_hours        TEXT    NOT NULL,
     time_zone          TEXT    NOT NULL,
@@ -147,7 +148,7 @@ CREATE TABLE place (
     ended_at        INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX place_digest ON place (digest);
-CREATE UNIQUE INDEX place_of_api ON place (user_id, client, network) WHERE kind = 'api';
+CREATE UNIQUE INDEX place_of_api ON place (user_id, client, network) WHERE digest IS NULL;
 CREATE INDEX place_of_user ON place (user_id, last_at);
 CREATE INDEX place_last ON place (last_at);
 

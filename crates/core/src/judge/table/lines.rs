@@ -48,7 +48,9 @@ fn users_and_lockouts() -> Vec<Line> {
         ("nine failures", Api, |it| it.failed_in_a_row(9), enter(Some(TOKEN))),
         ("address: nine names", Api, |it| it.failed(9, 99), enter(Some(TOKEN))),
         ("address: ten names", Api, |it| it.failed(10, 10), Err(SourceLockedOut)),
-        ("address: 100 failures", Web, |it| it.failed(1, 100), Err(SourceLockedOut)),
+        ("address: 100 failures", Web, |it| it.stranger(None).failed(1, 100), Err(SourceLockedOut)),
+        ("address, from a known place", Web, |it| it.failed(10, 100), enter(None)),
+        ("address, API client that is known", Api, |it| it.failed(10, 10), Err(SourceLockedOut)),
         ("address, passkey", WebByPasskey, |it| it.failed(10, 100), enter(None)),
         (
             "address before anything of the user",

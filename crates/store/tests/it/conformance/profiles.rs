@@ -96,6 +96,8 @@ fn unusual() -> Policy {
         access: Access::ApiOnly,
         duty: Duty::WebAndApi,
         duty_since: Some(T0),
+        api_duty_since: Some(Timestamp::from_unix_ms(7)),
+        duties: Vec::new(),
         enrol_grace: Duration::from_hours(1),
         login_hours: vec![
             LoginHours::parse("mon-fri 08:00-18:00", "Europe/Berlin").expect("it reads"),
