@@ -17,6 +17,8 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 // The same expression as the mail parsers that people already have.
 const TOKEN_LINE = /^\s*Security token\s*\(case-sensitive\):\s*([A-Za-z0-9]{16,64})\s*$/im;
 
+const CODE_LINE = /^\s*Verification code:\s*([0-9]{6})\s*$/im;
+
 export function binary() {
   const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target');
   const file = process.env.SYMBOLON_TEST_BINARY ?? path.join(target, 'release', 'symbolon');
@@ -85,6 +87,14 @@ class Sink {
 
   /** The token of the mail beyond the first `after` token mails to this address. */
   token(to, after = 0) { return until(() => this.tokens(to)[after], `a token mail to ${to}`); }
+
+  codes(to) {
+    return this.mails.filter((mail) => mail.to.includes(to.toLowerCase()))
+      .map((mail) => mail.text.match(CODE_LINE)?.[1]).filter(Boolean);
+  }
+
+  /** The code of the mail beyond the first `after` mails with a code to this address. */
+  code(to, after = 0) { return until(() => this.codes(to)[after], `a mail with a code to ${to}`); }
 
   stop() { return new Promise((resolve) => this.server.close(resolve)); }
 }
@@ -166,6 +176,19 @@ export class House {
     await this.command(['user', 'add', user.username, '--email', user.email, '--name', name, '--password-stdin',
       ...(admin ? ['--admin'] : [])], `${user.password}\n`);
     return user;
+  }
+
+  /** Logs in on the page, and answers the challenge of an unknown browser with the mailed code. */
+  async logIn(page, user) {
+    const before = this.sink.codes(user.email).length;
+    await page.getByLabel('Username', { exact: true }).fill(user.username);
+    await page.getByLabel('Password', { exact: true }).fill(user.password);
+    await page.getByRole('button', { name: 'Log In', exact: true }).click();
+    await page.waitForURL((url) => url.pathname !== '/login');
+    if (new URL(page.url()).pathname !== '/login/challenge') return;
+    await page.getByLabel('Verification Code').fill(await this.sink.code(user.email, before));
+    await page.getByRole('button', { name: 'Verify', exact: true }).click();
+    await page.waitForURL((url) => !url.pathname.startsWith('/login'));
   }
 
   /** Resets by the administrator's command and answers the mailed token. */

@@ -36,12 +36,10 @@ async function open(house, options = {}) {
   return page;
 }
 
-async function logIn(page, user) {
+async function logIn(house, page, user) {
   await page.goto('/');
   await page.getByRole('heading', { name: 'Log In' }).waitFor();
-  await page.getByLabel('Username').fill(user.username);
-  await page.getByLabel('Password', { exact: true }).fill(user.password);
-  await page.getByRole('button', { name: 'Log In', exact: true }).click();
+  await house.logIn(page, user);
   await page.getByRole('link', { name: 'Setup', exact: true }).first().waitFor();
 }
 
@@ -68,7 +66,7 @@ for (const [where, javaScriptEnabled] of [['plain', true], ['tls', true], ['plai
     const page = await open(house, { javaScriptEnabled });
     const name = `walk-${where}${javaScriptEnabled ? '' : '-noscript'}`;
 
-    await logIn(page, user);
+    await logIn(house, page, user);
     await picture(page, `${name}-1-home`);
     const setup = page.getByRole('link', { name: 'Setup', exact: true }).first();
     const box = await setup.boundingBox();
@@ -103,7 +101,7 @@ test('the administrator resets by the sidebar and the button at the bottom', { t
   const user = await house.addUser({ admin: true });
   const old = await house.reset(user);
   const page = await open(house);
-  await logIn(page, user);
+  await logIn(house, page, user);
 
   await page.getByRole('link', { name: 'Setup', exact: true }).first().click();
   await page.getByRole('link', { name: 'My Personal Information', exact: true }).first().click();
@@ -126,7 +124,7 @@ test('a wrong current password is said on the page, and the right one then reset
   const house = houses.plain;
   const user = await house.addUser();
   const page = await open(house);
-  await logIn(page, user);
+  await logIn(house, page, user);
   await page.goto('/setup/reset-security-token/confirm');
 
   await page.getByLabel('Current Password').fill('not the password');
@@ -144,7 +142,7 @@ test('a double click, a reload and the back button make one reset', { timeout: 6
   const house = houses.plain;
   const user = await house.addUser();
   const page = await open(house);
-  await logIn(page, user);
+  await logIn(house, page, user);
   await page.goto('/setup/reset-security-token/confirm');
   await page.getByLabel('Current Password').fill(user.password);
 
@@ -211,7 +209,7 @@ describe('every page of the walk passes axe-core in light and dark, narrow and w
     await soapLogin(houses.plain, admin, admin.token);
     inside = await open(houses.plain);
     outside = await open(houses.plain);
-    await logIn(inside, admin);
+    await logIn(house, inside, admin);
   });
 
   for (const [name, [address, loggedIn]] of Object.entries(pages)) {

@@ -130,8 +130,9 @@ class Batch:
                 form = pending.pop()
             else:
                 page = browser.go(CONFIRM)
-                if page.path == "/login":
-                    browser.fill_and_press({"Username": user.username, "Password": user.password}, "Log In")
+                if page.path in ("/login", "/login/challenge"):
+                    browser.go("/login")
+                    self.house.log_in(browser, user)
                     page = browser.go(CONFIRM)
                 if page.status != 200:
                     time.sleep(0.05)

@@ -22,6 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from postgres import free_port
 
 # The same expression as the parsers that people already have (see the mail's section of the contract).
+CODE_LINE = re.compile(r"(?im)^\s*Verification code:\s*([0-9]{6})\s*$")
 TOKEN_LINE = re.compile(r"(?im)^\s*Security token\s*\(case-sensitive\):\s*([A-Za-z0-9]{16,64})\s*$")
 LINK = re.compile(r"https?://[^\s<>\"')\]]+")
 
@@ -65,6 +66,11 @@ class Mail:
     @property
     def token(self) -> str | None:
         found = TOKEN_LINE.findall(self.text)
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def code(self) -> str | None:
+        found = CODE_LINE.findall(self.text)
         return found[0] if len(found) == 1 else None
 
     @property
@@ -203,6 +209,15 @@ class Sink:
         mail = self.wait_for(to, after=after, within=within, holds=lambda mail: mail.token is not None)
         assert mail.token is not None
         return mail.token
+
+    def codes_for(self, to: str) -> list[str]:
+        return [mail.code for mail in self.all_for(to) if mail.code is not None]
+
+    def wait_for_code(self, to: str, *, after: int = 0, within: float = 20) -> str:
+        """The code of the mail beyond the first `after` mails with a code to `to`."""
+        mail = self.wait_for(to, after=after, within=within, holds=lambda mail: mail.code is not None)
+        assert mail.code is not None
+        return mail.code
 
     def wait_for_attempt(self, to: str, *, after: int = 0, within: float = 20) -> None:
         deadline = time.monotonic() + within

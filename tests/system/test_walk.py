@@ -23,7 +23,7 @@ def test_the_owner_resets_the_token_by_the_labels_of_the_walk(house: House, sink
     login = browser.go("/")
     assert login.path == "/login"
     assert "Log In" in login.headings
-    browser.fill_and_press({"Username": user.username, "Password": user.password}, "Log In")
+    house.log_in(browser, user)
     browser.click("Setup")
     assert "Accounts & Settings" in browser.page.text
     browser.click("My Personal Information")
@@ -382,7 +382,7 @@ def test_logging_in_gives_a_new_session_cookie(house: House):
     browser.go("/login")
     before = set(browser.cookies.values())
 
-    browser.fill_and_press({"Username": user.username, "Password": user.password}, "Log In")
+    house.log_in(browser, user)
 
     assert set(browser.cookies.values()) - before, "a session fixed before the login must not survive it"
 

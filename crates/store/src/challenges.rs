@@ -40,8 +40,6 @@ const END_OF_USER: &str = "
 const END_ALL_OF_USER: &str = "
     UPDATE challenge SET ended_at = $2, code_digest = NULL, state = NULL
     WHERE user_id = $1 AND ended_at IS NULL";
-const LETTERS_SINCE: &str = "
-    SELECT COALESCE(SUM(letters), 0) FROM challenge WHERE user_id = $1 AND created_at > $2";
 const FORGET: &str = "DELETE FROM challenge WHERE expires_at < $1";
 
 /// By how much the clocks of two nodes may differ: a challenge that one has made is met at another.
@@ -221,15 +219,6 @@ pub async fn end_all_of_user(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     tx.execute(END_ALL_OF_USER, args![user, now]).await
-}
-
-/// How many codes were mailed for challenges of a user that were made after `since`.
-pub async fn letters_since(
-    conn: &mut Conn,
-    user: Id<User>,
-    since: Timestamp,
-) -> Result<i64, StoreError> {
-    conn.fetch_one(LETTERS_SINCE, args![user, since]).await?.int(0)
 }
 
 /// Forgets challenges that expired before `limit`.

@@ -18,7 +18,7 @@ const INSERT_BROWSER: &str = "
 const NOTE_API: &str = "
     INSERT INTO place (id, user_id, kind, client, network, source, first_at, last_at, failures)
     VALUES ($1, $2, 'api', $3, $4, $5, $6, $6, 0)
-    ON CONFLICT (user_id, client, network) WHERE kind = 'api' DO UPDATE
+    ON CONFLICT (user_id, client, network) WHERE digest IS NULL DO UPDATE
     SET source = $5, failures = 0, last_failure_at = NULL, locked_until = NULL, ended_at = NULL,
         first_at = CASE WHEN place.ended_at IS NULL THEN place.first_at ELSE $6 END,
         last_at = CASE WHEN place.last_at < $6 THEN $6 ELSE place.last_at END";

@@ -61,9 +61,7 @@ const SET_CODE_FAILURES: &str = "
     UPDATE user_account
     SET code_failures = $2, last_code_failure_at = $3, code_locked_until = $4 WHERE id = $1";
 const NOTE_LOGIN: &str = "
-    UPDATE user_account
-    SET failures = 0, last_failure_at = NULL, locked_until = NULL, last_login_at = $2
-    WHERE id = $1";
+    UPDATE user_account SET last_login_at = $2 WHERE id = $1";
 const SET_PASSWORD: &str = "
     UPDATE user_account
     SET password_hash = $2, password_key = $3, password_changed_at = $4, password_expired_at = $5,
@@ -247,7 +245,7 @@ pub async fn set_code_failures(
     tx.execute_one(SET_CODE_FAILURES, args).await
 }
 
-/// Notes a login that was let in; failures are forgotten.
+/// Notes a login that was let in.
 pub async fn note_login(tx: &mut Tx, user: Id<User>, now: Timestamp) -> Result<(), StoreError> {
     tx.execute_one(NOTE_LOGIN, args![user, now]).await
 }

@@ -24,6 +24,7 @@ pub(super) const USERNAME: &str = "ada@example.com";
 const CONFIRM: &str = "/setup/reset-security-token/confirm";
 /// How long a mail may take; it is there "within moments".
 const MAIL_PATIENCE: Duration = Duration::from_secs(10);
+const CODE_LINE: &str = "Verification code: ";
 const TOKEN_LINE: &str = "Security token (case-sensitive): ";
 const HISTORY: &[Column] = &[
     ("TIME", "time"),
@@ -60,7 +61,7 @@ pub(super) async fn walk(
     add_user(server, visitor, screen).await?;
 
     screen.step(2, "Ada resets her security token (in the browser)")?;
-    reset(address, visitor, screen).await?;
+    reset(address, mailbox, visitor, screen).await?;
 
     screen.step(3, "The mail: the only time that the token is ever shown")?;
     let first = await_token(mailbox, None, screen).await?;
@@ -72,7 +73,7 @@ pub(super) async fn walk(
     screen.judge(soap::element(&answer, "sessionId").is_some(), "the new token works at once")?;
 
     screen.step(5, "Ada resets again")?;
-    reset(address, visitor, screen).await?;
+    reset(address, mailbox, visitor, screen).await?;
     let second = await_token(mailbox, Some(&first), screen).await?;
 
     screen.step(6, "The old token is refused, without telling strangers why")?;
@@ -146,13 +147,27 @@ async fn add_user(server: &Server, visitor: &Visitor, screen: Screen) -> Result<
 }
 
 /// The walk of the product: log in, Setup, confirm with the current password, Save.
-async fn reset(address: SocketAddr, visitor: &Visitor, screen: Screen) -> Result<(), Failure> {
+async fn reset(
+    address: SocketAddr,
+    mailbox: &Mailbox,
+    visitor: &Visitor,
+    screen: Screen,
+) -> Result<(), Failure> {
+    let before = codes_in(mailbox).len();
     let mut browser = Browser::at(address);
     let page = browser.get("/login").await?;
     let mut form = form_of(&page.text, &page.path)?;
     form.type_text(visitor.username);
     form.type_password(&visitor.password);
     screen.input(&format!("Log In      Username {}, Password ****", visitor.username))?;
+    let page = browser.submit(&form.action, &form.fields).await?;
+    screen.answer(&format!("{} {}", page.status, page.path))?;
+
+    // The browser is not known yet: a code comes by mail.
+    let mut form = form_of(&page.text, &page.path)?;
+    let code = await_code(mailbox, before).await?;
+    form.type_text(&code);
+    screen.input(&format!("Verify      Verification Code {code}, from the mail"))?;
     let page = browser.submit(&form.action, &form.fields).await?;
     screen.answer(&format!("{} {}", page.status, page.path))?;
 
@@ -170,6 +185,31 @@ fn form_of(page: &str, path: &str) -> Result<Form, Failure> {
     let missing =
         || Failure::new(Exit::Failed, format!("there is no form with a password at {path}"));
     Form::with_password(page, path).ok_or_else(missing)
+}
+
+/// The code of the newest mail, once there are more than `before` with one.
+async fn await_code(mailbox: &Mailbox, before: usize) -> Result<String, Failure> {
+    let arrival = async {
+        loop {
+            let mut codes = codes_in(mailbox);
+            if codes.len() > before {
+                return codes.swap_remove(0);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let missing = |_| Failure::new(Exit::Failed, "the demonstration failed: no code came by mail");
+    timeout(MAIL_PATIENCE, arrival).await.map_err(missing)
+}
+
+/// The codes that have come by mail, the newest first.
+fn codes_in(mailbox: &Mailbox) -> Vec<String> {
+    let mails = mailbox.list();
+    let code = |mail: &Arc<Received>| {
+        let line = mail.text.lines().find_map(|line| line.trim().strip_prefix(CODE_LINE));
+        line.map(str::to_owned)
+    };
+    mails.iter().filter_map(code).collect()
 }
 
 /// The token of the newest mail that carries another than `before`.

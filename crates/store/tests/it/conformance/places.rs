@@ -98,8 +98,7 @@ async fn a_place_keeps_failures_of_its_own_until_a_login_or_an_administrator_end
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
         let (here, there) = (know(&store, jane, 10).await, know(&store, jane, 11).await);
-        let failures =
-            Failures { count: 0, last_at: Some(T0), locked_until: Some(T0 + HOUR) };
+        let failures = Failures { count: 0, last_at: Some(T0), locked_until: Some(T0 + HOUR) };
         for place in [here, there] {
             write(&store, async |tx| places::set_failures(tx, place, failures).await).await;
         }

@@ -238,7 +238,7 @@ async fn rows_that_are_held_together_are_held_alone_and_in_one_order_whoever_nam
 }
 
 #[tokio::test]
-async fn failures_and_lockout_are_kept_until_a_login() {
+async fn failures_and_lockout_are_kept_until_they_are_set_back_and_a_login_is_noted_beside_them() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
         let failures = Failures { count: 3, last_at: Some(T0), locked_until: Some(T0 + HOUR) };
@@ -247,6 +247,10 @@ async fn failures_and_lockout_are_kept_until_a_login() {
 
         write(&store, async |tx| users::note_login(tx, jane, T0 + HOUR).await).await;
 
+        let kept = find(&store, jane).await.unwrap().standing.failures;
+        assert_eq!(kept, failures);
+        let none = Failures::default();
+        write(&store, async |tx| users::set_failures(tx, jane, none).await).await;
         let found = find(&store, jane).await.unwrap();
         assert_eq!(failed, failures);
         assert_eq!(found.standing.failures, Failures::default());
