@@ -209,7 +209,7 @@ describe('every page of the walk passes axe-core in light and dark, narrow and w
     await soapLogin(houses.plain, admin, admin.token);
     inside = await open(houses.plain);
     outside = await open(houses.plain);
-    await logIn(house, inside, admin);
+    await logIn(houses.plain, inside, admin);
   });
 
   for (const [name, [address, loggedIn]] of Object.entries(pages)) {
