@@ -6,6 +6,7 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::hashing::Asker;
+use symbolon_app::profiles;
 use symbolon_app::second_factors::removal;
 use symbolon_app::users::{self, NewUser, UserView};
 use symbolon_app::{Actor, AppError};
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::POST, "/users/{username}/unfreeze", unfreeze),
         route(MethodFilter::POST, "/users/{username}/unlock", unlock),
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
+        route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
         route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
     ]
 }
@@ -167,6 +169,22 @@ async fn set_password(
     let password = Password::new(asked.password);
     let (actor, asker) = (Actor::Operator, Asker::Operator);
     done(&state, users::set_password(&state.ctx, actor, asker, &username, password).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherProfile {
+    profile: String,
+}
+
+async fn set_profile(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+    Body(asked): Body<OtherProfile>,
+) -> Result<StatusCode, Failed> {
+    let actor = Actor::Operator;
+    done(&state, profiles::assign(&state.ctx, actor, &username, &asked.profile).await)
 }
 
 async fn reset_second_factors(

@@ -160,6 +160,8 @@ fn administrators() -> Vec<Route> {
         get("/setup/device-types", Administrator, admin::device_types::show),
         proved(post("/setup/device-types/{name}/bearer", Administrator, admin::device_types::set_bearer)),
         get("/setup/profiles", Administrator, admin::profiles::show),
+        proved(get("/setup/add-profile", Administrator, admin::profiles::show_add)),
+        proved(post("/setup/add-profile", Administrator, admin::profiles::add)),
         get("/setup/profiles/{profile}", Administrator, admin::profiles::show_one),
         proved(post("/setup/profiles/{profile}", Administrator, admin::profiles::save)),
         get("/setup/audit", Administrator, admin::audit::show),
@@ -169,6 +171,7 @@ fn administrators() -> Vec<Route> {
 fn user_administration() -> Vec<Route> {
     use Admits::Administrator;
     use admin::user_actions as act;
+    use admin::user_profile;
     vec![
         get("/setup/users", Administrator, admin::users::show),
         proved(get("/setup/add-user", Administrator, admin::add_user::show)),
@@ -181,6 +184,8 @@ fn user_administration() -> Vec<Route> {
         proved(post("/setup/users/{username}/reset-security-token", Administrator, act::reset_token)),
         proved(get("/setup/users/{username}/reset-second-factors", Administrator, act::show_reset_factors)),
         proved(post("/setup/users/{username}/reset-second-factors", Administrator, act::reset_factors)),
+        proved(get("/setup/users/{username}/profile", Administrator, user_profile::show)),
+        proved(post("/setup/users/{username}/profile", Administrator, user_profile::save)),
         proved(get("/setup/users/{username}/remove", Administrator, act::show_remove)),
         proved(post("/setup/users/{username}/remove", Administrator, act::remove)),
     ]

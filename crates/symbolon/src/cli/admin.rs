@@ -49,12 +49,24 @@ const CLIENTS: &[Column] = &[
 const DEVICE_TYPES: &[Column] = &[("NAME", "name"), ("BEARER", "bearer"), ("SINCE", "created_at")];
 const PROFILES: &[Column] = &[
     ("NAME", "name"),
-    ("TOKEN MAX AGE", "token_max_age"),
-    ("LOCKOUT", "lockout_failures"),
-    ("FOR", "lockout_period"),
+    ("EVERYBODY", "everybody"),
+    ("ACCESS", "access"),
+    ("LOGIN HOURS", "login_hours"),
+    ("TIME ZONE", "time_zone"),
+    ("LOGIN RANGES", "login_ranges"),
+    ("DUTY", "duty"),
+    ("ENROL GRACE", "enrol_grace"),
     ("SESSION IDLE", "session_idle"),
+    ("WEB LIFETIME", "web_lifetime"),
+    ("PASSWORD LENGTH", "password_min_length"),
+    ("KINDS", "password_kinds"),
+    ("HISTORY", "password_history"),
+    ("PASSWORD MAX AGE", "password_max_age"),
+    ("TOKEN MAX AGE", "token_max_age"),
     ("SESSIONS ON RESET", "sessions_on_reset"),
     ("TOKENS ON PASSWORD CHANGE", "tokens_on_password_change"),
+    ("LOCKOUT", "lockout_failures"),
+    ("FOR", "lockout_period"),
 ];
 /// What `login history` shows.
 pub(crate) const LOGINS: &[Column] = &[
@@ -120,6 +132,11 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             let path = format!("/users/{}/password", segment(&username));
             link.put(&path, asked).await?;
             out.note(&format!("{username} has a new password; sessions have ended."))
+        }
+        UserCommand::SetProfile { username, profile } => {
+            let path = format!("/users/{}/profile", segment(&username));
+            link.put(&path, json!({ "profile": profile })).await?;
+            out.note(&format!("{username} is under the profile {profile}."))
         }
         UserCommand::ResetSecondFactors(OneUser { username }) => {
             link.delete(&format!("/users/{}/second-factors", segment(&username))).await?;
@@ -260,12 +277,23 @@ pub(super) async fn mail(link: Link, out: Out, command: MailCommand) -> Result<(
 
 fn policy_of(policy: &PolicyArgs) -> Value {
     json!({
-        "token_max_age": policy.token_max_age,
-        "lockout_failures": policy.lockout_failures,
-        "lockout_period": policy.lockout_period,
+        "access": policy.access,
+        "login_hours": policy.login_hours,
+        "time_zone": policy.time_zone,
+        "login_ranges": policy.login_ranges,
+        "duty": policy.duty,
+        "enrol_grace": policy.enrol_grace,
         "session_idle": policy.session_idle,
+        "web_lifetime": policy.web_lifetime,
+        "password_min_length": policy.password_min_length,
+        "password_kinds": policy.password_kinds,
+        "password_history": policy.password_history,
+        "password_max_age": policy.password_max_age,
+        "token_max_age": policy.token_max_age,
         "sessions_on_reset": policy.sessions_on_reset,
         "tokens_on_password_change": policy.tokens_on_password_change,
+        "lockout_failures": policy.lockout_failures,
+        "lockout_period": policy.lockout_period,
     })
 }
 

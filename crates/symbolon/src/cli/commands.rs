@@ -45,6 +45,13 @@ pub(crate) enum UserCommand {
     Remove(OneUser),
     /// Set a password, read as one line from stdin
     SetPassword(OneUser),
+    /// Put a user under another profile
+    SetProfile {
+        /// The user
+        username: String,
+        /// The profile; not the one that holds for everybody
+        profile: String,
+    },
     /// Remove every second factor of a user who has lost them
     ResetSecondFactors(OneUser),
 }
@@ -214,24 +221,57 @@ pub(crate) enum ProfileCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
-    /// Age at which a token dies, such as 365d
+    /// Where users may log in
+    #[arg(long, value_name = "web-and-api|web|api", value_parser = ["web-and-api", "web", "api"])]
+    pub(crate) access: Option<String>,
+    /// When: such as 'mon-fri 08:00-18:00; sat 09:00-12:00'; '' for any time
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) login_hours: Option<String>,
+    /// The time zone of these hours, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+    /// From where: such as '10.0.0.0/8, 2001:db8::/32'; '' for anywhere
+    #[arg(long, value_name = "RANGES")]
+    pub(crate) login_ranges: Option<String>,
+    /// Where a second factor is demanded
+    #[arg(long, value_name = "none|web|web-and-api", value_parser = ["none", "web", "web-and-api"])]
+    pub(crate) duty: Option<String>,
+    /// Time to enrol one after that, such as 14d
     #[arg(long, value_name = "SPAN", value_parser = span)]
-    pub(crate) token_max_age: Option<String>,
-    /// Failures in a row that lock a user out
-    #[arg(long, value_name = "COUNT")]
-    pub(crate) lockout_failures: Option<u32>,
-    /// How long a lockout lasts, such as 15m
-    #[arg(long, value_name = "SPAN", value_parser = span)]
-    pub(crate) lockout_period: Option<String>,
+    pub(crate) enrol_grace: Option<String>,
     /// Inactivity that ends a session, such as 2h
     #[arg(long, value_name = "SPAN", value_parser = span)]
     pub(crate) session_idle: Option<String>,
+    /// Age that ends a session on the web, such as 12h
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub(crate) web_lifetime: Option<String>,
+    /// Fewest characters of a new password
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) password_min_length: Option<u32>,
+    /// Of how many of four kinds it must have characters: lower case, upper case, digits, others
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) password_kinds: Option<u32>,
+    /// How many of the last passwords may not come again
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) password_history: Option<u32>,
+    /// Age at which a password must be changed, such as 90d
+    #[arg(long, value_name = "SPAN|none", value_parser = span_or_none)]
+    pub(crate) password_max_age: Option<String>,
+    /// Age at which a token dies, such as 365d
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub(crate) token_max_age: Option<String>,
     /// API sessions of a token that is reset
     #[arg(long, value_name = "end|keep", value_parser = ["end", "keep"])]
     pub(crate) sessions_on_reset: Option<String>,
     /// Tokens when their owner changes the password
     #[arg(long, value_name = "keep|reset", value_parser = ["keep", "reset"])]
     pub(crate) tokens_on_password_change: Option<String>,
+    /// Failures in a row that lock a user out
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) lockout_failures: Option<u32>,
+    /// How long a lockout lasts, such as 15m
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub(crate) lockout_period: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -285,6 +325,10 @@ pub(crate) enum AuditCommand {
     Verify,
     /// Print the audit trail, one JSON object a line (with --json: one array)
     Export,
+}
+
+fn span_or_none(text: &str) -> Result<String, spans::SpanError> {
+    if text == "none" { Ok(text.to_owned()) } else { span(text) }
 }
 
 fn span(text: &str) -> Result<String, spans::SpanError> {

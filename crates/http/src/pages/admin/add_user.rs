@@ -67,7 +67,8 @@ async fn page(
 ) -> Answer {
     let frame = Frame::for_session(visit, session, "Add User").await?;
     let profiles = profiles::list(&visit.ctx).await?;
-    let profiles = profiles.iter().map(|each| Choice::new(&each.name, &each.name)).collect();
+    let own = profiles.iter().filter(|profile| profile.everybody_since.is_none());
+    let profiles = own.map(|each| Choice::new(&each.name, &each.name)).collect();
     let typed = |name: &str| typed.and_then(|form| form.text(name)).unwrap_or_default();
     let form = FormView::new(PATH, &nonce_of(&visit.ctx.keys, session), "Add User")
         .field(

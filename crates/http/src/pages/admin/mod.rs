@@ -12,4 +12,5 @@ pub(crate) mod profiles;
 mod removal;
 pub(crate) mod user;
 pub(crate) mod user_actions;
+pub(crate) mod user_profile;
 pub(crate) mod users;

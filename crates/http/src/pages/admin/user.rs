@@ -114,6 +114,11 @@ fn actions(
             ),
         },
         Action {
+            title: "Change profile",
+            meaning: "Puts the user under another policy, at once.",
+            form: lead("profile", "Change Profile").tone(Tone::Quiet),
+        },
+        Action {
             title: "Freeze",
             meaning: "Ends every session at once and refuses every login until you unfreeze. Nothing is lost.",
             form: post("freeze", "Freeze").tone(Tone::Quiet).obstacle(spared.clone().or_else(|| {

@@ -21,6 +21,8 @@ pub(crate) enum Done {
     PasswordChanged,
     PlaceEnded,
     PlacesEnded,
+    ProfileAdded,
+    ProfileChanged,
     ProfileSaved,
     Recovered,
     SecondFactorRemoved,
@@ -38,7 +40,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 31] = [
+const ALL: [(Done, &str, &str); 33] = [
     (
         Done::Activated,
         "activated",
@@ -105,6 +107,8 @@ const ALL: [(Done, &str, &str); 31] = [
         "places-ended",
         "All other places were ended, with the sessions that were opened from them.",
     ),
+    (Done::ProfileAdded, "profile-added", "The profile was added. Nobody is under it yet."),
+    (Done::ProfileChanged, "profile-changed", "The user is under another profile now."),
     (Done::ProfileSaved, "profile-saved", "The profile was saved. It holds from now on."),
     (
         Done::Recovered,

@@ -15,6 +15,8 @@ use crate::pages::web::posted::NONCE_FIELD;
 pub(crate) enum Control {
     /// A line of text.
     Text,
+    /// Several lines of text.
+    Lines,
     /// A code of a few digits, or of a few more characters.
     Code,
     /// An e-mail address.
@@ -85,6 +87,10 @@ pub(crate) struct Field {
     value: String,
     autocomplete: &'static str,
     presence: Presence,
+    /// The heading of the group that it begins.
+    group: Option<&'static str>,
+    /// Whether a group ends before it.
+    ends_group: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +111,8 @@ impl Field {
             value: String::new(),
             autocomplete: "off",
             presence: Presence::Required,
+            group: None,
+            ends_group: false,
         }
     }
 
@@ -127,9 +135,24 @@ impl Field {
         Self { hint: hint.into(), ..self }
     }
 
+    /// Says one thing more below the label.
+    pub(crate) fn more_hint(self, more: &str) -> Self {
+        Self { hint: format!("{} {more}", self.hint).trim().to_owned(), ..self }
+    }
+
+    /// The name that its value is sent under.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// What browsers may fill in by themselves.
     pub(crate) fn autocomplete(self, autocomplete: &'static str) -> Self {
         Self { autocomplete, ..self }
+    }
+
+    /// Begins a group of fields, under this heading. Where there are groups, the first field begins one.
+    pub(crate) fn beginning(self, group: &'static str) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     /// May be left empty.
@@ -220,7 +243,8 @@ impl FormView {
 
     /// Adds a field.
     pub(crate) fn field(mut self, field: Field) -> Self {
-        self.fields.push(field);
+        let ends_group = field.group.is_some() && self.is_grouped();
+        self.fields.push(Field { ends_group, ..field });
         self
     }
 
@@ -258,6 +282,10 @@ impl FormView {
         self
     }
 
+    fn is_grouped(&self) -> bool {
+        self.fields.iter().any(|field| field.group.is_some())
+    }
+
     /// The id of the rule: the same action may stand on a page several times, for several things.
     fn rule_id(&self) -> String {
         let hidden = self.hidden.iter().filter(|(name, _)| *name != NONCE_FIELD);
@@ -282,10 +310,32 @@ mod tests {
 
         let (one, other) = (retry("1"), retry("2"));
 
-        assert!(one.contains(r#"type="submit" disabled aria-describedby="rule-setup-mail-retry-1">"#));
-        assert!(one.contains(r#"<p class="rule" id="rule-setup-mail-retry-1">It is being sent.</p>"#));
+        assert!(
+            one.contains(r#"type="submit" disabled aria-describedby="rule-setup-mail-retry-1">"#)
+        );
+        assert!(
+            one.contains(r#"<p class="rule" id="rule-setup-mail-retry-1">It is being sent.</p>"#)
+        );
         assert!(other.contains(r#"id="rule-setup-mail-retry-2""#));
         assert!(!one.contains("nonce-"));
+    }
+
+    #[test]
+    fn fields_stand_in_their_groups_and_each_group_ends_before_the_next() {
+        let field = |name| Field::new(name, name, Control::Text);
+        let form = FormView::leading_to("/x", "Go")
+            .field(field("one").beginning("First"))
+            .field(field("two"))
+            .field(field("three").beginning("Second"));
+
+        let shown = form.render().unwrap();
+
+        let at = |text: &str| shown.find(text).unwrap();
+        let group = r#"<fieldset class="group">"#;
+        assert_eq!(shown.matches(group).count(), 2);
+        assert_eq!(shown.matches("</fieldset>").count(), 2);
+        assert!(at("two") < at("</fieldset>") && at("</fieldset>") < at("<h2>Second</h2>"));
+        assert!(shown.rfind("</fieldset>") < shown.find("<div class=\"actions\">"));
     }
 
     #[test]
@@ -299,9 +349,11 @@ mod tests {
 
         let shown = form.render().unwrap();
 
-        assert!(shown.contains(
-            r#"value="one" disabled aria-describedby="scope-one-note scope-one-rule">"#
-        ));
+        assert!(
+            shown.contains(
+                r#"value="one" disabled aria-describedby="scope-one-note scope-one-rule">"#
+            )
+        );
         assert!(shown.contains(r#"<p class="rule" id="scope-one-rule">Frozen.</p>"#));
         assert!(shown.contains(r#"value="all" checked>"#));
     }

@@ -93,7 +93,11 @@ const ADMINISTRATION: (&str, &[Row]) = (
             "/setup/device-types",
             "What may hold a security token, and bearer use: where the token alone is enough.",
         ),
-        ("Profiles", "/setup/profiles", "Policies: token age, lockout, session length."),
+        (
+            "Profiles",
+            "/setup/profiles",
+            "Policies: where and when users log in, second factors, sessions, passwords, tokens.",
+        ),
         (
             "Audit Trail",
             "/setup/audit",
