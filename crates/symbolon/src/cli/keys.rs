@@ -28,9 +28,9 @@ async fn rotate(config: &Config, out: Out) -> Result<(), Failure> {
              Secrets of authenticator apps that were sealed anew under it: {}\n\
              Passwords still under older keys, each until its owner logs in: {}\n\
              Letters in the outbox still under older keys: {}\n\n\
-             Tokens, sessions, links, secrets of clients and recovery codes that were issued before are known \
-             by the\nolder keys until they end. So keep the older keys in the file. Back it up, apart from the database, and copy it to every \
-             other node\nbefore you start that again.",
+             Tokens, sessions, links, secrets of clients and recovery codes that were issued before are known by \
+             the\nolder keys until they end. So keep the older keys in the file. Back it up, apart from the database, \
+             and\ncopy it to every other node before you start that again.",
             told["key"],
             told["authenticators_sealed_anew"],
             told["passwords_under_older_keys"],
