@@ -148,8 +148,18 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
     let now = at.unwrap_or_else(|| ctx.clock.now());
     let (door, kind) = match head {
         Head::Web => (Door::Web, SessionKind::Web),
-        _ if HEADS.contains(&head) => (Door::Api, SessionKind::Api),
-        _ => return Err(AppError::Invalid("nobody logs in by this protocol")),
+        Head::SoapPartner | Head::SoapEnterprise | Head::OAuthPassword => {
+            (Door::Api, SessionKind::Api)
+        }
+        Head::Rest
+        | Head::Introspection
+        | Head::Verify
+        | Head::ForwardAuth
+        | Head::AuthRequest
+        | Head::ExtAuthz
+        | Head::ExtAuthzGrpc => {
+            return Err(AppError::Invalid("nobody logs in by this protocol"));
+        }
     };
     let attempt = Attempt {
         head,

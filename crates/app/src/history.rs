@@ -88,8 +88,8 @@ pub async fn explain_entry(
 /// What would have to change, for a reason as the history tells it: the words before its instant say which.
 /// Before the reason there may be what was asked for, and a colon.
 fn remedy_of_reason(reason: &str) -> Option<&'static str> {
-    let last = reason.rsplit(": ").next().unwrap_or_default();
     const AT: Timestamp = Timestamp::from_unix_ms(0);
+    let last = reason.rsplit(": ").next().unwrap_or_default();
     let refusals = [
         Refusal::UnknownUser,
         Refusal::SourceLockedOut,

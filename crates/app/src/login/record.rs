@@ -58,7 +58,7 @@ pub(crate) async fn record_refusal(
         let user = evidence.user.as_ref().map(|user| user.standing.user);
         let username = &evidence.username;
         let entry = Entry { head, user, username, origin, correlation_id: &correlation_id, now };
-        let row = row_of(ctx, entry, "refused", &refusal.to_string());
+        let row = row_of(ctx, &entry, "refused", &refusal.to_string());
         let (token, chain) = (token_of(evidence), explain::chain_of(steps));
         history::insert_with_chain(&mut tx, &row, token, &chain).await?;
     }
@@ -133,10 +133,10 @@ pub(crate) async fn write_history(
     reason: &str,
     token: Option<Id<Token>>,
 ) -> Result<(), AppError> {
-    Ok(history::insert(tx, &row_of(ctx, entry, outcome, reason), token).await?)
+    Ok(history::insert(tx, &row_of(ctx, &entry, outcome, reason), token).await?)
 }
 
-fn row_of(ctx: &Ctx, entry: Entry<'_>, outcome: &'static str, reason: &str) -> LoginRow {
+fn row_of(ctx: &Ctx, entry: &Entry<'_>, outcome: &'static str, reason: &str) -> LoginRow {
     LoginRow {
         id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
         at: entry.now,
