@@ -21,6 +21,7 @@ mod introspection;
 mod lifetimes;
 mod oauth;
 mod operations;
+mod passkeys;
 mod rest;
 mod routes;
 mod second_factors;
