@@ -212,7 +212,7 @@ CREATE TABLE authenticator (
     last_used_at BIGINT
 );
 CREATE INDEX authenticator_user ON authenticator (user_id);
-CREATE INDEX authenticator_key ON authenticator (key_id);
+CREATE INDEX authenticator_sealed ON authenticator (key_id);
 
 CREATE TABLE recovery_code (
     id         BIGINT NOT NULL PRIMARY KEY,

@@ -212,7 +212,7 @@ CREATE TABLE authenticator (
     last_used_at INTEGER
 ) STRICT;
 CREATE INDEX authenticator_user ON authenticator (user_id);
-CREATE INDEX authenticator_key ON authenticator (key_id);
+CREATE INDEX authenticator_sealed ON authenticator (key_id);
 
 CREATE TABLE recovery_code (
     id         INTEGER NOT NULL PRIMARY KEY,
