@@ -208,10 +208,18 @@ impl Facts {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "lines say what comes of them: all that `judge` can say"
+)]
 const fn enter(token: Option<Id<Token>>) -> Outcome {
     Ok(Admission { user: USER, token, next: Next::Enter, enrol_by: None })
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "lines say what comes of them: all that `judge` can say"
+)]
 const fn with(next: Next, enrol_by: Option<Timestamp>) -> Outcome {
     Ok(Admission { user: USER, token: None, next, enrol_by })
 }
