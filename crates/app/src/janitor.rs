@@ -5,7 +5,8 @@ use std::time::Duration;
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
 use symbolon_store::{
-    challenges, changes, history, letters, links, nodes, places, sessions, source_failures, tokens, uses,
+    challenges, changes, history, letters, links, nodes, places, sessions, source_failures, tokens,
+    uses,
 };
 use tracing::error;
 

@@ -6,8 +6,8 @@
 
 pub mod account;
 pub mod actor;
-pub mod chance;
 pub mod challenges;
+pub mod chance;
 pub mod clients;
 pub mod clock;
 mod contents;

@@ -143,7 +143,9 @@ impl CodeLetter {
         now: Timestamp,
     ) -> Result<(), AppError> {
         let kind = LetterKind::VerificationCode;
-        self.drawn.insert(tx, user, &user.email, &user.name, kind, &facts, None, Some(ctx), now).await
+        self.drawn
+            .insert(tx, user, &user.email, &user.name, kind, &facts, None, Some(ctx), now)
+            .await
     }
 }
 

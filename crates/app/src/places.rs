@@ -77,8 +77,7 @@ pub(crate) async fn make_known(
     let digest = ctx.keys.digest(Purpose::Place, secret.reveal().as_bytes());
     let place = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let (source, network) = (origin.source.to_string(), origin.source.counted_as());
-    let visitor =
-        Visitor { client: origin.client.as_str(), network: &network, source: &source };
+    let visitor = Visitor { client: origin.client.as_str(), network: &network, source: &source };
     places::insert_browser(tx, place, user, &digest, visitor, now).await?;
     Ok((place, secret))
 }
@@ -91,8 +90,7 @@ pub(crate) async fn note_use(
     now: Timestamp,
 ) -> Result<bool, AppError> {
     let (source, network) = (origin.source.to_string(), origin.source.counted_as());
-    let visitor =
-        Visitor { client: origin.client.as_str(), network: &network, source: &source };
+    let visitor = Visitor { client: origin.client.as_str(), network: &network, source: &source };
     Ok(places::note_use(tx, place, visitor, now).await?)
 }
 
@@ -106,8 +104,7 @@ pub(crate) async fn note_api(
 ) -> Result<(), AppError> {
     let place = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let (source, network) = (origin.source.to_string(), origin.source.counted_as());
-    let visitor =
-        Visitor { client: origin.client.as_str(), network: &network, source: &source };
+    let visitor = Visitor { client: origin.client.as_str(), network: &network, source: &source };
     Ok(places::note_api(tx, place, user, visitor, now).await?)
 }
 

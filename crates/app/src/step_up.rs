@@ -188,9 +188,7 @@ async fn by_factor(
     let user = users::find(&mut tx, session.user).await?.ok_or(AppError::NotFound("user"))?;
     let challenge = match find(ctx, &mut tx, session, secret, now).await? {
         // One that was tried often enough yields no code any more; other proofs are still taken.
-        Some(row) => {
-            challenges::count_try(&mut tx, row.id, MOST_TRIES, now).await?.map(|_| row)
-        }
+        Some(row) => challenges::count_try(&mut tx, row.id, MOST_TRIES, now).await?.map(|_| row),
         None => None,
     };
     let judged =
@@ -205,9 +203,7 @@ async fn by_factor(
             let proved = note_proof(ctx, &mut tx, session.session, now).await?;
             proved.map_or(Outcome::Over, Outcome::Proved)
         }
-        Err(refusal) => {
-            Outcome::Wrong(refuse(ctx, &mut tx, &user, refusal, origin, now).await?)
-        }
+        Err(refusal) => Outcome::Wrong(refuse(ctx, &mut tx, &user, refusal, origin, now).await?),
     };
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
@@ -253,11 +249,7 @@ async fn write_entry(
     Ok(correlation_id)
 }
 
-async fn ways_of(
-    ctx: &Ctx,
-    conn: &mut Conn,
-    session: &LiveSession,
-) -> Result<Ways, AppError> {
+async fn ways_of(ctx: &Ctx, conn: &mut Conn, session: &LiveSession) -> Result<Ways, AppError> {
     let kinds = second_factors::kinds_of(conn, session.user).await?;
     Ok(Ways::for_change(kinds, ctx.settings.mail_configured))
 }

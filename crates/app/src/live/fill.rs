@@ -136,10 +136,13 @@ async fn fill_page(
 
 /// Reads the small tables anew.
 pub(super) async fn read_rules(live: &Live, conn: &mut Conn) -> Result<(), StoreError> {
-    let profiles = profiles::list(conn).await?.into_iter().map(|row| ProfileRule {
+    let profiles = profiles::list(conn).await?;
+    let everybodys = profiles.iter().filter(|row| row.everybody_since.is_some());
+    let longest_idle = everybodys.map(|row| row.policy.session_idle).min().unwrap_or(LONGEST_IDLE);
+    let profiles = profiles.into_iter().map(|row| ProfileRule {
         id: row.id,
         name: row.name,
-        session_idle: row.policy.session_idle,
+        session_idle: row.policy.session_idle.min(longest_idle),
     });
     let device_types = device_types::list(conn).await?.into_iter().map(|row| DeviceTypeRule {
         name: row.name.to_string(),

@@ -5,9 +5,7 @@ use std::fmt;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Client, Id, Session, User};
 use symbolon_core::judge::Refusal;
-use symbolon_core::secret::{
-    ChallengeSecret, Credential, Password, PlaceSecret, SessionSecret,
-};
+use symbolon_core::secret::{ChallengeSecret, Credential, Password, PlaceSecret, SessionSecret};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 

@@ -197,7 +197,8 @@ pub async fn answer(
             return Ok(Outcome::Over);
         };
         let judged =
-            evaluate(&ctx, &mut tx, &user, Some(&open.row), open.ways, &entered, &origin, now).await?;
+            evaluate(&ctx, &mut tx, &user, Some(&open.row), open.ways, &entered, &origin, now)
+                .await?;
         let outcome = match judged {
             Ok(met) => finish(&ctx, &mut tx, &open, &user, met, &origin, now).await?,
             Err(refusal) => {

@@ -8,9 +8,9 @@ use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::SourceFailures;
 use symbolon_core::names::{Source, Username};
 use symbolon_core::policy::Policy;
+use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 use symbolon_store::users::{PasswordRecord, UserRecord};
-use symbolon_core::session::SessionKind;
 use symbolon_store::{Conn, networks, profiles, source_failures, tokens, users};
 
 use crate::context::Ctx;
@@ -69,7 +69,10 @@ impl Evidence {
             proof: None,
             place_known: self.place.is_some(),
             can_be_asked: self.can_be_asked(ctx),
-            codes_locked_until: self.user.as_ref().and_then(|user| user.code_failures.locked_at(now)),
+            codes_locked_until: self
+                .user
+                .as_ref()
+                .and_then(|user| user.code_failures.locked_at(now)),
             code: CodeEvidence::Absent,
             token: self.token,
             trusted_network: self.from_trusted_network,

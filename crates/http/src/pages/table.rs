@@ -66,7 +66,11 @@ fn owners() -> Vec<Route> {
         proved(post("/setup/personal-information/unfreeze", LoggedIn, own::personal::unfreeze)),
         get("/setup/personal-information/name", LoggedIn, own::personal_forms::show_name),
         post("/setup/personal-information/name", LoggedIn, own::personal_forms::change_name),
-        proved(get("/setup/personal-information/password", LoggedIn, own::personal_forms::show_password)),
+        proved(get(
+            "/setup/personal-information/password",
+            LoggedIn,
+            own::personal_forms::show_password,
+        )),
         proved(post(
             "/setup/personal-information/password",
             LoggedIn,
@@ -118,12 +122,20 @@ fn second_factors() -> Vec<Route> {
             LoggedIn,
             apps::show_remove,
         )),
-        proved(post("/setup/second-factors/authenticators/{authenticator}/remove", LoggedIn, apps::remove)),
+        proved(post(
+            "/setup/second-factors/authenticators/{authenticator}/remove",
+            LoggedIn,
+            apps::remove,
+        )),
         proved(post("/setup/second-factors/passkeys", LoggedIn, passkeys::begin)),
         proved(post("/setup/second-factors/passkeys/finish", LoggedIn, passkeys::finish)),
         get("/setup/second-factors/passkeys/{passkey}/rename", LoggedIn, passkeys::show_rename),
         post("/setup/second-factors/passkeys/{passkey}/rename", LoggedIn, passkeys::rename),
-        proved(get("/setup/second-factors/passkeys/{passkey}/remove", LoggedIn, passkeys::show_remove)),
+        proved(get(
+            "/setup/second-factors/passkeys/{passkey}/remove",
+            LoggedIn,
+            passkeys::show_remove,
+        )),
         proved(post("/setup/second-factors/passkeys/{passkey}/remove", LoggedIn, passkeys::remove)),
         get("/setup/second-factors/recovery-codes", LoggedIn, codes::show),
         proved(post("/setup/second-factors/recovery-codes", LoggedIn, codes::renew)),
@@ -140,7 +152,11 @@ fn administrators() -> Vec<Route> {
         post("/setup/mail/retry", Administrator, admin::mail::retry),
         get("/setup/networks", Administrator, admin::networks::show),
         proved(post("/setup/networks", Administrator, admin::networks::add)),
-        proved(get("/setup/networks/{network}/remove", Administrator, admin::networks::show_remove)),
+        proved(get(
+            "/setup/networks/{network}/remove",
+            Administrator,
+            admin::networks::show_remove,
+        )),
         proved(post("/setup/networks/{network}/remove", Administrator, admin::networks::remove)),
         get("/setup/clients", Administrator, admin::clients::show),
         proved(post("/setup/clients", Administrator, admin::clients::add)),
@@ -158,7 +174,11 @@ fn administrators() -> Vec<Route> {
             admin::clients::remove_secret,
         )),
         get("/setup/device-types", Administrator, admin::device_types::show),
-        proved(post("/setup/device-types/{name}/bearer", Administrator, admin::device_types::set_bearer)),
+        proved(post(
+            "/setup/device-types/{name}/bearer",
+            Administrator,
+            admin::device_types::set_bearer,
+        )),
         get("/setup/profiles", Administrator, admin::profiles::show),
         proved(get("/setup/add-profile", Administrator, admin::profiles::show_add)),
         proved(post("/setup/add-profile", Administrator, admin::profiles::add)),
@@ -181,9 +201,21 @@ fn user_administration() -> Vec<Route> {
         proved(post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze)),
         proved(post("/setup/users/{username}/unlock", Administrator, act::unlock)),
         proved(get("/setup/users/{username}/reset-security-token", Administrator, act::show_reset)),
-        proved(post("/setup/users/{username}/reset-security-token", Administrator, act::reset_token)),
-        proved(get("/setup/users/{username}/reset-second-factors", Administrator, act::show_reset_factors)),
-        proved(post("/setup/users/{username}/reset-second-factors", Administrator, act::reset_factors)),
+        proved(post(
+            "/setup/users/{username}/reset-security-token",
+            Administrator,
+            act::reset_token,
+        )),
+        proved(get(
+            "/setup/users/{username}/reset-second-factors",
+            Administrator,
+            act::show_reset_factors,
+        )),
+        proved(post(
+            "/setup/users/{username}/reset-second-factors",
+            Administrator,
+            act::reset_factors,
+        )),
         proved(get("/setup/users/{username}/profile", Administrator, user_profile::show)),
         proved(post("/setup/users/{username}/profile", Administrator, user_profile::save)),
         proved(get("/setup/users/{username}/remove", Administrator, act::show_remove)),
@@ -287,7 +319,8 @@ mod tests {
     #[test]
     fn every_administrative_change_but_the_retry_of_mail_wants_a_recent_proof() {
         for route in routes().iter().filter(|route| route.method == Method::POST) {
-            let changes = route.admits == Admits::Administrator && route.path != "/setup/mail/retry";
+            let changes =
+                route.admits == Admits::Administrator && route.path != "/setup/mail/retry";
             assert!(!changes || route.proof == Proof::Recent, "{}", route.path);
         }
     }

@@ -9,6 +9,7 @@ mod bad_input;
 mod batch;
 mod calls;
 mod cast;
+mod challenge;
 mod closed_gate;
 mod control;
 mod envoy;

@@ -146,7 +146,11 @@ pub(crate) async fn answer_by_passkey(
     LoggedInEvenExpired(session): LoggedInEvenExpired,
     posted: Posted,
 ) -> Answer {
-    let form = posted.by_session(&visit, &session, &[passkey_form::QUESTION, passkey_form::ANSWER, "then"])?;
+    let form = posted.by_session(
+        &visit,
+        &session,
+        &[passkey_form::QUESTION, passkey_form::ANSWER, "then"],
+    )?;
     let then = form.text("then").and_then(LocalPath::parse);
     let answer = form.text(passkey_form::ANSWER).unwrap_or_default();
     let question = form.text(passkey_form::QUESTION).unwrap_or_default();

@@ -107,9 +107,9 @@ pub(crate) fn mail_words(address: &str, state: LetterState) -> String {
         LetterState::Waiting | LetterState::Leased => {
             format!("A code is on its way to {address}. That takes moments.")
         }
-        LetterState::HandedOver => format!(
-            "A code was mailed to {address}. If it does not come, look in the spam folder."
-        ),
+        LetterState::HandedOver => {
+            format!("A code was mailed to {address}. If it does not come, look in the spam folder.")
+        }
         LetterState::Refused | LetterState::TooOld => format!(
             "The mail to {address} was refused. Paste a security token, or tell your administrator."
         ),

@@ -89,7 +89,8 @@ impl FromRequestParts<HttpState> for Administrator {
 /// user, if the route wants that and the last proof is too old.
 fn gate(parts: &Parts, session: &LiveSession, visit: &Visit) -> Result<(), String> {
     let path = parts.uri.path();
-    let below = |page: &str| path.strip_prefix(page).is_some_and(|rest| !rest.starts_with(|c| c != '/'));
+    let below =
+        |page: &str| path.strip_prefix(page).is_some_and(|rest| !rest.starts_with(|c| c != '/'));
     match session.restriction {
         Some(Restriction::Enrol) => {
             let open = [ENROL_PAGE, verify::PATH, "/logout"].into_iter().any(below);
