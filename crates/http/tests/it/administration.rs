@@ -14,25 +14,30 @@ const CLIENTS: &str = "/setup/clients";
 const DEVICE_TYPES: &str = "/setup/device-types";
 
 /// An administrator in front of a browser.
-struct Administrator<'a> {
+pub(crate) struct Administrator<'a> {
     house: &'a TestHouse,
     cookie: String,
 }
 
 impl<'a> Administrator<'a> {
-    async fn of(house: &'a TestHouse) -> Self {
+    pub(crate) async fn of(house: &'a TestHouse) -> Self {
         house.administrator("root").await;
+        Self::logged_in(house).await
+    }
+
+    /// The one called `root`, who is there.
+    pub(crate) async fn logged_in(house: &'a TestHouse) -> Self {
         let cookie = format!("__Host-symbolon={}", house.web_session("root").await);
         Self { house, cookie }
     }
 
-    async fn see(&self, path: &str) -> Answer {
+    pub(crate) async fn see(&self, path: &str) -> Answer {
         let request = request(Method::GET, path).header(header::COOKIE, &self.cookie);
         self.house.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// Posts `fields` with the nonce of the forms on `page`.
-    async fn post(&self, page: &str, path: &str, fields: &str) -> Answer {
+    pub(crate) async fn post(&self, page: &str, path: &str, fields: &str) -> Answer {
         let shown = self.see(page).await.body;
         let (_, rest) = shown.split_once(r#"name="csrf" value=""#).unwrap();
         let (nonce, _) = rest.split_once('"').unwrap();

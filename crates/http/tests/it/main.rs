@@ -23,6 +23,7 @@ mod lifetimes;
 mod oauth;
 mod operations;
 mod passkeys;
+mod profiles;
 mod rest;
 mod routes;
 mod second_factors;

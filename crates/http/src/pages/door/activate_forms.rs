@@ -130,7 +130,7 @@ pub(crate) fn form(
 /// The field of a new password, with the rules.
 pub(crate) fn new_password(name: &'static str, label: &'static str) -> Field {
     Field::password(name, label, "new-password").hint(
-        "At least 12 characters, not easy to guess: a few uncommon words do well. Every character counts, spaces too.",
+        "At least 12 characters, not easy to guess: a few uncommon words do well. Every character counts, spaces too. Your profile may ask for more.",
     )
 }
 

@@ -3,6 +3,7 @@
 use symbolon_app::AppError;
 use symbolon_app::account::{self, ChangeError};
 use symbolon_app::login::Refused;
+use symbolon_app::passwords::{self, Expiry};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::judge::Refusal;
 use symbolon_core::names::{DisplayName, EmailAddress};
@@ -160,9 +161,13 @@ async fn password_page(visit: &Visit, session: &LiveSession, faults: Faults) -> 
         .field(new_password("new_password", "New Password"))
         .field(again("Confirm New Password"));
     if session.password_expired {
-        let intro = [
-            "Your password has expired. Choose a new one; then everything else is open to you again.",
-        ];
+        let why = match passwords::expiry(&visit.ctx, session.user).await? {
+            Some(Expiry::TooOld) => "Your password is older than your profile allows.",
+            Some(Expiry::Temporary) | None => {
+                "Your password has expired: an administrator has given you a temporary one."
+            }
+        };
+        let intro = [why, "Choose a new one; then everything else is open to you again."];
         return Ok(form_page(frame, &intro, form, faults));
     }
     let intro = [
