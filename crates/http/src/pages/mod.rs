@@ -1,4 +1,4 @@
-//! The web pages: server-rendered, without a line of script.
+//! The web pages: server-rendered, without a line of script but on those that ask for a passkey.
 //!
 //! The table of routes is in [`routes`]; each handler names whom it admits by its extractors
 //! (`web::access`), reads forms through `web::posted` alone and answers through `web::answer`.

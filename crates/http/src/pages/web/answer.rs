@@ -1,7 +1,7 @@
 //! How a page is answered: its headers, and redirects after a write.
 //!
-//! No script ever runs on these pages, so the policy forbids all; the one style sheet and the one
-//! icon are our own.
+//! No script runs on these pages, so the policy forbids all; the one style sheet and the one icon are our
+//! own. A page that asks for a passkey has a policy of its own (`view::passkey_form`).
 
 use askama::Template;
 use axum::body::Body;
