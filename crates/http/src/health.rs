@@ -23,8 +23,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The routes of health checks, for every listener.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route { method: Method::GET, path: "/livez", admits: Admits::Anyone, proof: Proof::Any, handler: get(alive) },
-        Route { method: Method::GET, path: "/readyz", admits: Admits::Anyone, proof: Proof::Any, handler: get(ready) },
+        Route {
+            method: Method::GET,
+            path: "/livez",
+            admits: Admits::Anyone,
+            proof: Proof::Any,
+            handler: get(alive),
+        },
+        Route {
+            method: Method::GET,
+            path: "/readyz",
+            admits: Admits::Anyone,
+            proof: Proof::Any,
+            handler: get(ready),
+        },
     ]
 }
 

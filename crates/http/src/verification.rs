@@ -35,7 +35,8 @@ const EXT_AUTHZ: &str = "/authz/ext-authz";
 
 /// The routes of this head. Proxies ask with any method.
 pub fn routes() -> Vec<Route> {
-    let route = |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
+    let route =
+        |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
     vec![
         route(Method::POST, INTROSPECT, Admits::ApiClient, post(introspect)),
         route(Method::POST, VERIFY, Admits::ApiClient, post(verify)),

@@ -24,7 +24,8 @@ const FORM_TYPES: [&str; 1] = ["application/x-www-form-urlencoded"];
 
 /// The routes of this head.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
+    let route =
+        |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
     vec![
         route(Method::POST, "/services/oauth2/token", Admits::ApiClient, post(token::issue)),
         // Who holds a token may end it; there is nothing else to prove (RFC 7009 §2.1 asks public

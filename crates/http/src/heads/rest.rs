@@ -32,7 +32,8 @@ const LIMIT_INFO: (HeaderName, HeaderValue) =
 
 /// The routes of this head.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
+    let route =
+        |method, path, admits, handler| Route { method, path, admits, proof: Proof::Any, handler };
     vec![
         route(Method::GET, "/services/data", Admits::Anyone, get(versions)),
         route(Method::GET, "/services/data/{version}", Admits::ApiSession, get(resources)),

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use symbolon_app::challenges::Entered;
 use symbolon_app::chance::Chance;
 use symbolon_app::clients::NewClient;
 use symbolon_app::clock::Clock;
 use symbolon_app::context::Switch;
 use symbolon_app::courier;
 use symbolon_app::hashing::{Asker, Hasher};
-use symbolon_app::challenges::Entered;
 use symbolon_app::login::challenge::Outcome;
 use symbolon_app::login::{self, ApiLogin, Head, WebLogin};
 use symbolon_app::turnstile::Turnstile;

@@ -11,7 +11,9 @@ use symbolon_core::reset::Scope;
 use symbolon_core::secret::Nonce;
 use symbolon_core::time::Timestamp;
 use symbolon_core::token::TokenSecret;
-use symbolon_mail::{AskedBy, CodeFor, Contents, Envelope, Letterhead, Link, Message, TokenChange, compose};
+use symbolon_mail::{
+    AskedBy, CodeFor, Contents, Envelope, Letterhead, Link, Message, TokenChange, compose,
+};
 
 /// 2026-11-23T07:00:05Z.
 pub(crate) const ASKED_AT: Timestamp = Timestamp::from_unix_ms(1_795_417_205_000);
