@@ -230,7 +230,7 @@ pub(crate) struct PolicyArgs {
     /// The time zone of these hours, such as Europe/Berlin
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<String>,
-    /// From where: such as '10.0.0.0/8, 2001:db8::/32'; '' for anywhere
+    /// From where: addresses and ranges such as 10.0.0.0/8, by commas; '' for anywhere
     #[arg(long, value_name = "RANGES")]
     pub(crate) login_ranges: Option<String>,
     /// Where a second factor is demanded

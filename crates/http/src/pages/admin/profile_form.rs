@@ -416,11 +416,11 @@ fn whole(span: Duration, unit: Duration) -> String {
     (span.as_secs() / unit.as_secs()).to_string()
 }
 
-fn word<T: PartialEq>(all: &Words<T>, value: T) -> &'static str {
+fn word<T: Copy + PartialEq>(all: &Words<T>, value: T) -> &'static str {
     all.iter().find(|(each, ..)| *each == value).map_or("", |(_, word, _)| word)
 }
 
-fn words<T: PartialEq>(all: &Words<T>, value: T) -> &'static str {
+fn words<T: Copy + PartialEq>(all: &Words<T>, value: T) -> &'static str {
     all.iter().find(|(each, ..)| *each == value).map_or("", |(.., words)| words)
 }
 
