@@ -132,8 +132,5 @@ async fn page(
 }
 
 fn kind_words(head: Head) -> &'static str {
-    match head {
-        Head::Web => "Web pages",
-        head => head_words(head.word()),
-    }
+    if head == Head::Web { "Web pages" } else { head_words(head.word()) }
 }
