@@ -51,7 +51,7 @@ impl Device {
         let mut object = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".to_vec();
         object.push(u8::try_from(data.len()).unwrap());
         object.extend(&data);
-        self.answer(json!({
+        self.answer(&json!({
             "clientDataJSON": BASE64.encode(&client),
             "attestationObject": BASE64.encode(&object),
             "transports": ["internal"],
@@ -70,7 +70,7 @@ impl Device {
         let data = self.authenticator_data(0);
         let signed = [data.as_slice(), &Sha256::digest(&client)].concat();
         let signature: DerSignature = self.key.sign(&signed);
-        self.answer(json!({
+        self.answer(&json!({
             "clientDataJSON": BASE64.encode(&client),
             "authenticatorData": BASE64.encode(&data),
             "signature": BASE64.encode(signature.as_bytes()),
@@ -105,7 +105,7 @@ impl Device {
         key
     }
 
-    fn answer(&self, response: Value) -> String {
+    fn answer(&self, response: &Value) -> String {
         let id = BASE64.encode(&self.credential);
         json!({
             "id": id,

@@ -54,9 +54,9 @@ async fn log_in_with(house: &TestHouse, device: &mut Device) -> Entrance {
 }
 
 #[track_caller]
-fn fault_of(entrance: Entrance) -> PasskeyFault {
+fn fault_of(entrance: &Entrance) -> PasskeyFault {
     match entrance {
-        Entrance::NotTaken(fault) => fault,
+        Entrance::NotTaken(fault) => *fault,
         Entrance::Opened(_) | Entrance::Refused(_) => panic!("taken: {entrance:?}"),
     }
 }
@@ -133,7 +133,7 @@ async fn an_answer_is_taken_once() {
     let proved_again = log_in(&house, &question, &proof).await;
 
     assert!(matches!(made_again, Registered::Refused(PasskeyFault::NotAsked)));
-    assert_eq!(fault_of(proved_again), PasskeyFault::NotAsked);
+    assert_eq!(fault_of(&proved_again), PasskeyFault::NotAsked);
 }
 
 #[tokio::test]
@@ -150,8 +150,8 @@ async fn an_answer_to_another_question_or_from_another_browser_is_not_taken() {
         login::log_in(&house.ctx, "another browser", &earlier.name, &proof, &origin(HERE)).await;
     let crossed = log_in(&house, &later, &proof).await;
 
-    assert_eq!(fault_of(elsewhere.unwrap()), PasskeyFault::NotAsked);
-    assert_eq!(fault_of(crossed), PasskeyFault::OtherChallenge);
+    assert_eq!(fault_of(&elsewhere.unwrap()), PasskeyFault::NotAsked);
+    assert_eq!(fault_of(&crossed), PasskeyFault::OtherChallenge);
     let entry = house.last_entry(&ada).await;
     assert_eq!(entry.reason, "passkey: answers another question");
 }
@@ -167,7 +167,7 @@ async fn an_answer_that_comes_too_late_is_not_taken() {
 
     house.wait(registration::VALID);
 
-    assert_eq!(fault_of(log_in(&house, &asked, &proof).await), PasskeyFault::NotAsked);
+    assert_eq!(fault_of(&log_in(&house, &asked, &proof).await), PasskeyFault::NotAsked);
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn a_device_that_lies_or_was_lied_to_is_refused() {
             PasskeyFault::Signature,
         ),
     ] {
-        assert_eq!(fault_of(log_in_with(&house, &mut device).await), fault);
+        assert_eq!(fault_of(&log_in_with(&house, &mut device).await), fault);
     }
     assert!(matches!(log_in_with(&house, &mut sound).await, Entrance::Opened(_)));
 }
@@ -214,7 +214,7 @@ async fn a_counter_that_goes_back_or_stands_still_betrays_a_copy() {
 
     for before in [0, 4, 8] {
         let mut copy = Device { counter: before, ..device.clone() };
-        assert_eq!(fault_of(log_in_with(&house, &mut copy).await), PasskeyFault::Counter);
+        assert_eq!(fault_of(&log_in_with(&house, &mut copy).await), PasskeyFault::Counter);
     }
 
     let entry = house.last_entry(&ada).await;
@@ -252,7 +252,7 @@ async fn junk_is_refused_without_a_panic() {
     let cut = (0..sound.len()).step_by(7).map(|end| &sound[..end]);
     for answer in junk.into_iter().chain(cut) {
         let asked = login::begin_login(&house.ctx, BROWSER).await.unwrap();
-        let fault = fault_of(log_in(&house, &asked, answer).await);
+        let fault = fault_of(&log_in(&house, &asked, answer).await);
         assert_eq!(fault, PasskeyFault::Unreadable, "{answer}");
         let asked = registration::begin(&house.ctx, owner).await.unwrap();
         let made = finish(&house.ctx, owner, &asked, answer).await;
@@ -310,7 +310,7 @@ async fn a_removed_passkey_opens_nothing_and_its_owner_is_told() {
 
     passkeys::remove(&house.ctx, ada.id, passkey, &origin(HERE)).await.unwrap();
 
-    assert_eq!(fault_of(log_in_with(&house, &mut device).await), PasskeyFault::Unknown);
+    assert_eq!(fault_of(&log_in_with(&house, &mut device).await), PasskeyFault::Unknown);
     assert_eq!(house.last_audited(1).await[0].action, "second-factor.removed");
 }
 
@@ -346,7 +346,7 @@ async fn who_is_frozen_or_removed_does_not_get_in_by_passkey() {
 
     assert!(matches!(frozen, Entrance::Refused(_)), "{frozen:?}");
     assert!(house.last_entry(&ada).await.reason.contains("frozen"));
-    assert_eq!(fault_of(removed), PasskeyFault::Unknown);
+    assert_eq!(fault_of(&removed), PasskeyFault::Unknown);
 }
 
 #[tokio::test]

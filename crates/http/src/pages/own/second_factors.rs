@@ -62,8 +62,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let renew = FormView::leading_to(format!("{PATH}/recovery-codes"), "Make New Recovery Codes")
         .tone(Tone::Quiet)
         .obstacle(recovery::obstacle(all.kinds.any_real()));
-    let passkeys =
-        passkeys::section(&visit, &session, all.authenticators.len(), all.duty).await?;
+    let passkeys = passkeys::section(&visit, &session, all.authenticators.len(), all.duty).await?;
     let page = SecondFactorsPage {
         frame,
         passkeys,
