@@ -5,6 +5,7 @@
 
 pub(crate) mod attempt;
 pub mod challenge;
+pub(crate) mod code;
 pub(crate) mod evidence;
 pub(crate) mod open;
 pub(crate) mod record;
@@ -84,26 +85,33 @@ async fn log_in(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
 async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
     let place = ctx.hasher.line_up(Asker::from(&attempt.origin))?;
     let _gate = ctx.turnstile.pass(&attempt.username.to_ascii_lowercase()).await;
-    let mut hashed: Option<(Evidence, Verification)> = None;
+    let mut hashed: Option<(Evidence, bool, Verification)> = None;
     // The turn is waited for before anything is looked up, and held until the outcome is written down:
     // of any number of guesses at once no more are evaluated than the limits allow (I14).
     let turn = place.turn().await?;
     for _ in 0..TRIES {
         let now = ctx.clock.now();
-        let evidence = evidence::gather(ctx, &attempt, now).await?;
+        let mut evidence = evidence::gather(ctx, &attempt, now).await?;
         let known_browser = attempt.kind == SessionKind::Web && evidence.place.is_some();
         if !known_browser && evidence.source_failures.locked(&ctx.settings.source_policy) {
             let refused = (Refusal::SourceLockedOut, &[][..]);
             return refuse(ctx, &attempt, &evidence, refused, now).await;
         }
+        let halves = code::split(&attempt, &evidence);
+        let splits = halves.is_some();
+        let (password, typed) = match &halves {
+            Some((password, typed)) => (password, Some(typed)),
+            None => (&attempt.password, None),
+        };
+        evidence.code = code::look(ctx, &evidence, typed, now).await?;
         // A password that has not been changed since needs no second hash.
         let verification = match hashed.take() {
-            Some((before, verification)) if before.password() == evidence.password() => {
+            Some((before, split, verification))
+                if before.password() == evidence.password() && split == splits =>
+            {
                 verification
             }
-            Some(_) | None => {
-                hashing::verify(ctx, &turn, &attempt.password, evidence.password()).await?
-            }
+            Some(_) | None => hashing::verify(ctx, &turn, password, evidence.password()).await?,
         };
         let door = match attempt.kind {
             SessionKind::Web => Door::Web,
@@ -118,7 +126,7 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
             }
             Ok(admission) => {
                 let rehash = if verification.stale {
-                    Some(hashing::hash_in_turn(ctx, &turn, &attempt.password).await?)
+                    Some(hashing::hash_in_turn(ctx, &turn, password).await?)
                 } else {
                     None
                 };
@@ -129,7 +137,7 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
                 }
             }
         }
-        hashed = Some((evidence, verification));
+        hashed = Some((evidence, splits, verification));
     }
     Err(LoginError::App(AppError::Busy))
 }

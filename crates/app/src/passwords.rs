@@ -6,7 +6,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Profile, User};
-use symbolon_core::judge::{Door, PasswordVerdict, judge};
+use symbolon_core::judge::{Door, PasswordVerdict, Rule, judge};
 use symbolon_core::password::{PasswordFault, judge_new_password};
 use symbolon_core::policy::{DAY, PasswordPolicy};
 use symbolon_core::secret::Password;
@@ -19,7 +19,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::hashing::{self, Asker};
 use crate::login::{Head, Refused, evidence, record};
-use crate::trail;
+use crate::{places, trail};
 
 /// Why somebody may do nothing but change his password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub enum Expiry {
     /// It is older than his profile allows.
     TooOld,
 }
+
+/// The rules that are asked again with the password.
+const ASKED_AGAIN: [Rule; 4] = [Rule::User, Rule::Active, Rule::Lockout, Rule::Password];
 
 /// Whether the current password was proved.
 pub(crate) enum Proof {
@@ -64,14 +67,17 @@ async fn decide(
     let turn = place.turn().await?;
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
-    let evidence = evidence::of_name(&mut reader, username.as_str()).await?;
+    let mut evidence = evidence::of_name(&mut reader, username.as_str()).await?;
+    // Whoever has a session in a network that he is known in is no stranger: those cannot lock him out of
+    // what he does there.
+    evidence.stand_at(places::known_in_network(&mut reader, user, origin, now).await?);
     drop(reader);
     let verification = hashing::verify(ctx, &turn, password, evidence.password()).await?;
     let decision = judge(&evidence.login(ctx, Door::Web, verification.verdict, origin.source, now));
-    match (decision.outcome, evidence.user.as_ref()) {
-        (Ok(_), Some(user)) => Ok(Proof::Given(Box::new(user.clone()))),
-        (Ok(_), None) => Err(AppError::NotFound("user")),
-        (Err(refusal), _) => {
+    match (decision.refusal_by(&ASKED_AGAIN), evidence.user.as_ref()) {
+        (None, Some(user)) => Ok(Proof::Given(Box::new(user.clone()))),
+        (None, None) => Err(AppError::NotFound("user")),
+        (Some(refusal), _) => {
             let refused = (refusal, &decision.steps[..]);
             let refused =
                 record::record_refusal(ctx, Head::Web, &evidence, refused, origin, now).await?;

@@ -11,6 +11,7 @@ use symbolon_core::id::{Id, Place, User};
 use symbolon_core::keys::Purpose;
 use symbolon_core::policy::DAY;
 use symbolon_core::secret::PlaceSecret;
+use symbolon_store::changes::{self, Change};
 use symbolon_store::places::{self, Visitor};
 pub use symbolon_store::places::{PlaceKind, PlaceRow};
 use symbolon_store::{Conn, Tx, sessions};
@@ -65,6 +66,18 @@ pub(crate) async fn find_api(
     Ok(places::find_api(conn, user, client, &network, now - KNOWN_FOR).await?)
 }
 
+/// A known place of `user` in the network of `origin`, the one used last.
+pub(crate) async fn known_in_network(
+    conn: &mut Conn,
+    user: Id<User>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Option<PlaceRow>, AppError> {
+    let network = origin.source.counted_as();
+    let all = places::of_user(conn, user, now - KNOWN_FOR, MOST_SHOWN).await?;
+    Ok(all.into_iter().find(|place| place.network == network))
+}
+
 /// Makes the browser of `origin` known to `user`, who has just proved himself there; it is to hold the secret.
 pub(crate) async fn make_known(
     ctx: &Ctx,
@@ -82,7 +95,33 @@ pub(crate) async fn make_known(
     Ok((place, secret))
 }
 
-/// Notes a login from a known browser; `false` if it was ended meanwhile.
+/// Makes the browser known in which `user` has opened a link from his mail: the first login from it needs no
+/// further proof.
+pub(crate) async fn make_known_by_link(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<PlaceSecret, AppError> {
+    let (place, secret) = make_known(ctx, tx, user, origin, now).await?;
+    places::set_link_opened(tx, place, now).await?;
+    Ok(secret)
+}
+
+/// A place of `user` as it is in this transaction; `None` if it has ended.
+pub(crate) async fn find(
+    conn: &mut Conn,
+    user: Id<User>,
+    place: Option<Id<Place>>,
+) -> Result<Option<PlaceRow>, AppError> {
+    let Some(place) = place else {
+        return Ok(None);
+    };
+    Ok(places::find(conn, place).await?.filter(|place| place.user == user))
+}
+
+/// Notes a login from a known place; `false` if it was ended meanwhile.
 pub(crate) async fn note_use(
     tx: &mut Tx,
     place: Id<Place>,
@@ -94,14 +133,14 @@ pub(crate) async fn note_use(
     Ok(places::note_use(tx, place, visitor, now).await?)
 }
 
-/// Notes that an API let a client in: from now on its failures are counted apart.
+/// Notes that an API let a client in that was not known: from now on its failures are counted apart.
 pub(crate) async fn note_api(
     ctx: &Ctx,
     tx: &mut Tx,
     user: Id<User>,
     origin: &Origin,
     now: Timestamp,
-) -> Result<(), AppError> {
+) -> Result<Id<Place>, AppError> {
     let place = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let (source, network) = (origin.source.to_string(), origin.source.counted_as());
     let visitor = Visitor { client: origin.client.as_str(), network: &network, source: &source };
@@ -128,7 +167,9 @@ pub async fn end(ctx: &Ctx, user: Id<User>, place: Id<Place>) -> Result<(), AppE
     if !places::end(&mut tx, user, place, now).await? {
         return Err(AppError::NotFound("place"));
     }
-    sessions::end_of_place(&mut tx, place, CAUSE, now).await?;
+    for session in sessions::end_of_place(&mut tx, place, CAUSE, now).await? {
+        changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
+    }
     let (subject, details) = (format!("user:{user}"), format!("place={place}"));
     trail::append(&mut tx, Actor::User(user), "place.ended", subject, details, now).await?;
     commit(ctx, tx).await
@@ -150,6 +191,7 @@ pub async fn end_others(
         sessions::end_of_place(&mut tx, place.id, CAUSE, now).await?;
     }
     let ended = places::end_of_user(&mut tx, user, keep, now).await?;
+    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
     let (subject, details) = (format!("user:{user}"), format!("ended={ended}"));
     trail::append(&mut tx, Actor::User(user), "places.ended", subject, details, now).await?;
     commit(ctx, tx).await?;

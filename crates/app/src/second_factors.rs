@@ -184,6 +184,36 @@ async fn take_totp(
     Ok(false)
 }
 
+/// Of which authenticator app and step a code is, if none as late was taken. Nothing is taken: an API login
+/// takes it with its session, by [`take_step`].
+pub(crate) async fn find_step(
+    ctx: &Ctx,
+    conn: &mut Conn,
+    user: Id<User>,
+    typed: &TypedCode,
+    now: Timestamp,
+) -> Result<Option<(Id<Authenticator>, i64)>, AppError> {
+    let Some(code) = TotpCode::parse(typed) else { return Ok(None) };
+    for record in authenticators::of_user(conn, user).await? {
+        // One that cannot be opened says nothing about the others.
+        let Ok(secret) = open(ctx, &record) else { continue };
+        if let Some(step) = secret.step_of(&code, now, record.last_step) {
+            return Ok(Some((record.id, step)));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes a step that [`find_step`] found; `false` if somebody else was faster.
+pub(crate) async fn take_step(
+    tx: &mut Tx,
+    user: Id<User>,
+    (authenticator, step): (Id<Authenticator>, i64),
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    Ok(authenticators::take_step(tx, user, authenticator, step, now).await?)
+}
+
 /// The secret of an enrolled authenticator app.
 fn open(ctx: &Ctx, record: &AuthenticatorRecord) -> Result<TotpSecret, AppError> {
     let opened = ctx.keys.open(&record.secret, &seat_of(record.user, record.id));

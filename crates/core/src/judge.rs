@@ -312,6 +312,14 @@ pub struct Decision {
     pub outcome: Result<Admission, Refusal>,
 }
 
+impl Decision {
+    /// The first refusal by one of `rules`, as if there were no others: of somebody who has a session and is
+    /// asked for his password once more, the other rules were asked when he logged in.
+    pub fn refusal_by(&self, rules: &[Rule]) -> Option<Refusal> {
+        first_refusal(self.steps.iter().filter(|step| rules.contains(&step.rule)))
+    }
+}
+
 /// Decides whether a login is let in: the first rule that refuses decides.
 ///
 /// # Security
@@ -332,8 +340,8 @@ pub fn judge(login: &Login<'_>) -> Decision {
     Decision { steps, outcome }
 }
 
-fn first_refusal(steps: &[Step]) -> Option<Refusal> {
-    steps.iter().find_map(|step| match step.verdict {
+fn first_refusal<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Option<Refusal> {
+    steps.into_iter().find_map(|step| match step.verdict {
         Verdict::Refused(refusal) => Some(refusal),
         Verdict::Passed | Verdict::Demanded(_) | Verdict::EnrolOnly | Verdict::NotAsked => None,
     })

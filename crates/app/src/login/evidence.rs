@@ -3,7 +3,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::factor::FactorKinds;
 use symbolon_core::id::Id;
-use symbolon_core::judge::{CodeEvidence, Door, Login, PasswordVerdict, TokenEvidence};
+use symbolon_core::judge::{Door, Login, PasswordVerdict, TokenEvidence};
 use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::SourceFailures;
 use symbolon_core::names::{Source, Username};
@@ -16,6 +16,7 @@ use symbolon_store::{Conn, networks, profiles, source_failures, tokens, users};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::login::attempt::Attempt;
+use crate::login::code::Code;
 use crate::places::{self, PlaceRow};
 use crate::second_factors;
 
@@ -36,8 +37,10 @@ pub(crate) struct Evidence {
     pub(crate) source_failures: SourceFailures,
     /// The known place that it comes from; the failures in `user` are those of the place then.
     pub(crate) place: Option<PlaceRow>,
-    /// Which second factors the user has; known for the web alone.
+    /// Which second factors the user has.
     pub(crate) factors: FactorKinds,
+    /// The code that an API login brings in the token's place.
+    pub(crate) code: Code,
     /// Whether the user has a token that lives; known for the web alone.
     pub(crate) has_token: bool,
 }
@@ -73,11 +76,19 @@ impl Evidence {
                 .user
                 .as_ref()
                 .and_then(|user| user.code_failures.locked_at(now)),
-            code: CodeEvidence::Absent,
+            code: self.code.evidence(),
             token: self.token,
             trusted_network: self.from_trusted_network,
             now,
         }
+    }
+
+    /// Takes the login for one from this known place, whose failures are the ones that count then.
+    pub(crate) fn stand_at(&mut self, place: Option<PlaceRow>) {
+        if let (Some(user), Some(place)) = (&mut self.user, &place) {
+            user.standing.failures = place.failures;
+        }
+        self.place = place;
     }
 
     /// Whether there is anything beside the password that the user could be asked for.
@@ -104,22 +115,21 @@ pub(crate) async fn gather(
     let mut known = of_name(&mut reader, &attempt.username).await?;
     let user = known.user.as_ref().map(|user| user.standing.user);
     let origin = &attempt.origin;
+    // The same look-ups for a user who does not exist.
+    let asked = user.unwrap_or(Id::from_raw(0));
+    known.factors = second_factors::kinds_of(&mut reader, asked).await?;
     match attempt.kind {
         SessionKind::Web => {
-            // The same look-ups for a user who does not exist.
-            let asked = user.unwrap_or(Id::from_raw(0));
             let held = &attempt.places;
             known.place = places::find_browser(ctx, &mut reader, user, held, now).await?;
-            known.factors = second_factors::kinds_of(&mut reader, asked).await?;
             known.has_token = !tokens::live_of_user(&mut reader, asked).await?.is_empty();
         }
         SessionKind::Api => {
             known.place = places::find_api(&mut reader, user, origin, now).await?;
         }
     }
-    if let (Some(user), Some(place)) = (&mut known.user, &known.place) {
-        user.standing.failures = place.failures;
-    }
+    let place = known.place.take();
+    known.stand_at(place);
     let failures = source_failures::since(&mut reader, &source.counted_as(), now - period).await?;
     let trusted = networks::list(&mut reader).await?;
     let token = of_token(ctx, &mut reader, &attempt.token).await?;
@@ -154,6 +164,7 @@ pub(crate) async fn of_name(reader: &mut Conn, typed: &str) -> Result<Evidence, 
         source_failures: SourceFailures::default(),
         place: None,
         factors: FactorKinds::NONE,
+        code: Code::Absent,
         has_token: false,
     })
 }

@@ -18,9 +18,10 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession};
+use crate::login::code::Code;
 use crate::login::evidence::Evidence;
 use crate::login::record::{self, Entry};
-use crate::{passwords, places};
+use crate::{passwords, places, second_factors};
 
 /// A session to be opened, of a user who is let in.
 pub(crate) struct Opening<'a> {
@@ -64,20 +65,20 @@ pub(crate) async fn open(
     {
         return Ok(None);
     }
+    if let Code::Right(app, step) = evidence.code {
+        if !second_factors::take_step(&mut tx, admission.user, (app, step), now).await? {
+            return Ok(None);
+        }
+        users::set_code_failures(&mut tx, admission.user, Failures::default()).await?;
+    }
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, admission.user, old, new).await?;
     }
-    let place = evidence.place.as_ref().filter(|_| attempt.kind == SessionKind::Web);
-    if let Some(place) = place
-        && !places::note_use(&mut tx, place.id, &attempt.origin, now).await?
-    {
+    let Some((place, link_opened_at)) = note_place(ctx, &mut tx, attempt, evidence, now).await? else {
         return Ok(None);
-    }
+    };
     if evidence.place.is_none() {
         users::set_failures(&mut tx, admission.user, Failures::default()).await?;
-    }
-    if attempt.kind == SessionKind::Api {
-        places::note_api(ctx, &mut tx, admission.user, &attempt.origin, now).await?;
     }
     let opening = Opening {
         head: attempt.head,
@@ -88,14 +89,40 @@ pub(crate) async fn open(
         client: attempt.client,
         origin: &attempt.origin,
         proof: reason_of(attempt.kind, evidence, admission.token),
-        // Whoever has just accepted an invitation in this browser need not prove himself again.
-        proved_at: place.map(|place| place.first_at),
-        place: place.map(|place| place.id),
+        // Whoever has just opened a link from his mail in this browser need not prove himself again.
+        proved_at: link_opened_at,
+        place,
         restriction: restriction_of(admission.next),
     };
     let session = write_session(ctx, &mut tx, &opening, now).await?;
     commit(ctx, tx).await?;
     Ok(Some(session))
+}
+
+/// Notes the login on the place that it comes from: which that is, and when the link was opened that made it
+/// known, if this is the first login from it. `None` if the place was ended since the decision.
+async fn note_place(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    attempt: &Attempt,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<Option<(Option<Id<Place>>, Option<Timestamp>)>, AppError> {
+    let origin = &attempt.origin;
+    match (&evidence.place, &evidence.user, attempt.kind) {
+        (Some(known), _, _) => {
+            // As it is now: of two logins at once one is the first.
+            let current = places::find(tx, known.user, Some(known.id)).await?;
+            let noted = places::note_use(tx, known.id, origin, now).await?;
+            Ok(current.filter(|_| noted).map(|place| (Some(place.id), place.link_opened_at)))
+        }
+        (None, Some(user), SessionKind::Api) => {
+            let user = user.standing.user;
+            let place = places::note_api(ctx, tx, user, origin, now).await?;
+            Ok(Some((Some(place), None)))
+        }
+        (None, _, SessionKind::Api | SessionKind::Web) => Ok(Some((None, None))),
+    }
 }
 
 /// Writes a session, its entry in the history and what the view must know, within the caller's
@@ -165,6 +192,9 @@ fn reason_of(kind: SessionKind, evidence: &Evidence, token: Option<Id<Token>>) -
             "password; place not proved: no mail server"
         }
         (SessionKind::Web, _) => "password",
+        (SessionKind::Api, _) if matches!(evidence.code, Code::Right(..)) => {
+            "password and authenticator code"
+        }
         (SessionKind::Api, Some(_)) => "password and security token",
         (SessionKind::Api, None) => "password from a trusted network",
     }

@@ -6,7 +6,9 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::{Refusal, RetirementCause, Step, TokenEvidence};
 use symbolon_core::letter::LetterKind;
+use symbolon_core::lockout::Failures;
 use symbolon_store::history::{self, LoginRow};
+use symbolon_store::places::PlaceRow;
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Tx, places, retired_uses, source_failures, users};
 
@@ -199,10 +201,14 @@ async fn note_failure(
         let details = format!("until={until}\nsource={}", origin.source);
         trail::append(tx, Actor::Rule, "user.locked-out", subject, details, now).await?;
     }
+    if refusal == Refusal::CodeWrong {
+        note_wrong_code(ctx, tx, &current, origin, now).await?;
+    }
     Ok(())
 }
 
-/// Counts a wrong code of a user whose row is held, and locks the entry of codes after too many in a row.
+/// Counts a stranger's wrong code on a user whose row is held, and locks the entry of codes for strangers
+/// after too many in a row.
 pub(crate) async fn note_wrong_code(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -210,16 +216,40 @@ pub(crate) async fn note_wrong_code(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let id = user.standing.user;
-    let before = user.code_failures;
-    let after = before.after_wrong_code(now);
-    users::set_code_failures(tx, id, after).await?;
+    let after = user.code_failures.after_wrong_code(now);
+    users::set_code_failures(tx, user.standing.user, after).await?;
+    tell_of_code_lock(ctx, tx, user, (user.code_failures, after), origin, now).await
+}
+
+/// Counts a wrong code from a known place of a user whose row is held, and locks the entry of codes there
+/// after too many in a row.
+pub(crate) async fn note_wrong_code_at(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    place: &PlaceRow,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let after = place.code_failures.after_wrong_code(now);
+    places::set_code_failures(tx, place.id, after).await?;
+    tell_of_code_lock(ctx, tx, user, (place.code_failures, after), origin, now).await
+}
+
+async fn tell_of_code_lock(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    (before, after): (Failures, Failures),
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
     let newly_locked = before.locked_at(now).is_none().then(|| after.locked_at(now)).flatten();
     if let Some(until) = newly_locked {
         let facts = Facts::default().at("until", until).with("source", origin.source);
         outbox::write_notice(ctx, tx, user, LetterKind::CodesLocked, facts, now).await?;
         let details = format!("until={until}\nsource={}", origin.source);
-        let subject = format!("user:{id}");
+        let subject = format!("user:{}", user.standing.user);
         trail::append(tx, Actor::Rule, "user.codes-locked", subject, details, now).await?;
     }
     Ok(())

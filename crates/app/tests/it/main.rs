@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod accounts;
+mod api_codes;
 mod authenticator_app;
 mod clients;
 mod device_types;
@@ -14,7 +15,6 @@ mod live;
 mod logins;
 mod own_sessions;
 mod passkey_device;
-mod passkey_proofs;
 mod passkey_proofs;
 mod passkeys;
 mod passwords;
