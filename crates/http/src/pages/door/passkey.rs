@@ -23,7 +23,7 @@ use crate::pages::web::visit::Visit;
 
 const BEGIN: &str = "/login/passkey";
 const FINISH: &str = "/login/passkey/finish";
-const TITLE: &str = "Log In with a Passkey";
+const TITLE: &str = "Use a Passkey";
 
 /// The button on the log-in page; where passkeys cannot be used here it says why.
 pub(super) fn button(visit: &Visit, nonce: &str, next: Option<&LocalPath>) -> FormView {
@@ -44,7 +44,7 @@ pub(crate) async fn begin(visit: Visit, posted: Posted) -> Answer {
     if passkeys::obstacle(&visit.ctx).is_some() {
         return Ok(again(&visit, next.as_ref(), Faults::none(), StatusCode::OK));
     }
-    let asked = login::begin_login(&visit.ctx, browser).await?;
+    let asked = login::begin_login(&visit.ctx, browser)?;
     let nonce = Tie::of(&visit).nonce(&visit);
     let mut form = PasskeyForm::new(&visit.ctx, Asked::Held, FINISH, &nonce, asked.options)
         .hidden(QUESTION, asked.name);
