@@ -87,6 +87,23 @@ async fn a_recovery_retires_the_tokens_and_its_link_works_once() {
     assert!(matches!(again, Err(AppError::NotFound("link"))));
 }
 
+/// ASVS 6.4.3: mail does not stand in for a second factor.
+#[tokio::test]
+async fn a_recovery_makes_no_browser_known_to_whoever_has_a_second_factor() {
+    let house = TestHouse::new().await;
+    let (jane, joe) = (house.user("jane").await, house.user("joe").await);
+    house.enrol(&jane).await;
+
+    for (user, becomes_known) in [(&jane, false), (&joe, true)] {
+        recovery::ask(&house.ctx, user.username.as_str(), &origin("10.1.2.3")).await.unwrap();
+        let link = mailed_link(&house, LinkKind::PasswordRecovery).await;
+        let (new, from) = (password(ANOTHER), origin("10.1.2.3"));
+        let place = recovery::recover(&house.ctx, &link, new, &from).await.unwrap();
+
+        assert_eq!(place.is_some(), becomes_known, "{}", user.username);
+    }
+}
+
 #[tokio::test]
 async fn a_recovery_for_an_unknown_name_mails_nothing_and_says_the_same() {
     let house = TestHouse::new().await;

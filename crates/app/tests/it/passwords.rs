@@ -181,6 +181,36 @@ async fn after_a_login_with_a_password_that_is_too_old_nothing_but_its_change_is
 }
 
 #[tokio::test]
+async fn no_password_grows_too_old_where_no_profile_says_so() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+
+    house.wait(364 * DAY);
+    let much_later = house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap();
+
+    assert!(!much_later.password_expired);
+}
+
+#[tokio::test]
+async fn a_long_password_counts_to_its_last_byte() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    let text = format!("{FIRST} {SECOND} {THIRD} ").repeat(20);
+
+    for length in [64, 72, 73, 128, 1024] {
+        let (whole, cut) = (&text[..length], &text[..length - 1]);
+        set(&house, &jane, whole).await.unwrap();
+
+        assert!(house.log_in(&jane, &format!("{cut}{token}")).await.is_err(), "{length}");
+        assert!(house.log_in(&jane, &format!("{whole}{token}")).await.is_ok(), "{length}");
+    }
+    let longer = set(&house, &jane, &text[..1025]).await;
+    assert!(matches!(longer, Err(AppError::Password(PasswordFault::TooLong))), "{longer:?}");
+}
+
+#[tokio::test]
 async fn a_temporary_password_has_expired_for_another_reason_than_its_age() {
     let house = TestHouse::new().await;
     let jane = house.user("jane").await;
