@@ -130,3 +130,12 @@ fn every_way_in_for_strangers_is_in_the_table_of_pathways() {
     assert_eq!(ways.difference(&told).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the table");
     assert_eq!(told.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new(), "no such route");
 }
+
+#[tokio::test]
+async fn browsers_are_told_to_come_over_tls_alone_for_two_years() {
+    let cast = Cast::gather().await;
+
+    let page = cast.house.get("/login").await;
+
+    assert_eq!(page.header("strict-transport-security"), "max-age=63072000");
+}
