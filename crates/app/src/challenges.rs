@@ -14,12 +14,14 @@ use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterKind;
 use symbolon_core::lockout::Failures;
 use symbolon_core::mailed_code::MailedCode;
+use symbolon_core::policy::DAY;
 use symbolon_core::secret::{Credential, Password, TypedCode};
 use symbolon_core::token::{FormatError, PresentedToken};
 use symbolon_mail::CodeFor;
 use symbolon_store::challenges::{self, ChallengeRow};
+use symbolon_store::places::PlaceRow;
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, letters, tokens, users};
+use symbolon_store::{Tx, letters, places, tokens, users};
 
 use crate::actor::Origin;
 use crate::context::{Ctx, Switch};
@@ -38,8 +40,12 @@ pub const MOST_LETTERS: u32 = 3;
 /// Characters of the secret that a browser holds while it is open: 190 bits.
 pub const SECRET_LENGTH: usize = 32;
 
-/// How many codes are mailed to one user within [`VALID`], whoever asks for them.
+/// How many codes are mailed to one user within [`VALID`] for one network.
+const MOST_LETTERS_OF_NETWORK: i64 = 3;
+/// How many codes are mailed to one user for logins within [`VALID`], whoever asks for them.
 const MOST_LETTERS_LATELY: i64 = 20;
+/// How many within a day: who has a password of somebody else's must not fill the mailbox of its owner.
+const MOST_LETTERS_OF_DAY: i64 = 30;
 
 /// What somebody may prove himself by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,23 +121,52 @@ pub(crate) struct Met {
     pub(crate) token: Option<Id<Token>>,
 }
 
-/// Judges what was entered. `user` is his row as it is in this transaction, which holds it; `challenge` is
-/// the one whose code was mailed, its try counted already.
+/// Who is asked, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// His row as it is in this transaction, which holds it.
+    pub(crate) user: &'a UserRecord,
+    /// The known place that he answers from, as it is in this transaction: wrong codes count on it alone, and
+    /// those of strangers do not count here.
+    pub(crate) place: Option<&'a PlaceRow>,
+    /// The challenge whose code was mailed, its try counted already.
+    pub(crate) challenge: Option<&'a ChallengeRow>,
+    pub(crate) ways: Ways,
+}
+
+impl Asked<'_> {
+    fn wrong_codes(&self) -> Failures {
+        self.place.map_or(self.user.code_failures, |place| place.code_failures)
+    }
+
+    async fn forget_wrong_codes(&self, tx: &mut Tx) -> Result<(), AppError> {
+        let none = Failures::default();
+        if self.wrong_codes() == none {
+            return Ok(());
+        }
+        match self.place {
+            Some(place) => places::set_code_failures(tx, place.id, none).await?,
+            None => users::set_code_failures(tx, self.user.standing.user, none).await?,
+        }
+        Ok(())
+    }
+}
+
+/// Judges what was entered.
 pub(crate) async fn evaluate(
     ctx: &Ctx,
     tx: &mut Tx,
-    user: &UserRecord,
-    challenge: Option<&ChallengeRow>,
-    ways: Ways,
+    asked: Asked<'_>,
     entered: &Entered,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Result<Met, Refusal>, AppError> {
+    let Asked { user, place, challenge, ways } = asked;
     let token = entered.token.reveal().trim();
     if entered.code.reveal().trim().is_empty() && ways.token && !token.is_empty() {
         return evaluate_token(ctx, tx, user, token, origin, now).await;
     }
-    if let Some(until) = user.code_failures.locked_at(now) {
+    if let Some(until) = asked.wrong_codes().locked_at(now) {
         return Ok(Err(Refusal::CodesLockedOut(until)));
     }
     let typed = &entered.code;
@@ -143,11 +178,14 @@ pub(crate) async fn evaluate(
         second_factors::take_code(ctx, tx, user.standing.user, typed, origin, now).await?
     };
     let Some(factor) = factor else {
-        record::note_wrong_code(ctx, tx, user, origin, now).await?;
+        match place {
+            Some(place) => record::note_wrong_code_at(ctx, tx, user, place, origin, now).await?,
+            None => record::note_wrong_code(ctx, tx, user, origin, now).await?,
+        }
         return Ok(Err(Refusal::CodeWrong));
     };
-    if user.code_failures != Failures::default() {
-        users::set_code_failures(tx, user.standing.user, Failures::default()).await?;
+    if factor.is_second() {
+        asked.forget_wrong_codes(tx).await?;
     }
     Ok(Ok(Met { factor, token: None }))
 }
@@ -208,8 +246,8 @@ fn judge_token(record: &TokenRecord, user: &UserRecord, now: Timestamp) -> Resul
     Ok(())
 }
 
-/// Mails a code for a challenge in place of any earlier one; `false` if there were too many, for the
-/// challenge or for its user.
+/// Mails a code for a challenge in place of any earlier one of it; `false` if there were too many, for the
+/// challenge, for the network that asks or for its user.
 pub(crate) async fn mail_code(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -219,16 +257,19 @@ pub(crate) async fn mail_code(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let id = user.standing.user;
-    let kind = LetterKind::VerificationCode;
-    if letters::count_since(tx, id, kind, now - VALID).await? >= MOST_LETTERS_LATELY {
+    let network = origin.source.counted_as();
+    if too_many_letters(tx, user, occasion, &network, now).await? {
         return Ok(false);
     }
     let letter = CodeLetter::draw(ctx, challenge.id)?;
-    if !challenges::set_code(tx, challenge.id, &letter.digest, letter.id(), MOST_LETTERS).await? {
+    let id = letter.id();
+    if !challenges::set_code(tx, challenge.id, &letter.digest, id, MOST_LETTERS).await? {
         return Ok(false);
     }
-    letters::supersede_of_user(tx, id, kind, now).await?;
+    // No other challenge's: it may be the owner's, and this one somebody else's.
+    if let Some(before) = challenge.letter {
+        letters::supersede_one(tx, before, now).await?;
+    }
     let facts = Facts::default()
         .with("occasion", code_for_word(occasion))
         .with("client", origin.client.as_str())
@@ -236,7 +277,31 @@ pub(crate) async fn mail_code(
         .at("asked_at", now)
         .at("valid_until", challenge.expires_at);
     letter.write(ctx, tx, user, facts, now).await?;
+    letters::set_network(tx, id, &network).await?;
     Ok(true)
+}
+
+/// Whether enough codes were mailed to this user. Whoever has his password can ask for any number of logins,
+/// from many networks; that must not keep the owner from the codes that he asks for in a session.
+async fn too_many_letters(
+    tx: &mut Tx,
+    user: &UserRecord,
+    occasion: CodeFor,
+    network: &str,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let (user, kind) = (user.standing.user, LetterKind::VerificationCode);
+    let here = letters::count_of_network_since(tx, user, kind, network, now - VALID).await?;
+    let (lately, today) = match occasion {
+        CodeFor::Change => (0, 0),
+        CodeFor::Login => (
+            letters::count_since(tx, user, kind, now - VALID).await?,
+            letters::count_since(tx, user, kind, now - DAY).await?,
+        ),
+    };
+    Ok(here >= MOST_LETTERS_OF_NETWORK
+        || lately >= MOST_LETTERS_LATELY
+        || today >= MOST_LETTERS_OF_DAY)
 }
 
 /// The word for an occasion in a letter's facts.

@@ -45,7 +45,7 @@ pub async fn accept(
     passwords::replace(&mut tx, &user, &hashed, None, now).await?;
     let (actor, subject) = (Actor::LinkOf(invited), format!("user:{invited}"));
     trail::append(&mut tx, actor, "invitation.accepted", subject, String::new(), now).await?;
-    let (_, place) = places::make_known(ctx, &mut tx, invited, origin, now).await?;
+    let place = places::make_known_by_link(ctx, &mut tx, invited, origin, now).await?;
     changes::record(&mut tx, Change::UserChanged, invited, None, now).await?;
     commit(ctx, tx).await?;
     Ok(place)

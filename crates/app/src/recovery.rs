@@ -135,7 +135,7 @@ pub async fn recover(
     let place = if second_factors::kinds_of(&mut tx, id).await?.any_real() {
         None
     } else {
-        Some(places::make_known(ctx, &mut tx, id, origin, now).await?.1)
+        Some(places::make_known_by_link(ctx, &mut tx, id, origin, now).await?)
     };
     let details = format!("source={}\nretired={retired}", origin.source);
     trail::append(&mut tx, actor, "password.recovered", format!("user:{id}"), details, now).await?;

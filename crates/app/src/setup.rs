@@ -133,7 +133,7 @@ pub async fn accept(
     }
     let (subject, details) = (format!("user:{id}"), "administrator=yes".to_owned());
     trail::append(&mut tx, Actor::Operator, "user.added", subject, details, now).await?;
-    let (_, place) = places::make_known(ctx, &mut tx, id, origin, now).await?;
+    let place = places::make_known_by_link(ctx, &mut tx, id, origin, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
     commit(ctx, tx).await?;
     Ok(place)

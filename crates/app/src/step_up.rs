@@ -12,7 +12,7 @@ use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Session};
 use symbolon_core::judge::Refusal;
 use symbolon_core::keys::Purpose;
-use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::letter::LetterState;
 use symbolon_core::secret::{ChallengeSecret, SessionSecret};
 use symbolon_mail::CodeFor;
 use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow, NewChallenge};
@@ -21,7 +21,7 @@ use symbolon_store::{Conn, Tx, letters, sessions, source_failures, users};
 
 use crate::actor::Origin;
 use crate::challenges::{
-    Entered, MOST_LETTERS, MOST_TRIES, SECRET_LENGTH, VALID, Ways, evaluate, mail_code,
+    Asked, Entered, MOST_LETTERS, MOST_TRIES, SECRET_LENGTH, VALID, Ways, evaluate, mail_code,
 };
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -30,8 +30,8 @@ use crate::login::open::draw_secret;
 use crate::login::record::{self, Entry};
 use crate::login::{CorrelationId, Head, Refused};
 use crate::passwords::{self, Proof};
-use crate::second_factors;
 use crate::sessions::LiveSession;
+use crate::{places, second_factors};
 
 /// How long a proof holds.
 pub const FRESH: Duration = Duration::from_mins(10);
@@ -113,10 +113,12 @@ pub async fn send_code(
         (Some(row), Some(secret)) => (row, ChallengeSecret::new(secret.reveal().to_owned())),
         _ => begin(ctx, &mut tx, session, &user, now).await?,
     };
-    let mailed = mail_code(ctx, &mut tx, &challenge, &user, CodeFor::Change, origin, now).await?;
+    if !mail_code(ctx, &mut tx, &challenge, &user, CodeFor::Change, origin, now).await? {
+        return Ok(None);
+    }
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
-    Ok(mailed.then_some(secret))
+    Ok(Some(secret))
 }
 
 /// Judges what was entered. In a task of its own: who hangs up has guessed all the same.
@@ -191,14 +193,16 @@ async fn by_factor(
         Some(row) => challenges::count_try(&mut tx, row.id, MOST_TRIES, now).await?.map(|_| row),
         None => None,
     };
-    let judged =
-        evaluate(ctx, &mut tx, &user, challenge.as_ref(), ways, entered, origin, now).await?;
+    let place = places::find(&mut tx, session.user, session.place).await?;
+    let asked = Asked { user: &user, place: place.as_ref(), challenge: challenge.as_ref(), ways };
+    let judged = evaluate(ctx, &mut tx, asked, entered, origin, now).await?;
     let outcome = match judged {
         Ok(met) => {
             if let Some(row) = challenge.filter(|_| met.factor == Factor::MailedCode) {
                 challenges::end(&mut tx, row.id, now).await?;
-                let kind = LetterKind::VerificationCode;
-                letters::supersede_of_user(&mut tx, session.user, kind, now).await?;
+                if let Some(letter) = row.letter {
+                    letters::supersede_one(&mut tx, letter, now).await?;
+                }
             }
             let proved = note_proof(ctx, &mut tx, session.session, now).await?;
             proved.map_or(Outcome::Over, Outcome::Proved)

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Challenge, Id, Letter, Session, User};
+use symbolon_core::id::{Challenge, Id, Letter, Place, Session, User};
 use symbolon_core::secret::Digest;
 
 use crate::columns::{Columns, args};
@@ -19,7 +19,7 @@ const INSERT: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9)";
 const FIND: &str = "
     SELECT id, user_id, session_id, epoch, code_digest, letter_id, letters, tries, state, created_at,
-           expires_at
+           expires_at, place_id
     FROM challenge
     WHERE digest = $1 AND purpose = $2 AND ended_at IS NULL AND expires_at > $3 AND created_at <= $4";
 const TRY: &str = "
@@ -32,6 +32,7 @@ const END: &str = "
 const SET_CODE: &str = "
     UPDATE challenge SET code_digest = $2, letter_id = $3, letters = letters + 1
     WHERE id = $1 AND ended_at IS NULL AND letters < $4";
+const SET_PLACE: &str = "UPDATE challenge SET place_id = $2 WHERE id = $1";
 const SET_STATE: &str = "
     UPDATE challenge SET state = $2 WHERE id = $1 AND ended_at IS NULL";
 const END_OF_USER: &str = "
@@ -105,6 +106,8 @@ pub struct ChallengeRow {
     pub session: Option<Id<Session>>,
     /// The user's epoch when it was made.
     pub epoch: Option<i64>,
+    /// The known place that it was made from.
+    pub place: Option<Id<Place>>,
     /// Keyed digest of the code that was mailed last.
     pub code: Option<Digest>,
     /// The letter that carries that code.
@@ -193,6 +196,15 @@ pub async fn set_code(
     tx.execute_at_most_one(SET_CODE, args![challenge, code, letter, most]).await
 }
 
+/// Notes the known place that a challenge was made from.
+pub async fn set_place(
+    tx: &mut Tx,
+    challenge: Id<Challenge>,
+    place: Id<Place>,
+) -> Result<(), StoreError> {
+    tx.execute_one(SET_PLACE, args![challenge, place]).await
+}
+
 /// Replaces what a challenge keeps; `false` if it has ended.
 pub async fn set_state(
     tx: &mut Tx,
@@ -236,6 +248,7 @@ fn read(row: &Row) -> Result<ChallengeRow, StoreError> {
         user: row.optional_id(1)?,
         session: row.optional_id(2)?,
         epoch: row.optional_int(3)?,
+        place: row.optional_id(11)?,
         code: code.transpose()?.map(Digest::from_bytes),
         letter: row.optional_id(5)?,
         letters: row.count(6)?,

@@ -46,6 +46,10 @@ const SUPERSEDE: &str = "
     UPDATE letter
     SET state = 'superseded', ended_at = $2, nonce = NULL
     WHERE token_id = $1 AND state = 'waiting' AND ended_at IS NULL";
+const SUPERSEDE_ONE: &str = "
+    UPDATE letter
+    SET state = 'superseded', ended_at = $2, nonce = NULL
+    WHERE id = $1 AND state = 'waiting' AND ended_at IS NULL";
 const SUPERSEDE_OF_USER: &str = "
     UPDATE letter
     SET state = 'superseded', ended_at = $3, nonce = NULL
@@ -68,6 +72,10 @@ const NOT_ARRIVED: &str = "
     SELECT COUNT(*) FROM letter WHERE ended_at >= $1 AND state IN ('refused', 'too-old')";
 const OF_KIND_SINCE: &str = "
     SELECT COUNT(*) FROM letter WHERE user_id = $1 AND kind = $2 AND created_at > $3";
+const SET_NETWORK: &str = "UPDATE letter SET network = $2 WHERE id = $1";
+const OF_NETWORK_SINCE: &str = "
+    SELECT COUNT(*) FROM letter
+    WHERE user_id = $1 AND kind = $2 AND created_at > $3 AND network = $4";
 const UNDER_OTHER_KEYS: &str = "
     SELECT COUNT(*) FROM letter WHERE ended_at IS NULL AND nonce IS NOT NULL AND key_id <> $1";
 const FORGET: &str = "DELETE FROM letter WHERE ended_at < $1";
@@ -267,6 +275,15 @@ pub async fn supersede(tx: &mut Tx, token: Id<Token>, now: Timestamp) -> Result<
     tx.execute(SUPERSEDE, args![token, now]).await
 }
 
+/// Ends one letter if it still waits: a newer one takes its place, or it is of no use any more.
+pub async fn supersede_one(
+    tx: &mut Tx,
+    letter: Id<Letter>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(SUPERSEDE_ONE, args![letter, now]).await
+}
+
 /// Ends the waiting letters of one kind to a user: a newer one takes their place.
 pub async fn supersede_of_user(
     tx: &mut Tx,
@@ -320,6 +337,23 @@ pub async fn count_since(
     since: Timestamp,
 ) -> Result<i64, StoreError> {
     conn.fetch_one(OF_KIND_SINCE, args![user, kind.word(), since]).await?.int(0)
+}
+
+/// Notes the network from which a letter was asked for.
+pub async fn set_network(tx: &mut Tx, letter: Id<Letter>, network: &str) -> Result<(), StoreError> {
+    tx.execute_one(SET_NETWORK, args![letter, network]).await
+}
+
+/// How many letters of one kind to a user were asked for from a network after `since`.
+pub async fn count_of_network_since(
+    conn: &mut Conn,
+    user: Id<User>,
+    kind: LetterKind,
+    network: &str,
+    since: Timestamp,
+) -> Result<i64, StoreError> {
+    let args = args![user, kind.word(), since, network];
+    conn.fetch_one(OF_NETWORK_SINCE, args).await?.int(0)
 }
 
 /// How many letters carry a secret that is derived from another key than this one.

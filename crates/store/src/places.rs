@@ -1,7 +1,8 @@
 //! Known places: browsers that hold a secret of ours, and clients in a network that an API let in.
 //!
 //! Failures from a known place are counted on it and not on the user, so that a stranger who guesses
-//! locks out strangers alone. An ended place is known no more; its row stays until the janitor comes.
+//! locks out strangers alone; so are wrong codes. An ended place is known no more; its row stays until the
+//! janitor comes.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Place, User};
@@ -13,21 +14,26 @@ use crate::error::StoreError;
 use crate::sql::{Conn, Row, Tx};
 
 const INSERT_BROWSER: &str = "
-    INSERT INTO place (id, user_id, kind, digest, client, network, source, first_at, last_at, failures)
-    VALUES ($1, $2, 'browser', $3, $4, $5, $6, $7, $7, 0)";
+    INSERT INTO place (id, user_id, kind, digest, client, network, source, first_at, last_at, failures,
+                       code_failures)
+    VALUES ($1, $2, 'browser', $3, $4, $5, $6, $7, $7, 0, 0)";
+const SET_LINK_OPENED: &str = "UPDATE place SET link_opened_at = $2 WHERE id = $1";
 const NOTE_API: &str = "
-    INSERT INTO place (id, user_id, kind, client, network, source, first_at, last_at, failures)
-    VALUES ($1, $2, 'api', $3, $4, $5, $6, $6, 0)
+    INSERT INTO place (id, user_id, kind, client, network, source, first_at, last_at, failures,
+                       code_failures)
+    VALUES ($1, $2, 'api', $3, $4, $5, $6, $6, 0, 0)
     ON CONFLICT (user_id, client, network) WHERE digest IS NULL DO UPDATE
     SET source = $5, failures = 0, last_failure_at = NULL, locked_until = NULL, ended_at = NULL,
         first_at = CASE WHEN place.ended_at IS NULL THEN place.first_at ELSE $6 END,
-        last_at = CASE WHEN place.last_at < $6 THEN $6 ELSE place.last_at END";
+        last_at = CASE WHEN place.last_at < $6 THEN $6 ELSE place.last_at END
+    RETURNING id";
 
 macro_rules! select_place {
     ($rest:literal) => {
         concat!(
             "SELECT id, user_id, kind, client, network, source, first_at, last_at, failures,
-                    last_failure_at, locked_until
+                    last_failure_at, locked_until, code_failures, last_code_failure_at,
+                    code_locked_until, link_opened_at
              FROM place WHERE ended_at IS NULL AND ",
             $rest
         )
@@ -45,18 +51,25 @@ const OF_USER: &str =
 const NOTE_USE: &str = "
     UPDATE place
     SET client = $2, network = $3, source = $4, failures = 0, last_failure_at = NULL,
-        locked_until = NULL, last_at = CASE WHEN last_at < $5 THEN $5 ELSE last_at END
+        locked_until = NULL, link_opened_at = NULL,
+        last_at = CASE WHEN last_at < $5 THEN $5 ELSE last_at END
     WHERE id = $1 AND ended_at IS NULL";
 const SET_FAILURES: &str = "
     UPDATE place SET failures = $2, last_failure_at = $3, locked_until = $4 WHERE id = $1";
+const SET_CODE_FAILURES: &str = "
+    UPDATE place SET code_failures = $2, last_code_failure_at = $3, code_locked_until = $4
+    WHERE id = $1";
 const CLEAR_FAILURES: &str = "
-    UPDATE place SET failures = 0, last_failure_at = NULL, locked_until = NULL
-    WHERE user_id = $1 AND failures + COALESCE(locked_until, 0) > 0";
+    UPDATE place
+    SET failures = 0, last_failure_at = NULL, locked_until = NULL,
+        code_failures = 0, last_code_failure_at = NULL, code_locked_until = NULL
+    WHERE user_id = $1 AND failures + COALESCE(locked_until, 0) + code_failures > 0";
 const END: &str = "
     UPDATE place SET ended_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
 const END_OF_USER: &str = "
     UPDATE place SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL AND id <> $3";
-const FORGET: &str = "DELETE FROM place WHERE last_at < $1 OR ended_at < $1";
+/// A place ends after its last use, so that one that ended before the limit was last used before it too.
+const FORGET: &str = "DELETE FROM place WHERE last_at < $1";
 
 /// What kind of place it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +120,10 @@ pub struct PlaceRow {
     pub last_at: Timestamp,
     /// Failures from there, and whether they lock it.
     pub failures: Failures,
+    /// Wrong codes from there, and whether they lock the entry of codes there.
+    pub code_failures: Failures,
+    /// When the link was opened that made it known, until the first login from it.
+    pub link_opened_at: Option<Timestamp>,
 }
 
 /// Makes a browser known.
@@ -122,16 +139,26 @@ pub async fn insert_browser(
     tx.execute_one(INSERT_BROWSER, args![place, user, digest, client, network, source, now]).await
 }
 
-/// Notes that an API let a client of a network in; `place` names it if it was not known before.
+/// Notes that a browser was made known by a link that was opened in it.
+pub async fn set_link_opened(
+    tx: &mut Tx,
+    place: Id<Place>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_one(SET_LINK_OPENED, args![place, now]).await
+}
+
+/// Notes that an API let a client of a network in, and tells which place that is; `place` names it if there
+/// was none. One that was ended is known again.
 pub async fn note_api(
     tx: &mut Tx,
     place: Id<Place>,
     user: Id<User>,
     visitor: Visitor<'_>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Id<Place>, StoreError> {
     let Visitor { client, network, source } = visitor;
-    tx.execute_one(NOTE_API, args![place, user, client, network, source, now]).await
+    tx.fetch_one(NOTE_API, args![place, user, client, network, source, now]).await?.id(0)
 }
 
 /// The browser of `user` that holds the secret of one of these digests, used since `since`.
@@ -176,7 +203,7 @@ pub async fn of_user(
     conn.fetch_all(OF_USER, args![user, since, limit]).await?.iter().map(read).collect()
 }
 
-/// Notes a login from a place, whose failures are forgotten; `false` if it has ended.
+/// Notes a login from a place, whose failures are forgotten but for wrong codes; `false` if it has ended.
 pub async fn note_use(
     tx: &mut Tx,
     place: Id<Place>,
@@ -195,6 +222,16 @@ pub async fn set_failures(
 ) -> Result<(), StoreError> {
     let args = args![place, failures.count, failures.last_at, failures.locked_until];
     tx.execute_one(SET_FAILURES, args).await
+}
+
+/// Writes down wrong codes from a place and whether they lock the entry of codes there.
+pub async fn set_code_failures(
+    tx: &mut Tx,
+    place: Id<Place>,
+    failures: Failures,
+) -> Result<(), StoreError> {
+    let args = args![place, failures.count, failures.last_at, failures.locked_until];
+    tx.execute_one(SET_CODE_FAILURES, args).await
 }
 
 /// Forgets the failures from all places of a user; tells of how many.
@@ -223,7 +260,7 @@ pub async fn end_of_user(
     tx.execute(END_OF_USER, args![user, now, keep.map_or(-1, Id::raw)]).await
 }
 
-/// Forgets places that were last used, or ended, before `limit`.
+/// Forgets places that were last used before `limit`.
 pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET, args![limit]).await
 }
@@ -243,5 +280,11 @@ fn read(row: &Row) -> Result<PlaceRow, StoreError> {
             last_at: row.optional_at(9)?,
             locked_until: row.optional_at(10)?,
         },
+        code_failures: Failures {
+            count: row.count(11)?,
+            last_at: row.optional_at(12)?,
+            locked_until: row.optional_at(13)?,
+        },
+        link_opened_at: row.optional_at(14)?,
     })
 }

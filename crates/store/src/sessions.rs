@@ -46,8 +46,13 @@ const END_OF_TOKEN: &str = "
 const END_OF_USER: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3
     WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
+const END_WEB_OF_USER: &str = "
+    UPDATE session SET ended_at = $2, ended_cause = $3
+    WHERE user_id = $1 AND kind = 'web' AND ended_at IS NULL AND id <> $4";
+const PLACE_OF: &str = "SELECT place_id FROM session WHERE id = $1";
 const END_OF_PLACE: &str = "
-    UPDATE session SET ended_at = $2, ended_cause = $3 WHERE place_id = $1 AND ended_at IS NULL";
+    UPDATE session SET ended_at = $2, ended_cause = $3 WHERE place_id = $1 AND ended_at IS NULL
+    RETURNING id";
 const PROVE: &str = "
     UPDATE session SET digest = $2, proved_at = $3 WHERE id = $1 AND ended_at IS NULL";
 const LIFT_RESTRICTION: &str = "
@@ -304,14 +309,15 @@ pub async fn end_of_token(
     tx.execute(END_OF_TOKEN, args![token, now, cause]).await
 }
 
-/// Ends the sessions that were opened from a known place; tells how many.
+/// Ends the sessions that were opened from a known place; tells which.
 pub async fn end_of_place(
     tx: &mut Tx,
     place: Id<Place>,
     cause: &str,
     now: Timestamp,
-) -> Result<u64, StoreError> {
-    tx.execute(END_OF_PLACE, args![place, now, cause]).await
+) -> Result<Vec<Id<Session>>, StoreError> {
+    let ended = tx.fetch_all(END_OF_PLACE, args![place, now, cause]).await?;
+    ended.iter().map(|row| row.id(0)).collect()
 }
 
 /// Notes that its user proved himself, and gives the session a new secret (ASVS 7.2.4); `false` if it has
@@ -346,6 +352,28 @@ pub async fn end_of_user(
     // No identifier is negative, so -1 keeps none.
     let keep = keep.map_or(-1, Id::raw);
     tx.execute(END_OF_USER, args![user, now, cause, keep]).await
+}
+
+/// Ends every web session of a user but `keep`; tells how many.
+pub async fn end_web_of_user(
+    tx: &mut Tx,
+    user: Id<User>,
+    keep: Option<Id<Session>>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    // No identifier is negative, so -1 keeps none.
+    let keep = keep.map_or(-1, Id::raw);
+    tx.execute(END_WEB_OF_USER, args![user, now, cause, keep]).await
+}
+
+/// The known place that a session was opened from.
+pub async fn place_of(
+    conn: &mut Conn,
+    session: Id<Session>,
+) -> Result<Option<Id<Place>>, StoreError> {
+    let row = conn.fetch_optional(PLACE_OF, args![session]).await?;
+    row.map_or(Ok(None), |row| row.optional_id(0))
 }
 
 /// Forgets sessions that ended, or were last used, before `limit`.

@@ -7,13 +7,13 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
-use symbolon_core::id::{Challenge, Id};
+use symbolon_core::id::{Challenge, Id, Place, User};
 use symbolon_core::judge::{Admission, Demand, Door, Next, PasswordVerdict, Refusal, judge};
 use symbolon_core::keys::Purpose;
-use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::letter::LetterState;
 use symbolon_core::lockout::Failures;
 use symbolon_core::names::Username;
-use symbolon_core::secret::{ChallengeSecret, Password};
+use symbolon_core::secret::{ChallengeSecret, Password, PlaceSecret};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 use symbolon_mail::CodeFor;
@@ -23,7 +23,7 @@ use symbolon_store::{Tx, letters, source_failures, users};
 
 use crate::actor::Origin;
 use crate::challenges::{
-    Entered, MOST_LETTERS, MOST_TRIES, Met, SECRET_LENGTH, VALID, Ways, evaluate, mail_code,
+    Asked, Entered, MOST_LETTERS, MOST_TRIES, Met, SECRET_LENGTH, VALID, Ways, evaluate, mail_code,
 };
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -32,7 +32,7 @@ use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession, Refused};
 use crate::login::evidence::{self, Evidence};
 use crate::login::open::{Opening, restriction_of, write_session};
 use crate::login::record::{self, Entry};
-use crate::places;
+use crate::places::{self, PlaceRow};
 
 const PURPOSE: ChallengePurpose = ChallengePurpose::Login;
 
@@ -45,7 +45,8 @@ pub struct ChallengeView {
     pub username: Username,
     /// How he may prove himself.
     pub ways: Ways,
-    /// The masked address that a code was mailed to, and where the letter stands.
+    /// The masked address that a code was mailed to, and where the letter stands; `None` also where one could
+    /// have been mailed, but too many were.
     pub mailed: Option<(String, LetterState)>,
     /// How many more codes can be mailed.
     pub letters_left: u32,
@@ -103,6 +104,9 @@ pub(crate) async fn begin(
         users::rehash(&mut tx, id, old, new).await?;
     }
     challenges::insert(&mut tx, &new, now).await?;
+    if let Some(place) = &evidence.place {
+        challenges::set_place(&mut tx, new.id, place.id).await?;
+    }
     let ways = Ways::for_login(demand, evidence.factors, ctx.settings.mail_configured);
     if ways.mail {
         let made = challenges::find(&mut tx, PURPOSE, &[digest], now).await?;
@@ -192,15 +196,14 @@ pub async fn answer(
             return Ok(Outcome::Over);
         };
         let mut tx = ctx.store.begin().await?;
-        let Some((user, tries)) = begin_try(&mut tx, &open, now).await? else {
+        let Some(Try { user, place, tries }) = begin_try(&mut tx, &open, now).await? else {
             commit(&ctx, tx).await?;
             return Ok(Outcome::Over);
         };
-        let judged =
-            evaluate(&ctx, &mut tx, &user, Some(&open.row), open.ways, &entered, &origin, now)
-                .await?;
-        let outcome = match judged {
-            Ok(met) => finish(&ctx, &mut tx, &open, &user, met, &origin, now).await?,
+        let (place, challenge) = (place.as_ref(), Some(&open.row));
+        let asked = Asked { user: &user, place, challenge, ways: open.ways };
+        let outcome = match evaluate(&ctx, &mut tx, asked, &entered, &origin, now).await? {
+            Ok(met) => finish(&ctx, &mut tx, &open, (&user, place), met, &origin, now).await?,
             Err(refusal) => {
                 refuse(&ctx, &mut tx, &open, &user, (refusal, tries), &origin, now).await?
             }
@@ -221,11 +224,11 @@ pub(crate) async fn meet_by_passkey(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Outcome, AppError> {
-    let Some((user, _)) = begin_try(tx, open, now).await? else {
+    let Some(Try { user, place, .. }) = begin_try(tx, open, now).await? else {
         return Ok(Outcome::Over);
     };
     let met = Met { factor: Factor::Passkey, token: None };
-    finish(ctx, tx, open, &user, met, origin, now).await
+    finish(ctx, tx, open, (&user, place.as_ref()), met, origin, now).await
 }
 
 /// A challenge that can still be met, with what is known of its log-in now.
@@ -281,7 +284,14 @@ pub(crate) async fn find(
         places: Vec::new(),
         origin: origin.clone(),
     };
-    let evidence = evidence::gather(ctx, &attempt, now).await?;
+    let mut evidence = evidence::gather(ctx, &attempt, now).await?;
+    let mut reader = ctx.store.read().await?;
+    evidence.place = places::find(&mut reader, user.standing.user, row.place).await?;
+    drop(reader);
+    // The place of the password step: what strangers do locks strangers out and not this browser.
+    if let (Some(user), Some(place)) = (&mut evidence.user, &evidence.place) {
+        user.standing.failures = place.failures;
+    }
     let ways = Ways::for_login(Demand::Place, evidence.factors, ctx.settings.mail_configured);
     let mut open = OpenChallenge { row, evidence, ways };
     match open.judge(ctx, None, origin, now) {
@@ -296,12 +306,21 @@ pub(crate) async fn find(
     }
 }
 
+/// A try that is counted, with the rows as they are in its transaction.
+struct Try {
+    user: UserRecord,
+    /// The known place that the password came from, unless it was ended since.
+    place: Option<PlaceRow>,
+    /// How many there have been with this one.
+    tries: u32,
+}
+
 /// Holds the user's row and counts a try; `None` if he has changed, or if there were enough.
 async fn begin_try(
     tx: &mut Tx,
     open: &OpenChallenge,
     now: Timestamp,
-) -> Result<Option<(UserRecord, u32)>, AppError> {
+) -> Result<Option<Try>, AppError> {
     let (Some(user), Some(epoch)) = (open.row.user, open.row.epoch) else {
         return Ok(None);
     };
@@ -311,7 +330,8 @@ async fn begin_try(
     let Some(tries) = challenges::count_try(tx, open.row.id, MOST_TRIES, now).await? else {
         return Ok(None);
     };
-    Ok(users::find(tx, user).await?.map(|user| (user, tries)))
+    let place = places::find(tx, user, open.row.place).await?;
+    Ok(users::find(tx, user).await?.map(|user| Try { user, place, tries }))
 }
 
 /// The proof was given: the chain is judged with it, the browser becomes known, a session is opened.
@@ -319,7 +339,7 @@ async fn finish(
     ctx: &Ctx,
     tx: &mut Tx,
     open: &OpenChallenge,
-    user: &UserRecord,
+    (user, place): (&UserRecord, Option<&PlaceRow>),
     met: Met,
     origin: &Origin,
     now: Timestamp,
@@ -338,10 +358,10 @@ async fn finish(
     if !challenges::end(tx, open.row.id, now).await? {
         return Ok(Outcome::Over);
     }
-    letters::supersede_of_user(tx, id, LetterKind::VerificationCode, now).await?;
-    // Somebody who is in does not guess: strangers begin to count anew.
-    users::set_failures(tx, id, Failures::default()).await?;
-    let (place, secret) = places::make_known(ctx, tx, id, origin, now).await?;
+    if let Some(letter) = open.row.letter {
+        letters::supersede_one(tx, letter, now).await?;
+    }
+    let (place, secret) = enter_from(ctx, tx, id, place, origin, now).await?;
     let proof = format!("password and {}", met.factor.word());
     let opening = Opening {
         head: Head::Web,
@@ -357,7 +377,27 @@ async fn finish(
         restriction: restriction_of(admission.next),
     };
     let session = write_session(ctx, tx, &opening, now).await?;
-    Ok(Outcome::Opened(NewSession { place: Some(secret), ..session }))
+    Ok(Outcome::Opened(NewSession { place: secret, ..session }))
+}
+
+/// The place that the login comes from, and what the browser is to hold of it if it was not known before.
+async fn enter_from(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    known: Option<&PlaceRow>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(Id<Place>, Option<PlaceSecret>), AppError> {
+    if let Some(known) = known
+        && places::note_use(tx, known.id, origin, now).await?
+    {
+        return Ok((known.id, None));
+    }
+    // Somebody who is in does not guess: strangers begin to count anew.
+    users::set_failures(tx, user, Failures::default()).await?;
+    let (place, secret) = places::make_known(ctx, tx, user, origin, now).await?;
+    Ok((place, Some(secret)))
 }
 
 /// Writes a wrong answer down; after the last try the challenge ends.

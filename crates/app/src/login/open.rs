@@ -74,7 +74,8 @@ pub(crate) async fn open(
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, admission.user, old, new).await?;
     }
-    let Some((place, link_opened_at)) = note_place(ctx, &mut tx, attempt, evidence, now).await? else {
+    let Some((place, link_opened_at)) = note_place(ctx, &mut tx, attempt, evidence, now).await?
+    else {
         return Ok(None);
     };
     if evidence.place.is_none() {

@@ -133,19 +133,23 @@ CREATE INDEX credential_use_at ON credential_use (last_at);
 
 -- Where a user has proved himself: a browser that holds a secret, or a client in a network at an API.
 CREATE TABLE place (
-    id              BIGINT NOT NULL PRIMARY KEY,
-    user_id         BIGINT NOT NULL REFERENCES user_account (id),
-    kind            TEXT    NOT NULL,
-    digest          BYTEA,
-    client          TEXT    NOT NULL,
-    network         TEXT    NOT NULL,
-    source          TEXT    NOT NULL,
-    first_at        BIGINT NOT NULL,
-    last_at         BIGINT NOT NULL,
-    failures        BIGINT NOT NULL,
-    last_failure_at BIGINT,
-    locked_until    BIGINT,
-    ended_at        BIGINT
+    id                   BIGINT NOT NULL PRIMARY KEY,
+    user_id              BIGINT NOT NULL REFERENCES user_account (id),
+    kind                 TEXT    NOT NULL,
+    digest               BYTEA,
+    client               TEXT    NOT NULL,
+    network              TEXT    NOT NULL,
+    source               TEXT    NOT NULL,
+    first_at             BIGINT NOT NULL,
+    last_at              BIGINT NOT NULL,
+    failures             BIGINT NOT NULL,
+    last_failure_at      BIGINT,
+    locked_until         BIGINT,
+    code_failures        BIGINT NOT NULL,
+    last_code_failure_at BIGINT,
+    code_locked_until    BIGINT,
+    link_opened_at       BIGINT,
+    ended_at             BIGINT
 );
 CREATE UNIQUE INDEX place_digest ON place (digest);
 CREATE UNIQUE INDEX place_of_api ON place (user_id, client, network) WHERE digest IS NULL;
@@ -186,6 +190,7 @@ CREATE TABLE challenge (
     user_id     BIGINT REFERENCES user_account (id),
     session_id  BIGINT,
     epoch       BIGINT,
+    place_id    BIGINT,
     code_digest BYTEA,
     letter_id   BIGINT,
     letters     BIGINT NOT NULL,
@@ -270,6 +275,7 @@ CREATE TABLE letter (
     to_address   TEXT    NOT NULL,
     to_name      TEXT    NOT NULL,
     facts        TEXT    NOT NULL,
+    network      TEXT,
     token_id     BIGINT REFERENCES token (id),
     key_id       BIGINT,
     nonce        BYTEA,

@@ -133,19 +133,23 @@ CREATE INDEX credential_use_at ON credential_use (last_at);
 
 -- Where a user has proved himself: a browser that holds a secret, or a client in a network at an API.
 CREATE TABLE place (
-    id              INTEGER NOT NULL PRIMARY KEY,
-    user_id         INTEGER NOT NULL REFERENCES user_account (id),
-    kind            TEXT    NOT NULL,
-    digest          BLOB,
-    client          TEXT    NOT NULL,
-    network         TEXT    NOT NULL,
-    source          TEXT    NOT NULL,
-    first_at        INTEGER NOT NULL,
-    last_at         INTEGER NOT NULL,
-    failures        INTEGER NOT NULL,
-    last_failure_at INTEGER,
-    locked_until    INTEGER,
-    ended_at        INTEGER
+    id                   INTEGER NOT NULL PRIMARY KEY,
+    user_id              INTEGER NOT NULL REFERENCES user_account (id),
+    kind                 TEXT    NOT NULL,
+    digest               BLOB,
+    client               TEXT    NOT NULL,
+    network              TEXT    NOT NULL,
+    source               TEXT    NOT NULL,
+    first_at             INTEGER NOT NULL,
+    last_at              INTEGER NOT NULL,
+    failures             INTEGER NOT NULL,
+    last_failure_at      INTEGER,
+    locked_until         INTEGER,
+    code_failures        INTEGER NOT NULL,
+    last_code_failure_at INTEGER,
+    code_locked_until    INTEGER,
+    link_opened_at       INTEGER,
+    ended_at             INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX place_digest ON place (digest);
 CREATE UNIQUE INDEX place_of_api ON place (user_id, client, network) WHERE digest IS NULL;
@@ -186,6 +190,7 @@ CREATE TABLE challenge (
     user_id     INTEGER REFERENCES user_account (id),
     session_id  INTEGER,
     epoch       INTEGER,
+    place_id    INTEGER,
     code_digest BLOB,
     letter_id   INTEGER,
     letters     INTEGER NOT NULL,
@@ -270,6 +275,7 @@ CREATE TABLE letter (
     to_address   TEXT    NOT NULL,
     to_name      TEXT    NOT NULL,
     facts        TEXT    NOT NULL,
+    network      TEXT,
     token_id     INTEGER REFERENCES token (id),
     key_id       INTEGER,
     nonce        BLOB,

@@ -17,7 +17,7 @@ use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::Frame;
 use crate::pages::view::passkey_form::{self, PasskeyForm, passkey_page};
 use crate::pages::view::proof_form::{
-    Asked, FIELDS, mail_words, passkey_button, proof_form, take_entered, with_then,
+    Asked, FIELDS, NOT_MAILED, mail_words, passkey_button, proof_form, take_entered, with_then,
 };
 use crate::pages::web::access::session_of;
 use crate::pages::web::answer::{Answer, Page, see_other};
@@ -119,7 +119,7 @@ pub(crate) async fn send_again(visit: Visit, posted: Posted) -> Answer {
     if challenge::send_again(&visit.ctx, secret, &visit.origin).await? {
         return Ok(see_other(&page_then(PATH, then.as_ref())));
     }
-    let faults = Faults::one("", "No more codes are mailed just now. Use the last one.");
+    let faults = Faults::one("", NOT_MAILED);
     again(&visit, then.as_ref(), faults, StatusCode::TOO_MANY_REQUESTS).await
 }
 
@@ -204,8 +204,10 @@ fn page(
     } else {
         format!("You are logging in as {}. Your profile demands a second factor.", view.username)
     }];
-    if let Some((address, state)) = &view.mailed {
-        lead.push(mail_words(address, *state));
+    match &view.mailed {
+        Some((address, state)) => lead.push(mail_words(address, *state)),
+        None if view.ways.mail => lead.push(NOT_MAILED.to_owned()),
+        None => {}
     }
     let asked = if view.mailed.is_some() { Asked::Mailed } else { Asked::NotYet };
     let form = proof_form(PATH, &nonce, view.ways, asked, then);

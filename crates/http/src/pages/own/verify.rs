@@ -13,7 +13,7 @@ use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::passkey_form::{self, PasskeyForm, passkey_page};
 use crate::pages::view::proof_form::{
-    Asked, FIELDS, mail_words, passkey_button, proof_form, take_entered, with_then,
+    Asked, FIELDS, NOT_MAILED, mail_words, passkey_button, proof_form, take_entered, with_then,
 };
 use crate::pages::web::access::LoggedInEvenExpired;
 use crate::pages::web::answer::{Answer, Page, see_other};
@@ -110,7 +110,7 @@ pub(crate) async fn send_code(
             Ok(response)
         }
         None => {
-            let faults = Faults::one("", "No more codes are mailed just now. Use the last one.");
+            let faults = Faults::one("", NOT_MAILED);
             let status = StatusCode::TOO_MANY_REQUESTS;
             page(&visit, &session, then.as_ref(), faults, status).await
         }

@@ -101,6 +101,10 @@ fn code_hint(ways: Ways) -> &'static str {
     }
 }
 
+/// What is said where no code was mailed, for too many were asked for. Nothing of who asked for them.
+pub(crate) const NOT_MAILED: &str = "No further code is mailed now; too many were asked for. Try again in a \
+     quarter of an hour, or use a security token.";
+
 /// Where a mailed code is, in whole sentences.
 pub(crate) fn mail_words(address: &str, state: LetterState) -> String {
     match state {

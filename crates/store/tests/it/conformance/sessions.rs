@@ -85,6 +85,33 @@ async fn of_two_profiles_the_shorter_times_end_a_session_whichever_has_them() {
 }
 
 #[tokio::test]
+async fn the_web_sessions_of_a_user_end_but_one_and_those_of_apis_live_on() {
+    for_each_house(async |store| {
+        let (jane, eve) = (add_user(&store, 1, "jane").await, add_user(&store, 2, "eve").await);
+        let kept = open(&store, jane, 1, SessionKind::Web, None, T0).await;
+        open(&store, jane, 2, SessionKind::Web, None, T0).await;
+        open(&store, jane, 3, SessionKind::Api, None, T0).await;
+        open(&store, eve, 4, SessionKind::Web, None, T0).await;
+
+        let ended = write(&store, async |tx| {
+            sessions::end_web_of_user(tx, jane, Some(kept), "first second factor", T0 + MS).await
+        })
+        .await;
+
+        assert_eq!(ended, 1);
+        let ended_at = async |kind, raw| find(&store, kind, &[raw]).await.unwrap().times.ended_at;
+        assert_eq!(ended_at(SessionKind::Web, 1).await, None);
+        assert_eq!(ended_at(SessionKind::Web, 2).await, Some(T0 + MS));
+        assert_eq!(ended_at(SessionKind::Api, 3).await, None);
+        assert_eq!(ended_at(SessionKind::Web, 4).await, None);
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(sessions::place_of(&mut reader, kept).await.unwrap(), None);
+        assert_eq!(sessions::place_of(&mut reader, Id::from_raw(99)).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_touch_moves_the_last_use_forwards_only_and_not_after_the_end() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
@@ -286,7 +313,7 @@ async fn a_session_knows_its_place_and_what_it_is_confined_to_and_ends_with_the_
         assert_eq!((before.place, before.proved_at), (Some(place), Some(T0)));
         assert_eq!(before.restriction, Some(Restriction::Enrol));
         assert_eq!((after.restriction, after.proved_at), (None, Some(T0 + HOUR)));
-        assert_eq!(ended, 1);
+        assert_eq!(ended, [Id::from_raw(1)]);
         let other = find(&store, SessionKind::Web, &[2]).await.expect("the row is there");
         assert_eq!(other.times.ended_at, None);
     })
