@@ -138,6 +138,11 @@ impl Hasher {
         self.crew.line.turned_away()
     }
 
+    /// How many hashes were asked for since the start.
+    pub fn asked_for(&self) -> u64 {
+        self.crew.desk.handed_in()
+    }
+
     /// How many hashes the rescuer has done since the start, for the threads got nowhere with them.
     pub fn rescued(&self) -> u64 {
         self.crew.desk.rescued()

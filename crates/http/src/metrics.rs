@@ -46,6 +46,7 @@ pub struct Metrics {
     letters_refused: Gauge,
     hashes_waiting: Gauge,
     hashes_turned_away: Family<CauseLabels, Counter>,
+    hashes: Counter,
     hashes_rescued: Counter,
     live: LiveGauges,
 }
@@ -187,6 +188,7 @@ impl Metrics {
             letters_refused: Gauge::default(),
             hashes_waiting: Gauge::default(),
             hashes_turned_away: Family::default(),
+            hashes: Counter::default(),
             hashes_rescued: Counter::default(),
             registry: Registry::default(),
         };
@@ -228,6 +230,7 @@ impl Metrics {
             "Requests that were answered 429, because the line was full or their address had its share",
             metrics.hashes_turned_away.clone(),
         );
+        registry.register("hashes", "Passwords hashed", metrics.hashes.clone());
         registry.register(
             "hashes_rescued",
             "Hashes done at normal priority, because the threads at idle priority had done none for a second",
@@ -299,6 +302,7 @@ impl Metrics {
             // The pool counts; of two readers at once the later figure stays.
             counter.inner().fetch_max(count, Ordering::Relaxed);
         }
+        self.hashes.inner().fetch_max(hasher.asked_for(), Ordering::Relaxed);
         self.hashes_rescued.inner().fetch_max(hasher.rescued(), Ordering::Relaxed);
     }
 
@@ -382,6 +386,7 @@ mod tests {
             "symbolon_hashes_waiting 3",
             r#"symbolon_hashes_turned_away_total{cause="line-full"} 1"#,
             r#"symbolon_hashes_turned_away_total{cause="share-taken"} 0"#,
+            "symbolon_hashes_total 0",
             "symbolon_hashes_rescued_total 0",
             r#"symbolon_http_requests_total{route="/login",method="GET",status="200"} 1"#,
             r#"symbolon_http_requests_total{route="unmatched",method="other",status="404"} 1"#,

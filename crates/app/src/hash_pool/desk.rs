@@ -26,6 +26,7 @@ pub(super) struct Desk {
     called: Condvar,
     /// Calls the rescuer.
     alarm: Condvar,
+    handed_in: AtomicU64,
     rescued: AtomicU64,
 }
 
@@ -42,12 +43,14 @@ impl Desk {
             books: Mutex::new(Books { jobs: Jobs::new(patience), alarm_at: None, closed: false }),
             called: Condvar::new(),
             alarm: Condvar::new(),
+            handed_in: AtomicU64::new(0),
             rescued: AtomicU64::new(0),
         }
     }
 
     /// Hands a job in.
     pub(super) fn hand_in(&self, job: Job) {
+        self.handed_in.fetch_add(1, Ordering::Relaxed);
         let alarm_is_too_late = {
             let mut books = self.books();
             books.jobs.enter(job, Instant::now());
@@ -90,6 +93,11 @@ impl Desk {
             Came::Late => {}
         }
         true
+    }
+
+    /// How many hashes were asked for.
+    pub(super) fn handed_in(&self) -> u64 {
+        self.handed_in.load(Ordering::Relaxed)
     }
 
     /// How many hashes the rescuer has given the answer of.

@@ -242,3 +242,33 @@ async fn a_removed_user_is_unknown_and_the_name_is_free_again() {
     let refused = house.log_in(&again, &credential).await.unwrap_err();
     assert_eq!(refused.refusal, Refusal::TokenOfAnotherUser);
 }
+
+#[tokio::test]
+async fn every_refusal_costs_the_same_one_hash_whoever_is_refused() {
+    let house = TestHouse::new().await;
+    let (jane, ada, eve) =
+        (house.user("jane").await, house.user("ada").await, house.user("eve").await);
+    users::freeze(&house.ctx, Actor::Operator, ada.username.as_str()).await.unwrap();
+    for _ in 0..10 {
+        house.log_in(&eve, "a guess").await.unwrap_err();
+    }
+    let token = house.reset_and_read(&jane).await;
+    house.reset(&jane).await;
+    let mut costs = Vec::new();
+
+    for (username, credential) in [
+        ("nobody@example.com", "a guess".to_owned()),
+        ("not a username at all", "a guess".to_owned()),
+        (jane.username.as_str(), "a guess".to_owned()),
+        (jane.username.as_str(), PASSWORD.to_owned()),
+        (jane.username.as_str(), format!("{PASSWORD}{token}")),
+        (ada.username.as_str(), PASSWORD.to_owned()),
+        (eve.username.as_str(), PASSWORD.to_owned()),
+    ] {
+        let before = house.ctx.hasher.asked_for();
+        let refused = house.log_in_from(username, &credential, "10.1.2.3").await.unwrap_err();
+        costs.push((refused.refusal, house.ctx.hasher.asked_for() - before));
+    }
+
+    assert!(costs.iter().all(|(_, hashes)| *hashes == 1), "{costs:?}");
+}

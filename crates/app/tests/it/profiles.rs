@@ -150,7 +150,7 @@ async fn the_shorter_idle_time_of_the_organization_ends_a_session() {
         found.unwrap().map(|session| session.session_idle)
     };
 
-    house.wait(six_minutes - MS);
+    house.wait(six_minutes.saturating_sub(MS));
     assert_eq!(find().await, Some(six_minutes));
     house.wait(six_minutes);
 

@@ -267,13 +267,9 @@ mod tests {
 
     use super::*;
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn only_what_is_named_changes() {
-        let changes = Changes { token_max_age: some("90d"), ..Changes::default() };
+        let changes = Changes { token_max_age: Some("90d".to_owned()), ..Changes::default() };
 
         let policy = changed(Policy::default(), &changes).unwrap();
 
@@ -283,23 +279,23 @@ mod tests {
     #[test]
     fn every_value_can_be_named_and_is_shown_as_it_was() {
         let changes = Changes {
-            access: some("web"),
-            login_hours: some("mon-fri 08:00-18:00; sat 09:00-12:00"),
-            time_zone: some("Europe/Berlin"),
-            login_ranges: some("10.0.0.0/8, 2001:db8::/32"),
-            duty: some("web-and-api"),
-            enrol_grace: some("7d"),
-            session_idle: some("30m"),
-            web_lifetime: some("12h"),
+            access: Some("web".to_owned()),
+            login_hours: Some("mon-fri 08:00-18:00; sat 09:00-12:00".to_owned()),
+            time_zone: Some("Europe/Berlin".to_owned()),
+            login_ranges: Some("10.0.0.0/8, 2001:db8::/32".to_owned()),
+            duty: Some("web-and-api".to_owned()),
+            enrol_grace: Some("7d".to_owned()),
+            session_idle: Some("30m".to_owned()),
+            web_lifetime: Some("12h".to_owned()),
             password_min_length: Some(15),
             password_kinds: Some(3),
             password_history: Some(5),
-            password_max_age: some("90d"),
-            token_max_age: some("100d"),
-            sessions_on_reset: some("keep"),
-            tokens_on_password_change: some("reset"),
+            password_max_age: Some("90d".to_owned()),
+            token_max_age: Some("100d".to_owned()),
+            sessions_on_reset: Some("keep".to_owned()),
+            tokens_on_password_change: Some("reset".to_owned()),
             lockout_failures: Some(5),
-            lockout_period: some("1h"),
+            lockout_period: Some("1h".to_owned()),
         };
 
         let policy = changed(Policy::default(), &changes).unwrap();
@@ -325,9 +321,12 @@ mod tests {
         let password = PasswordPolicy { max_age: Some(90 * DAY), ..Policy::default().password };
         let strict = Policy { login_hours: vec![berlin], password, ..Policy::default() };
 
-        let moved = Changes { time_zone: some("Asia/Tokyo"), ..Changes::default() };
-        let lifted =
-            Changes { login_hours: some(""), password_max_age: some("none"), ..Changes::default() };
+        let moved = Changes { time_zone: Some("Asia/Tokyo".to_owned()), ..Changes::default() };
+        let lifted = Changes {
+            login_hours: Some(String::new()),
+            password_max_age: Some("none".to_owned()),
+            ..Changes::default()
+        };
 
         let tokyo = LoginHours::parse("mon 08:00-18:00", "Asia/Tokyo").unwrap();
         assert_eq!(changed(strict.clone(), &moved).unwrap().login_hours, [tokyo]);
@@ -338,21 +337,24 @@ mod tests {
     fn values_out_of_bounds_are_refused_with_what_they_must_be() {
         let none = Changes::default;
         for (changes, told) in [
-            (Changes { token_max_age: some("1h"), ..none() }, "one day"),
+            (Changes { token_max_age: Some("1h".to_owned()), ..none() }, "one day"),
             (Changes { lockout_failures: Some(0), ..none() }, "1 to 100"),
-            (Changes { session_idle: some("0s"), ..none() }, "five minutes"),
-            (Changes { web_lifetime: some("25h"), ..none() }, "15 minutes"),
-            (Changes { enrol_grace: some("91d"), ..none() }, "90 days"),
-            (Changes { sessions_on_reset: some("perhaps"), ..none() }, "end, keep"),
-            (Changes { access: some("nowhere"), ..none() }, "web-and-api, web, api"),
-            (Changes { duty: some("sometimes"), ..none() }, "none, web, web-and-api"),
-            (Changes { login_hours: some("8 to 6"), ..none() }, "login_hours must be hours"),
-            (Changes { time_zone: some("Mars/Olympus"), ..none() }, "Europe/Berlin"),
-            (Changes { login_ranges: some("here"), ..none() }, "login_ranges must be"),
+            (Changes { session_idle: Some("0s".to_owned()), ..none() }, "five minutes"),
+            (Changes { web_lifetime: Some("25h".to_owned()), ..none() }, "15 minutes"),
+            (Changes { enrol_grace: Some("91d".to_owned()), ..none() }, "90 days"),
+            (Changes { sessions_on_reset: Some("perhaps".to_owned()), ..none() }, "end, keep"),
+            (Changes { access: Some("nowhere".to_owned()), ..none() }, "web-and-api, web, api"),
+            (Changes { duty: Some("sometimes".to_owned()), ..none() }, "none, web, web-and-api"),
+            (
+                Changes { login_hours: Some("8 to 6".to_owned()), ..none() },
+                "login_hours must be hours",
+            ),
+            (Changes { time_zone: Some("Mars/Olympus".to_owned()), ..none() }, "Europe/Berlin"),
+            (Changes { login_ranges: Some("here".to_owned()), ..none() }, "login_ranges must be"),
             (Changes { password_min_length: Some(11), ..none() }, "12 characters"),
             (Changes { password_kinds: Some(5), ..none() }, "four kinds"),
             (Changes { password_history: Some(25), ..none() }, "24"),
-            (Changes { password_max_age: some("soon"), ..none() }, "or none"),
+            (Changes { password_max_age: Some("soon".to_owned()), ..none() }, "or none"),
         ] {
             let fault = changed(Policy::default(), &changes).unwrap_err();
             assert!(fault.contains(told), "{fault}");

@@ -25,7 +25,12 @@ pub(crate) async fn rotate(config: &Config) -> Result<Resealed, Failure> {
             Exit::Conflict,
             format!("{}: stop it first, for it reads the keys at its start", failure.reason),
         ),
-        _ => failure,
+        Exit::Failed
+        | Exit::Usage
+        | Exit::Verdict
+        | Exit::NotPermitted
+        | Exit::NotFound
+        | Exit::Unreachable => failure,
     })?;
     if key_file::read(data_dir.path())?.is_none() {
         return Err(Failure::new(Exit::NotFound, "there are no keys yet: nothing to rotate"));
