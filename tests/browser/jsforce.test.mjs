@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { enrol } from './authenticator.mjs';
+import { startChromium } from './chromium.mjs';
 import { House, until } from './house.mjs';
 
 let house;
@@ -20,6 +22,23 @@ async function run(calls, environment = { NODE_EXTRA_CA_CERTS: house.authority }
   child.stdin.end(JSON.stringify(calls));
   await once(child, 'close');
   return JSON.parse(out);
+}
+
+/** A user under a profile of his own with the duty "web and API", with a token and an app that was enrolled over the pages. */
+async function userWithApp() {
+  const user = await userWithToken();
+  const browser = await startChromium();
+  try {
+    const page = await browser.newPage({ baseURL: house.base, ignoreHTTPSErrors: true });
+    await page.goto('/login');
+    await house.logIn(page, user);
+    const app = await enrol(page);
+    await house.command(['profile', 'add', user.username, '--duty', 'web-and-api']);
+    await house.command(['user', 'set-profile', user.username, user.username]);
+    return { user, app };
+  } finally {
+    await browser.close();
+  }
 }
 
 async function userWithToken() {
@@ -70,6 +89,33 @@ test('jsforce logs in by the OAuth password grant, asks who it is, and logs out'
   assert.equal(logout.ok, true, logout.message);
   assert.equal(late.ok, false);
   assert.equal(late.code, 'INVALID_SESSION_ID');
+});
+
+test('under the duty jsforce logs in by SOAP with password and code, and not with the token', { timeout: 120_000 }, async () => {
+  const { user, app } = await userWithApp();
+  const code = await app.code();
+
+  const [login, identity] = await run([soap(user, code), { do: 'identity' }]);
+  const [byToken] = await run([soap(user)]);
+  const [replayed] = await run([soap(user, code)]);
+
+  assert.equal(login.ok, true, login.message);
+  assert.equal(identity.value?.username, user.username, identity.message);
+  assert.match(byToken.message, /^INVALID_LOGIN: /);
+  assert.match(replayed.message, /^INVALID_LOGIN: /);
+  await until(async () => (await house.json(['login', 'history', '--user', user.username]))
+    .find((each) => each.reason === 'password and authenticator code'), 'the code in the history');
+});
+
+test('under the duty jsforce logs in by OAuth with password and code, and not with the token', { timeout: 120_000 }, async () => {
+  const { user, app } = await userWithApp();
+
+  const [byToken] = await run([await oauth(user)]);
+  const [login, identity] = await run([await oauth(user, await app.code()), { do: 'identity' }]);
+
+  assert.equal(byToken.name, 'invalid_grant');
+  assert.equal(login.ok, true, login.message);
+  assert.equal(identity.value?.email, user.email, identity.message);
 });
 
 test('jsforce is told INVALID_LOGIN for a wrong token', { timeout: 60_000 }, async () => {

@@ -84,7 +84,7 @@ async function addPasskey(page, name) {
 
 const logInByPasskey = async (page) => {
   await page.goto('/login');
-  await page.getByRole('button', { name: 'Log In with a Passkey' }).click();
+  await page.getByRole('button', { name: 'Use a Passkey' }).click();
 };
 
 test('a passkey is made, and opens a session without a password', { timeout: 60_000 }, async () => {
@@ -195,7 +195,7 @@ test('at a bare address the buttons are there, disabled, with the remedy', { tim
 
   await page.goto('/login');
 
-  assert.equal(await page.getByRole('button', { name: 'Log In with a Passkey' }).isDisabled(), true);
+  assert.equal(await page.getByRole('button', { name: 'Use a Passkey' }).isDisabled(), true);
   await page.getByText('--public-url http://localhost:').waitFor();
   await page.context().close();
 });
@@ -215,7 +215,7 @@ test('without script the page says what is missing', { timeout: 60_000 }, async 
 test('the page that asks for a passkey passes axe-core', { timeout: 60_000 }, async () => {
   const page = await open();
   await logInByPasskey(page);
-  await page.getByRole('heading', { name: 'Log In with a Passkey' }).waitFor();
+  await page.getByRole('heading', { name: 'Use a Passkey' }).waitFor();
   assert.deepEqual(await inspect(page, 'axe-passkey'), []);
   await page.context().close();
 });

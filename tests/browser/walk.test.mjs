@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { enrol } from './authenticator.mjs';
 import { inspect, screenshots, startChromium } from './chromium.mjs';
 import { House, until } from './house.mjs';
 
@@ -193,55 +194,178 @@ test('the walk can be done with the keyboard alone', { timeout: 60_000 }, async 
   await page.context().close();
 });
 
-describe('every page of the walk passes axe-core in light and dark, narrow and wide', () => {
-  const pages = {
-    login: ['/login', false], 'forgot-password': ['/forgot-password', false], 'not-found': ['/no/such/page', false],
-    setup: ['/setup', true], sessions: ['/setup/sessions', true], 'personal-information': ['/setup/personal-information', true],
-    'reset-security-token': ['/setup/reset-security-token', true], confirm: ['/setup/reset-security-token/confirm', true],
+describe('every page passes axe-core in light and dark, narrow and wide', () => {
+  const outside = { login: '/login', 'forgot-password': '/forgot-password', 'not-found': '/no/such/page' };
+  const inside = {
+    setup: '/setup', sessions: '/setup/sessions', 'known-places': '/setup/known-places',
+    'personal-information': '/setup/personal-information', name: '/setup/personal-information/name',
+    password: '/setup/personal-information/password', email: '/setup/personal-information/email',
+    'reset-security-token': '/setup/reset-security-token', confirm: '/setup/reset-security-token/confirm', tokens: '/setup/tokens',
+    verify: '/setup/verify', 'second-factors-none': '/setup/second-factors',
+    'recovery-codes-disabled': '/setup/second-factors/recovery-codes', 'login-history': '/setup/login-history',
+    'all-login-history': '/setup/all-login-history', 'explain-login': '/setup/explain-login', mail: '/setup/mail',
+    networks: '/setup/networks', clients: '/setup/clients', 'device-types': '/setup/device-types', profiles: '/setup/profiles',
+    'add-profile': '/setup/add-profile', audit: '/setup/audit', users: '/setup/users', 'add-user': '/setup/add-user',
   };
+  let house;
   let admin;
-  let inside;
-  let outside;
+  let user;
+  let stranger;
+  let page;
 
   before(async () => {
-    admin = await houses.plain.addUser({ admin: true });
-    await houses.plain.reset(admin);
-    await soapLogin(houses.plain, admin, admin.token);
-    inside = await open(houses.plain);
-    outside = await open(houses.plain);
-    await logIn(houses.plain, inside, admin);
-  });
+    house = houses.plain;
+    admin = await house.addUser({ admin: true });
+    user = await house.addUser({ name: 'Grace Hopper' });
+    await house.reset(admin);
+    await house.reset(user);
+    await soapLogin(house, admin, admin.token);
+    await soapLogin(house, admin, admin.token.split('').reverse().join(''));
+    stranger = await open(house);
+    page = await open(house);
+    await logIn(house, page, admin);
+  }, { timeout: 60_000 });
 
-  for (const [name, [address, loggedIn]] of Object.entries(pages)) {
-    test(name, { timeout: 60_000 }, async () => {
-      const page = loggedIn ? inside : outside;
-      await page.goto(address);
-      assert.equal(new URL(page.url()).pathname, address);
-      assert.deepEqual(await inspect(page, `axe-${name}`), []);
-    });
+  const press = (name) => page.getByRole('button', { name }).or(page.getByRole('link', { name })).first().click();
+  const heading = (name) => page.getByRole('heading', { name, exact: true, level: 1 }).waitFor();
+  const passes = async (name, at = page) => assert.deepEqual(await inspect(at, `axe-${name}`), []);
+
+  for (const [addresses, at] of [[outside, () => stranger], [inside, () => page]]) {
+    for (const [name, address] of Object.entries(addresses)) {
+      test(name, { timeout: 60_000 }, async () => {
+        await at().goto(address);
+        assert.equal(new URL(at().url()).pathname, address);
+        await passes(name, at());
+      });
+    }
   }
 
   test('login-refused', { timeout: 60_000 }, async () => {
-    await outside.goto('/login');
-    await outside.getByLabel('Username').fill('nobody@example.com');
-    await outside.getByLabel('Password', { exact: true }).fill('nothing');
-    await outside.getByRole('button', { name: 'Log In', exact: true }).click();
-    await outside.waitForLoadState();
-    assert.deepEqual(await inspect(outside, 'axe-login-refused'), []);
+    await stranger.goto('/login');
+    await stranger.getByLabel('Username').fill('nobody@example.com');
+    await stranger.getByLabel('Password', { exact: true }).fill('nothing');
+    await stranger.getByRole('button', { name: 'Log In', exact: true }).click();
+    await stranger.getByText('Reference').first().waitFor();
+    await passes('login-refused', stranger);
   });
 
-  test('login-history', { timeout: 60_000 }, async () => {
-    await inside.goto('/setup');
-    await inside.getByRole('link', { name: 'Login History', exact: true }).first().click();
-    await inside.waitForLoadState();
-    assert.deepEqual(await inspect(inside, 'axe-login-history'), []);
+  test('activate', { timeout: 60_000 }, async () => {
+    await stranger.goto('/forgot-password');
+    await stranger.getByLabel('Username').fill(user.username);
+    await stranger.getByRole('button', { name: 'Send Me a Link', exact: true }).click();
+    await passes('link-sent', stranger);
+    const link = await until(() => house.sink.mails.filter((mail) => mail.to.includes(user.email))
+      .map((mail) => mail.text.match(/http\S+\/activate\/\S+/)?.[0]).find(Boolean), 'a link');
+    await stranger.goto(link);
+    await passes('activate', stranger);
+  });
+
+  test('challenge', { timeout: 60_000 }, async () => {
+    await stranger.goto('/login');
+    await stranger.getByLabel('Username').fill(user.username);
+    await stranger.getByLabel('Password', { exact: true }).fill(user.password);
+    await stranger.getByRole('button', { name: 'Log In', exact: true }).click();
+    await stranger.getByRole('heading', { name: 'Verify Your Identity' }).waitFor();
+    await passes('challenge', stranger);
+    await stranger.getByLabel('Verification Code').fill('000000');
+    await stranger.getByRole('button', { name: 'Verify', exact: true }).click();
+    await stranger.getByText('That did not work.').first().waitFor();
+    await passes('challenge-refused', stranger);
   });
 
   test('receipt', { timeout: 60_000 }, async () => {
-    await inside.goto('/setup/reset-security-token/confirm');
-    await inside.getByLabel('Current Password').fill(admin.password);
-    await inside.getByRole('button', { name: 'Save', exact: true }).click();
-    await inside.waitForURL((url) => !url.pathname.endsWith('/confirm'));
-    assert.deepEqual(await inspect(inside, 'axe-receipt'), []);
+    await page.goto('/setup/reset-security-token/confirm');
+    await page.getByLabel('Current Password').fill(admin.password);
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.waitForURL((url) => !url.pathname.endsWith('/confirm'));
+    await passes('receipt');
   });
+
+  test('revoke', { timeout: 60_000 }, async () => {
+    await page.goto('/setup/tokens');
+    await press(/^Revoke/);
+    await page.waitForURL((url) => url.pathname.endsWith('/revoke'));
+    await passes('revoke');
+  });
+
+  test('explanation of a refusal', { timeout: 60_000 }, async () => {
+    await page.goto('/setup/login-history');
+    await press(/^Explain the refusal/);
+    await heading('Why It Was Refused');
+    await passes('explanation');
+  });
+
+  test('explain-login with an answer', { timeout: 60_000 }, async () => {
+    await page.goto('/setup/explain-login');
+    await page.getByLabel('Username').fill(user.username);
+    await page.getByLabel('Address', { exact: true }).fill('192.0.2.7');
+    await page.getByRole('button', { name: 'Explain', exact: true }).click();
+    await page.getByRole('heading', { name: 'Rule by rule' }).waitFor();
+    await passes('explain-login-answered');
+  });
+
+  test('second factors from the first app to its removal', { timeout: 180_000 }, async () => {
+    await page.goto('/setup/second-factors');
+    await press('Add Authenticator App');
+    await heading('Add Authenticator App');
+    await passes('second-factors-enrol');
+    await page.getByLabel('Verification Code').fill('12345');
+    await page.getByLabel('Name').fill('Phone');
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByText('This code is not right.').first().waitFor();
+    await passes('second-factors-enrol-refused');
+    await enrol(page);
+    await passes('recovery-codes-shown');
+    await page.goto('/setup/second-factors');
+    await passes('second-factors');
+    await page.goto('/setup/verify');
+    await passes('verify-by-app');
+    for (const [button, title, name] of [['Rename Phone', 'Rename Authenticator App', 'rename'],
+      ['Remove Phone', 'Remove Authenticator App', 'remove'], ['Make New Recovery Codes', 'Make New Recovery Codes', 'recovery-codes']]) {
+      await page.goto('/setup/second-factors');
+      await press(button);
+      await heading(title);
+      await passes(`second-factors-${name}`);
+    }
+  });
+
+  test('profile', { timeout: 60_000 }, async () => {
+    await page.goto('/setup/profiles');
+    await press('Edit Standard');
+    await page.waitForURL(/\/setup\/profiles\/./);
+    await passes('profile');
+    await page.getByLabel('Login hours', { exact: true }).fill('noon');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByText('Login hours must be').first().waitFor();
+    await passes('profile-refused');
+  });
+
+  test('networks and clients, added and about to be removed', { timeout: 120_000 }, async () => {
+    await page.goto('/setup/networks');
+    await page.getByLabel('Address Range').fill('192.0.2.0/24');
+    await press('Add Network');
+    await page.getByRole('rowheader', { name: '192.0.2.0/24' }).waitFor();
+    await press('Remove 192.0.2.0/24');
+    await page.waitForURL((url) => url.pathname.endsWith('/remove'));
+    await passes('network-remove');
+    await page.goto('/setup/clients');
+    await page.getByLabel('Name', { exact: true }).fill('Nightly export');
+    await press('Add Client');
+    await page.waitForLoadState();
+    await passes('client-secret');
+    await page.goto('/setup/clients');
+    await passes('clients-one');
+    await press(/^Remove Client/);
+    await page.waitForURL((url) => url.pathname.endsWith('/remove'));
+    await passes('client-remove');
+  });
+
+  for (const action of ['', '/reset-security-token', '/reset-second-factors', '/profile', '/remove']) {
+    test(`user${action}`, { timeout: 60_000 }, async () => {
+      const address = `/setup/users/${user.username}${action}`;
+      await page.goto(address);
+      assert.equal(decodeURIComponent(new URL(page.url()).pathname), address);
+      await passes(`user${action.replace('/', '-')}`);
+    });
+  }
 });
