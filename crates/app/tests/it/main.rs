@@ -19,6 +19,7 @@ mod passkey_proofs;
 mod passkeys;
 mod passwords;
 mod profiles;
+mod proved_places;
 mod races;
 mod resets;
 mod scribe;

@@ -407,3 +407,21 @@ async fn a_stranger_who_guesses_does_not_lock_out_the_known_browser() {
     assert_eq!(strangers.status, StatusCode::UNAUTHORIZED);
     assert_eq!(place(&owners), "/setup");
 }
+
+#[tokio::test]
+async fn where_no_further_code_is_mailed_the_page_says_so() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    for _ in 0..3 {
+        let mut jar = Jar::default();
+        jar.log_in(&house, "jane").await;
+        assert!(!jar.get(&house, CHALLENGE).await.body.contains("No further code is mailed"));
+    }
+
+    let mut fourth = Jar::default();
+    fourth.log_in(&house, "jane").await;
+    let page = fourth.get(&house, CHALLENGE).await;
+
+    assert!(page.body.contains("No further code is mailed now"), "{}", page.body);
+    assert!(!page.body.contains("on its way"));
+}
