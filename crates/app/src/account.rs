@@ -23,7 +23,7 @@ use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
-use crate::trail;
+use crate::{browsers, trail};
 
 /// What a user sees of himself.
 #[derive(Debug, Clone)]
@@ -116,8 +116,8 @@ pub async fn personal_information(
     })
 }
 
-/// Changes the password; every other session of the user ends. Tokens live on, unless the policy ties
-/// them to the password: then they are reset.
+/// Changes the password; every other session of the user ends, and every other place is known no more.
+/// Tokens live on, unless the policy ties them to the password: then they are reset.
 ///
 /// # Errors
 /// [`ChangeError`]; nothing was changed then.
@@ -142,11 +142,13 @@ pub async fn change_password(
     let mut tx = ctx.store.begin().await?;
     let fresh = take_unchanged(&mut tx, &proved).await?;
     passwords::replace(&mut tx, &fresh, &hashed, None, now).await?;
-    sessions::end_of_user(&mut tx, user, keep, "password change", now).await?;
+    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
+    let cause = "password change";
+    sessions::end_of_user(&mut tx, user, keep, cause, now).await?;
+    browsers::end_others(&mut tx, actor, user, keep, cause, now).await?;
     links::end_ways_in(&mut tx, user, now).await?;
     let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
     outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
-    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
     trail::append(&mut tx, actor, "password.changed", subject, String::new(), now).await?;
     reset_if_tied(ctx, &mut tx, &fresh, actor, origin, now).await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod actor;
+mod browsers;
 pub mod challenges;
 pub mod chance;
 pub mod clients;

@@ -1,6 +1,6 @@
 //! "It wasn't me": the link in a token's mail freezes the account's tokens, once, without a log-in.
 //!
-//! It only ever ends things, so that who steals the mail gains nothing by it.
+//! It only ever ends things, so that who steals the mail gains nothing by it: sessions and known browsers too.
 
 use symbolon_core::id::{Id, User};
 use symbolon_core::letter::LetterKind;
@@ -16,9 +16,9 @@ use crate::facts::Facts;
 use crate::links::{self, LinkKind};
 use crate::live::commit;
 use crate::passwords::{self, Proof};
-use crate::{outbox, trail};
+use crate::{browsers, outbox, trail};
 
-/// Freezes every token of the account and ends its sessions.
+/// Freezes every token of the account and ends its sessions and known places.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where the link is unknown, used or expired.
@@ -34,11 +34,13 @@ pub async fn freeze(ctx: &Ctx, link: &LinkSecret, origin: &Origin) -> Result<(),
     stored_links::end_of_user(&mut tx, id, LinkKind::FreezeTokens.word(), now).await?;
     links::end_ways_in(&mut tx, id, now).await?;
     users::set_tokens_frozen(&mut tx, id, Some(now)).await?;
-    sessions::end_of_user(&mut tx, id, None, "tokens frozen by their owner", now).await?;
+    let (actor, cause) = (Actor::LinkOf(id), "tokens frozen by their owner");
+    sessions::end_of_user(&mut tx, id, None, cause, now).await?;
+    browsers::end_others(&mut tx, actor, id, None, cause, now).await?;
     let facts = Facts::default().at("at", now).with("source", origin.source);
     outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokensFrozen, facts, now).await?;
     let (subject, details) = (format!("user:{id}"), format!("source={}", origin.source));
-    trail::append(&mut tx, Actor::LinkOf(id), "tokens.frozen", subject, details, now).await?;
+    trail::append(&mut tx, actor, "tokens.frozen", subject, details, now).await?;
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();

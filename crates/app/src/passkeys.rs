@@ -10,6 +10,7 @@ mod ceremony;
 pub mod challenge;
 mod fault;
 pub mod login;
+mod open_question;
 mod proof;
 pub mod registration;
 pub mod step_up;

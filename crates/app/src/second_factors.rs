@@ -25,6 +25,7 @@ use symbolon_store::authenticators::AuthenticatorRecord;
 use symbolon_store::recovery_codes::Standing;
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Conn, Tx, authenticators, passkeys, profiles, recovery_codes, users};
+use tracing::error;
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
@@ -33,6 +34,7 @@ use crate::facts::Facts;
 use crate::live::commit;
 use crate::{outbox, trail};
 
+pub use notices::Gains;
 pub(crate) use notices::{Added, note_added, note_removed};
 
 /// Authenticator apps that a user may have: a phone, its successor and a few in reserve.
@@ -173,15 +175,30 @@ async fn take_totp(
     code: &TotpCode,
     now: Timestamp,
 ) -> Result<bool, AppError> {
+    let mut shut = None;
+    let mut opened = false;
     for record in authenticators::of_user(tx, user).await? {
-        let secret = open(ctx, &record)?;
+        let secret = match open(ctx, &record) {
+            Ok(secret) => secret,
+            // One that cannot be opened says nothing about the others.
+            Err(error) => {
+                let (id, error_text) = (record.id, error.to_string());
+                error!(authenticator.id = %id, error = error_text, "cannot open an app's secret");
+                shut = Some(error);
+                continue;
+            }
+        };
+        opened = true;
         let Some(step) = secret.step_of(code, now, record.last_step) else { continue };
         // Who lost a race finds the step taken: the row's own value decides.
         if authenticators::take_step(tx, user, record.id, step, now).await? {
             return Ok(true);
         }
     }
-    Ok(false)
+    match shut.filter(|_| !opened) {
+        Some(error) => Err(error),
+        None => Ok(false),
+    }
 }
 
 /// Of which authenticator app and step a code is, if none as late was taken. Nothing is taken: an API login

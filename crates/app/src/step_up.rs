@@ -195,8 +195,13 @@ async fn by_factor(
     };
     let place = places::find(&mut tx, session.user, session.place).await?;
     let asked = Asked { user: &user, place: place.as_ref(), challenge: challenge.as_ref(), ways };
-    let judged = evaluate(ctx, &mut tx, asked, entered, origin, now).await?;
-    let outcome = match judged {
+    let judged = evaluate(ctx, &mut tx, asked, entered, origin, now).await;
+    if let Err(AppError::KeyMissing) = judged {
+        // The try counts all the same.
+        commit(ctx, tx).await?;
+        return Err(AppError::KeyMissing);
+    }
+    let outcome = match judged? {
         Ok(met) => {
             if let Some(row) = challenge.filter(|_| met.factor == Factor::MailedCode) {
                 challenges::end(&mut tx, row.id, now).await?;

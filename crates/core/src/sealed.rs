@@ -63,6 +63,8 @@ pub enum SealedFor {
     Authenticator,
     /// The secret of one that has not proved itself yet.
     Enrolment,
+    /// What a browser keeps of a question for any passkey, and hands back with its answer.
+    PasskeyQuestion,
 }
 
 impl Seat {
@@ -70,6 +72,7 @@ impl Seat {
         let use_for: &[u8] = match self.use_for {
             SealedFor::Authenticator => b"authenticator",
             SealedFor::Enrolment => b"enrolment",
+            SealedFor::PasskeyQuestion => b"passkey question",
         };
         [&self.user.raw().to_be_bytes(), &self.row.to_be_bytes(), use_for].concat()
     }

@@ -202,7 +202,13 @@ pub async fn answer(
         };
         let (place, challenge) = (place.as_ref(), Some(&open.row));
         let asked = Asked { user: &user, place, challenge, ways: open.ways };
-        let outcome = match evaluate(&ctx, &mut tx, asked, &entered, &origin, now).await? {
+        let judged = evaluate(&ctx, &mut tx, asked, &entered, &origin, now).await;
+        if let Err(AppError::KeyMissing) = judged {
+            // The try counts all the same.
+            commit(&ctx, tx).await?;
+            return Err(AppError::KeyMissing);
+        }
+        let outcome = match judged? {
             Ok(met) => finish(&ctx, &mut tx, &open, (&user, place), met, &origin, now).await?,
             Err(refusal) => {
                 refuse(&ctx, &mut tx, &open, &user, (refusal, tries), &origin, now).await?

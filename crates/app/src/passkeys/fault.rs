@@ -36,6 +36,9 @@ pub enum PasskeyFault {
     /// The counter went back or stood still: there may be a copy of the passkey.
     #[error("its counter went back: there may be a copy of it")]
     Counter,
+    /// It was right, and its owner's account was changed before there was a session.
+    #[error("the account was changed meanwhile")]
+    Overtaken,
     /// It is sound and not what was asked for.
     #[error("not what was asked for")]
     Unfit,

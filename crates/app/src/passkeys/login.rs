@@ -8,13 +8,12 @@ use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, User};
 use symbolon_core::judge::{Door, Next, PasswordVerdict, judge};
-use symbolon_core::keys::Purpose;
 use symbolon_core::names::Username;
 use symbolon_core::secret::Password;
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
-use symbolon_store::challenges::{self, ChallengePurpose, NewChallenge};
 use symbolon_store::passkeys::{self, PasskeyRecord};
+use symbolon_store::users::UserRecord;
 use symbolon_store::{Tx, users};
 use webauthn_rp::bin::{Decode as _, Encode as _};
 use webauthn_rp::{
@@ -23,8 +22,7 @@ use webauthn_rp::{
 };
 
 use super::ceremony::{HANDLE, MOST_BYTES, Party, json_of, verify_stored};
-use super::registration::VALID;
-use super::{PasskeyFault, Question};
+use super::{PasskeyFault, Question, open_question};
 use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -35,9 +33,6 @@ use crate::login::open::{Opening, restriction_of, write_session};
 use crate::login::record::{RefusedCredential, record_refusal, record_refused_credential};
 use crate::login::{Head, NewSession, Refused};
 use crate::places;
-
-/// A decision may be overtaken by a change of the user this often before the login is given up.
-const TRIES: usize = 3;
 
 /// What comes of an answer.
 #[derive(Debug)]
@@ -55,33 +50,22 @@ pub enum Entrance {
 struct Proved {
     user: Id<User>,
     username: Username,
+    /// The user's epoch when he proved himself: with it the session is opened, or not at all.
+    epoch: i64,
 }
 
 /// Asks for any passkey of this site. `browser` is what this browser holds: the answer must come from it.
+/// Nothing is written down: the browser keeps the question.
 ///
 /// # Errors
 /// [`AppError::Forbidden`] where passkeys cannot be used here.
-pub async fn begin_login(ctx: &Ctx, browser: &str) -> Result<Question, AppError> {
+pub fn begin_login(ctx: &Ctx, browser: &str) -> Result<Question, AppError> {
     let party = Party::of(ctx)?;
-    let now = ctx.clock.now();
     let asked = DiscoverableCredentialRequestOptions::passkey(&party.id);
     let (kept, sent) =
         asked.start_ceremony().map_err(|_| AppError::Corrupt("options of a passkey"))?;
     let state = kept.encode().map_err(|_| AppError::Corrupt("challenge.state"))?;
-    let name = ctx.chance.text(22);
-    let challenge = NewChallenge {
-        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
-        purpose: ChallengePurpose::PasskeyLogin,
-        digest: &ctx.keys.digest(Purpose::Challenge, bound(&name, browser).as_bytes()),
-        user: None,
-        session: None,
-        epoch: None,
-        state: Some(&state),
-        expires_at: now + VALID,
-    };
-    let mut tx = ctx.store.begin().await?;
-    challenges::insert(&mut tx, &challenge, now).await?;
-    commit(ctx, tx).await?;
+    let name = open_question::seal(ctx, browser, &state, ctx.clock.now());
     Ok(Question { name, options: json_of(&sent)? })
 }
 
@@ -121,52 +105,65 @@ async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, 
         places: Vec::new(),
         origin: origin.clone(),
     };
-    for _ in 0..TRIES {
-        let now = ctx.clock.now();
-        let evidence = evidence::gather(ctx, &attempt, now).await?;
-        let (door, wrong) = (Door::WebByPasskey, PasswordVerdict::Wrong);
-        let mut login = evidence.login(ctx, door, wrong, origin.source, now);
-        login.proof = Some(Factor::Passkey);
-        let decision = judge(&login);
-        let admission = match decision.outcome {
-            Ok(admission) => admission,
-            Err(refusal) => {
-                let refused = (refusal, &decision.steps[..]);
-                let refused = record_refusal(ctx, Head::Web, &evidence, refused, origin, now);
-                return refused.await.map(Entrance::Refused);
-            }
-        };
-        if let Next::Prove(_) = admission.next {
-            // A passkey is two factors in one: the chain demands nothing beside it.
-            return Err(AppError::Corrupt("a log-in by passkey"));
+    let now = ctx.clock.now();
+    let evidence = evidence::gather(ctx, &attempt, now).await?;
+    let (door, wrong) = (Door::WebByPasskey, PasswordVerdict::Wrong);
+    let mut login = evidence.login(ctx, door, wrong, origin.source, now);
+    login.proof = Some(Factor::Passkey);
+    let decision = judge(&login);
+    let admission = match decision.outcome {
+        Ok(admission) => admission,
+        Err(refusal) => {
+            let refused = (refusal, &decision.steps[..]);
+            let refused = record_refusal(ctx, Head::Web, &evidence, refused, origin, now);
+            return refused.await.map(Entrance::Refused);
         }
-        let user = evidence.user.as_ref().filter(|user| user.standing.user == proved.user);
-        let Some(user) = user else {
-            return Ok(Entrance::NotTaken(PasskeyFault::Unknown));
-        };
-        let mut tx = ctx.store.begin().await?;
-        if !users::hold_at_epoch(&mut tx, proved.user, user.epoch).await? {
-            continue;
-        }
-        let (place, secret) = places::make_known(ctx, &mut tx, proved.user, origin, now).await?;
-        let opening = Opening {
-            head: Head::Web,
-            kind: SessionKind::Web,
-            user,
-            token: None,
-            shown: None,
-            client: None,
-            origin,
-            proof: Factor::Passkey.word(),
-            proved_at: Some(now),
-            place: Some(place),
-            restriction: restriction_of(admission.next),
-        };
-        let session = write_session(ctx, &mut tx, &opening, now).await?;
-        commit(ctx, tx).await?;
-        return Ok(Entrance::Opened(NewSession { place: Some(secret), ..session }));
+    };
+    if let Next::Prove(_) = admission.next {
+        // A passkey is two factors in one: the chain demands nothing beside it.
+        return Err(AppError::Corrupt("a log-in by passkey"));
     }
-    Err(AppError::Busy)
+    let unchanged =
+        |user: &&UserRecord| user.standing.user == proved.user && user.epoch == proved.epoch;
+    let Some(user) = evidence.user.as_ref().filter(unchanged) else {
+        return overtaken(ctx, proved, origin, now).await;
+    };
+    let mut tx = ctx.store.begin().await?;
+    if !users::hold_at_epoch(&mut tx, proved.user, proved.epoch).await? {
+        drop(tx);
+        return overtaken(ctx, proved, origin, now).await;
+    }
+    let (place, secret) = places::make_known(ctx, &mut tx, proved.user, origin, now).await?;
+    let opening = Opening {
+        head: Head::Web,
+        kind: SessionKind::Web,
+        user,
+        token: None,
+        shown: None,
+        client: None,
+        origin,
+        proof: Factor::Passkey.word(),
+        proved_at: Some(now),
+        place: Some(place),
+        restriction: restriction_of(admission.next),
+    };
+    let session = write_session(ctx, &mut tx, &opening, now).await?;
+    commit(ctx, tx).await?;
+    Ok(Entrance::Opened(NewSession { place: Some(secret), ..session }))
+}
+
+/// The user has changed since he proved himself: the passkey may be gone, so its proof counts no more.
+async fn overtaken(
+    ctx: &Ctx,
+    proved: &Proved,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Entrance, AppError> {
+    let fault = PasskeyFault::Overtaken;
+    let mut tx = ctx.store.begin().await?;
+    write_refusal(ctx, &mut tx, proved.user, fault, origin, now).await?;
+    commit(ctx, tx).await?;
+    Ok(Entrance::NotTaken(fault))
 }
 
 /// Verifies a browser's answer and tells who has proved himself by it.
@@ -184,32 +181,25 @@ async fn prove(
 ) -> Result<Result<Proved, PasskeyFault>, AppError> {
     let party = Party::of(ctx)?;
     let now = ctx.clock.now();
-    let mut tx = ctx.store.begin().await?;
-    let digests = ctx.keys.digests(Purpose::Challenge, bound(name, browser).as_bytes());
-    let found = challenges::find(&mut tx, ChallengePurpose::PasskeyLogin, &digests, now).await?;
-    let Some(challenge) = found else {
+    let Some(question) = open_question::open(ctx, browser, name, now) else {
         return Ok(Err(PasskeyFault::NotAsked));
     };
-    if !challenges::end(&mut tx, challenge.id, now).await? {
+    let mut tx = ctx.store.begin().await?;
+    // What names no passkey of ours is not written down: anybody could send it.
+    let (record, verified) = match verify(&party, &mut tx, &question.state, answer).await? {
+        Ok(known) => known,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    if !open_question::end(ctx, &mut tx, &question, now).await? {
         return Ok(Err(PasskeyFault::NotAsked));
     }
-    let state = challenge.state.unwrap_or_default();
-    let verified = match verify(&party, &mut tx, &state, answer).await? {
-        Ok((record, Ok(next))) => {
-            note(&mut tx, &record, &next, now).await?.map_err(|fault| (Some(record), fault))
-        }
-        Ok((record, Err(fault))) => Err((Some(record), fault)),
-        Err(fault) => Err((None, fault)),
-    };
     let outcome = match verified {
-        Ok(proved) => Ok(proved),
-        Err((record, fault)) => {
-            if let Some(record) = record {
-                write_refusal(ctx, &mut tx, &record, fault, origin, now).await?;
-            }
-            Err(fault)
-        }
+        Ok(next) => note(&mut tx, &record, &next, now).await?,
+        Err(fault) => Err(fault),
     };
+    if let Err(fault) = outcome {
+        write_refusal(ctx, &mut tx, record.user, fault, origin, now).await?;
+    }
     commit(ctx, tx).await?;
     Ok(outcome)
 }
@@ -255,27 +245,22 @@ async fn note(
     let Some(user) = users::find(tx, record.user).await? else {
         return Ok(Err(PasskeyFault::Unknown));
     };
-    Ok(Ok(Proved { user: record.user, username: user.username }))
+    Ok(Ok(Proved { user: record.user, username: user.username, epoch: user.epoch }))
 }
 
 async fn write_refusal(
     ctx: &Ctx,
     tx: &mut Tx,
-    record: &PasskeyRecord,
+    user: Id<User>,
     fault: PasskeyFault,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let Some(user) = users::find(tx, record.user).await? else {
+    let Some(user) = users::find(tx, user).await? else {
         return Ok(());
     };
     let reason = format!("passkey: {fault}");
     let (head, reason) = (Head::Web, reason.as_str());
     let refused = RefusedCredential { head, token: None, reason, retired: None, origin };
     record_refused_credential(ctx, tx, &user, refused, now).await
-}
-
-/// What the digest of a challenge is made of: another browser's is another.
-fn bound(name: &str, browser: &str) -> String {
-    format!("{name} {browser}")
 }

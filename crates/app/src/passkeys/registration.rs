@@ -27,8 +27,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::second_factors::enrolment::Owner;
-use crate::second_factors::recovery::RecoveryCodes;
-use crate::second_factors::{Added, kinds_of, note_added};
+use crate::second_factors::{Added, Gains, kinds_of, note_added};
 
 /// How long there is to answer; the library holds to the same.
 pub const VALID: Duration = Duration::from_mins(5);
@@ -39,8 +38,8 @@ const ENOUGH: &str =
 /// What has become of a registration.
 #[derive(Debug)]
 pub enum Registered {
-    /// The passkey is registered; recovery codes have come with it if it is the first factor.
-    Done(Option<RecoveryCodes>),
+    /// The passkey is registered.
+    Done(Gains),
     /// The answer is not taken.
     Refused(PasskeyFault),
 }
@@ -151,10 +150,10 @@ pub async fn finish(
     };
     passkeys::insert(&mut tx, &new, now).await?;
     let added = Added { factor: Factor::Passkey, name: &label, before, session: owner.session };
-    let codes = note_added(ctx, &mut tx, &record, added, origin, now).await?;
+    let gains = note_added(ctx, &mut tx, &record, added, origin, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
-    Ok(Registered::Done(codes))
+    Ok(Registered::Done(gains))
 }
 
 /// Ends the challenge and yields what it kept; `None` if it is not open to this owner.

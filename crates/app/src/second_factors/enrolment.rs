@@ -19,8 +19,7 @@ use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow, NewChalle
 use symbolon_store::{Conn, users};
 use zeroize::Zeroizing;
 
-use super::recovery::RecoveryCodes;
-use super::{Added, MOST_AUTHENTICATORS, kinds_of, note_added, seat_of, take};
+use super::{Added, Gains, MOST_AUTHENTICATORS, kinds_of, note_added, seat_of, take};
 use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -77,8 +76,8 @@ impl fmt::Debug for Pending {
 /// What has become of an enrolment.
 #[derive(Debug)]
 pub enum Enrolled {
-    /// The app is enrolled; recovery codes have come with it if it is the first factor.
-    Done(Option<RecoveryCodes>),
+    /// The app is enrolled.
+    Done(Gains),
     /// The code is not one of this secret, just now.
     WrongCode,
 }
@@ -173,10 +172,10 @@ pub async fn confirm(
     authenticators::insert(&mut tx, &new, now).await?;
     let factor = Factor::Authenticator;
     let added = Added { factor, name: &label, before, session: owner.session };
-    let codes = note_added(ctx, &mut tx, &record, added, origin, now).await?;
+    let gains = note_added(ctx, &mut tx, &record, added, origin, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
-    Ok(Enrolled::Done(codes))
+    Ok(Enrolled::Done(gains))
 }
 
 async fn demand_room(conn: &mut Conn, user: Id<User>) -> Result<(), AppError> {

@@ -1,11 +1,13 @@
 //! What is written down whenever a second factor comes or goes, of whichever kind: the audit row, the letter
-//! to the owner, and the recovery codes that come with the first and go with the last.
+//! to the owner, and the recovery codes that come with the first and go with the last. With the first, other
+//! browsers end: they were proved by less.
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::id::{Id, Session};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::DisplayName;
+use symbolon_core::secret::SessionSecret;
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Tx, recovery_codes, sessions};
 
@@ -15,7 +17,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::second_factors::recovery::RecoveryCodes;
-use crate::{outbox, trail};
+use crate::{browsers, outbox, step_up, trail};
 
 /// A second factor that was just added.
 pub(crate) struct Added<'a> {
@@ -29,8 +31,17 @@ pub(crate) struct Added<'a> {
     pub(crate) session: Id<Session>,
 }
 
-/// Notes that `user` has just added a second factor. With the first that is meant for daily use come recovery
-/// codes, to be shown this once.
+/// What comes with a second factor.
+#[derive(Debug)]
+pub struct Gains {
+    /// Recovery codes, with the first one, to be shown this once.
+    pub codes: Option<RecoveryCodes>,
+    /// The new secret of the session, which is proved by it; `None` if it has ended meanwhile.
+    pub session: Option<SessionSecret>,
+}
+
+/// Notes that `user` has just added a second factor. The session may do more now, so it gets a new secret
+/// (ASVS 7.2.4).
 pub(crate) async fn note_added(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -38,10 +49,11 @@ pub(crate) async fn note_added(
     added: Added<'_>,
     origin: &Origin,
     now: Timestamp,
-) -> Result<Option<RecoveryCodes>, AppError> {
+) -> Result<Gains, AppError> {
     let id = user.standing.user;
     let Added { factor, name, before, session } = added;
     sessions::lift_restriction(tx, session, now).await?;
+    let secret = step_up::note_proof(ctx, tx, session, now).await?;
     let facts = Facts::default()
         .with("factor", factor.word())
         .with("name", name)
@@ -50,11 +62,14 @@ pub(crate) async fn note_added(
     outbox::write_notice(ctx, tx, user, LetterKind::SecondFactorAdded, facts, now).await?;
     let details = format!("factor={}\nname={name}", factor.word());
     let (actor, subject) = (Actor::User(id), format!("user:{id}"));
-    trail::append(tx, actor, "second-factor.added", subject, details, now).await?;
     if before.any_real() {
-        return Ok(None);
+        trail::append(tx, actor, "second-factor.added", subject, details, now).await?;
+        return Ok(Gains { codes: None, session: secret });
     }
-    recovery::draw(ctx, tx, id, now).await.map(Some)
+    browsers::end_others(tx, actor, id, Some(session), "first second factor", now).await?;
+    trail::append(tx, actor, "second-factor.added", subject, details, now).await?;
+    let codes = recovery::draw(ctx, tx, id, now).await?;
+    Ok(Gains { codes: Some(codes), session: secret })
 }
 
 /// Notes that a second factor of `user` has just been removed. With the last that is meant for daily use the

@@ -15,10 +15,25 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::{outbox, trail};
+use crate::{browsers, outbox, trail};
 
 const LAST_UNDER_DUTY: &str = "Your profile demands a second factor, and this is your last one: add another \
                                before you remove it. An administrator can lift the demand in the profile.";
+
+const LAST_APP_UNDER_DUTY: &str = "Your profile demands a code of an authenticator app at APIs too, where a \
+                                   passkey cannot be used, and this is your last app: add another before you \
+                                   remove it. An administrator can lift the demand in the profile.";
+
+/// What keeps an owner from removing one of `apps` authenticator apps, who has passkeys beside them or not, and
+/// who can lift it.
+pub const fn app_obstacle(apps: usize, kinds: FactorKinds, duty: Duty) -> Option<&'static str> {
+    match duty {
+        Duty::WebAndApi if apps == 1 && kinds.passkey => Some(LAST_APP_UNDER_DUTY),
+        Duty::None | Duty::Web | Duty::WebAndApi => {
+            obstacle(apps + if kinds.passkey { 1 } else { 0 }, duty)
+        }
+    }
+}
 
 /// What keeps an owner from removing one of `count` second factors of daily use, and who can lift it.
 pub const fn obstacle(count: usize, duty: Duty) -> Option<&'static str> {
@@ -51,8 +66,9 @@ pub async fn remove(
     let gone = authenticators::find(&mut tx, user, id).await?;
     let gone = gone.ok_or(AppError::NotFound("authenticator"))?;
     authenticators::remove(&mut tx, user, id).await?;
-    let left = usize::from(kinds_of(&mut tx, user).await?.any_real());
-    if let Some(rule) = obstacle(left + 1, duty_of(&mut tx, &record).await?) {
+    let left = kinds_of(&mut tx, user).await?;
+    let apps = 1 + usize::from(left.authenticator);
+    if let Some(rule) = app_obstacle(apps, left, duty_of(&mut tx, &record).await?) {
         return Err(AppError::Forbidden(rule));
     }
     let what = (Factor::Authenticator, &gone.name);
@@ -63,7 +79,7 @@ pub async fn remove(
 }
 
 /// Removes every second factor of a user who has lost them, with the recovery codes and whatever was being
-/// enrolled. The owner is told by mail; the profile's duty, if there is one, asks him to enrol anew.
+/// enrolled; his browsers are known no more, and their sessions end. The owner is told by mail; the profile's duty, if there is one, asks him to enrol anew.
 ///
 /// # Errors
 /// [`AppError::NotFound`]; [`AppError::Forbidden`] where there is none to remove.
@@ -81,6 +97,7 @@ pub async fn remove_all_of(ctx: &Ctx, actor: Actor, username: &str) -> Result<()
         ));
     }
     let details = erase(&mut tx, user, now).await?;
+    browsers::end_others(&mut tx, actor, user, None, "second factors removed", now).await?;
     let facts = Facts::default().with("by", "administrator").at("at", now);
     outbox::write_notice(ctx, &mut tx, &record, LetterKind::SecondFactorRemoved, facts, now)
         .await?;

@@ -64,8 +64,8 @@ impl TestHouse {
         let label = DisplayName::parse("Phone").unwrap();
         let (owner, origin) = (owner(user), origin("10.1.2.3"));
         let done = enrolment::confirm(&self.ctx, owner, &name, label, &code, &origin).await;
-        let Enrolled::Done(codes) = done.unwrap() else { panic!("the code is right") };
-        let codes = codes.map(|codes| codes.0).unwrap_or_default();
+        let Enrolled::Done(gains) = done.unwrap() else { panic!("the code is right") };
+        let codes = gains.codes.map(|codes| codes.0).unwrap_or_default();
         (app, codes.iter().map(|code| code.reveal().to_string()).collect())
     }
 }

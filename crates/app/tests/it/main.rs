@@ -13,6 +13,7 @@ mod house;
 mod letters;
 mod live;
 mod logins;
+mod other_browsers;
 mod own_sessions;
 mod passkey_device;
 mod passkey_proofs;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use symbolon_app::passkeys::login::{self, Entrance};
 use symbolon_app::passkeys::registration::{self, Registered};
 use symbolon_app::passkeys::{self, PasskeyFault, Question};
+use symbolon_app::second_factors::Gains;
 use symbolon_app::second_factors::enrolment::Owner;
+use symbolon_app::second_factors::removal::remove_all_of;
 use symbolon_app::sessions;
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{Actor, AppError, Ctx};
@@ -48,7 +50,7 @@ async fn log_in(house: &TestHouse, asked: &Question, answer: &str) -> Entrance {
 
 /// Logs in with an answer of `device`.
 async fn log_in_with(house: &TestHouse, device: &mut Device) -> Entrance {
-    let asked = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+    let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
     let answer = device.prove(&asked.options);
     log_in(house, &asked, &answer).await
 }
@@ -88,7 +90,7 @@ async fn what_is_asked_of_a_device_is_a_key_it_finds_and_a_user_it_verifies() {
     register(&house, &ada, &mut Device::new(1)).await;
 
     let made = registration::begin(&house.ctx, owner_of(&ada)).await.unwrap().options;
-    let held = login::begin_login(&house.ctx, BROWSER).await.unwrap().options;
+    let held = login::begin_login(&house.ctx, BROWSER).unwrap().options;
 
     assert!(made.contains(r#""residentKey":"required""#), "{made}");
     assert!(made.contains(r#""userVerification":"required""#), "{made}");
@@ -108,7 +110,7 @@ async fn the_first_passkey_brings_recovery_codes_a_letter_and_an_audit_row() {
 
     let first = finish(&house.ctx, owner, &asked, &answer).await;
 
-    assert!(matches!(first, Registered::Done(Some(_))), "{first:?}");
+    assert!(matches!(first, Registered::Done(Gains { codes: Some(_), .. })), "{first:?}");
     house.deliver_mail().await;
     let letter = house.arrived().pop().expect("a letter");
     assert!(letter.text.contains("passkey"), "{}", letter.text);
@@ -125,7 +127,7 @@ async fn an_answer_is_taken_once() {
     let asked = registration::begin(&house.ctx, owner).await.unwrap();
     let answer = device.make(&asked.options);
     finish(&house.ctx, owner, &asked, &answer).await;
-    let question = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+    let question = login::begin_login(&house.ctx, BROWSER).unwrap();
     let proof = device.prove(&question.options);
     assert!(matches!(log_in(&house, &question, &proof).await, Entrance::Opened(_)));
 
@@ -142,8 +144,8 @@ async fn an_answer_to_another_question_or_from_another_browser_is_not_taken() {
     let ada = house.user("ada").await;
     let mut device = Device::new(1);
     register(&house, &ada, &mut device).await;
-    let earlier = login::begin_login(&house.ctx, BROWSER).await.unwrap();
-    let later = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+    let earlier = login::begin_login(&house.ctx, BROWSER).unwrap();
+    let later = login::begin_login(&house.ctx, BROWSER).unwrap();
     let proof = device.prove(&earlier.options);
 
     let elsewhere =
@@ -157,12 +159,96 @@ async fn an_answer_to_another_question_or_from_another_browser_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_question_is_kept_by_the_browser_and_answered_once_at_any_node() {
+    let house = TestHouse::new().await;
+    let other_node = house.restarted_with_another_key();
+    let ada = house.user("ada").await;
+    let mut device = Device::new(1);
+    register(&house, &ada, &mut device).await;
+    let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
+    let answer = device.prove(&asked.options);
+
+    let there = log_in(&other_node, &asked, &answer).await;
+    let here = log_in(&house, &asked, &answer).await;
+
+    assert!(matches!(there, Entrance::Opened(_)), "{there:?}");
+    assert_eq!(fault_of(&here), PasskeyFault::NotAsked);
+}
+
+#[tokio::test]
+async fn a_question_that_was_made_up_or_altered_was_not_asked() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let mut device = Device::new(1);
+    register(&house, &ada, &mut device).await;
+    let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
+    let answer = device.prove(&asked.options);
+    let cut = &asked.name[..asked.name.len() - 1];
+    let turned: String = asked.name.chars().rev().collect();
+
+    for name in ["", "AAAA", cut, &turned, &"A".repeat(100_000)] {
+        let question = Question { name: name.to_owned(), options: String::new() };
+        let entrance = log_in(&house, &question, &answer).await;
+        assert_eq!(fault_of(&entrance), PasskeyFault::NotAsked, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_names_no_passkey_of_ours_leaves_nothing_behind() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let mut device = Device::new(1);
+    register(&house, &ada, &mut device).await;
+    let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
+    let mut strange = device.clone();
+    strange.credential[0] ^= 1;
+
+    let unknown = log_in(&house, &asked, &strange.prove(&asked.options)).await;
+    let known = log_in(&house, &asked, &device.prove(&asked.options)).await;
+
+    assert_eq!(fault_of(&unknown), PasskeyFault::Unknown);
+    // Had a row been written, the question would be closed.
+    assert!(matches!(known, Entrance::Opened(_)), "{known:?}");
+}
+
+#[tokio::test]
+async fn who_loses_his_passkeys_while_he_logs_in_has_no_session_afterwards() {
+    for _ in 0..8 {
+        let house = TestHouse::new().await;
+        let ada = house.user("ada").await;
+        let mut device = Device::new(1);
+        register(&house, &ada, &mut device).await;
+        let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
+        let (ctx, answer) = (house.ctx.clone(), device.prove(&asked.options));
+        let entering = tokio::spawn(async move {
+            login::log_in(&ctx, BROWSER, &asked.name, &answer, &origin(HERE)).await.unwrap()
+        });
+        // The passkey has proved him; now it goes.
+        while passkeys::list(&house.ctx, ada.id).await.unwrap()[0].last_used_at.is_none() {
+            tokio::task::yield_now().await;
+        }
+        remove_all_of(&house.ctx, Actor::Operator, ada.username.as_str()).await.unwrap();
+
+        match entering.await.unwrap() {
+            Entrance::Opened(opened) => {
+                let kind = SessionKind::Web;
+                let found = sessions::find(&house.ctx, kind, &opened.secret).await.unwrap();
+                assert!(found.is_none(), "opened before, and ended with the passkeys");
+            }
+            other @ (Entrance::NotTaken(_) | Entrance::Refused(_)) => {
+                assert_eq!(fault_of(&other), PasskeyFault::Overtaken);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_too_late_is_not_taken() {
     let house = TestHouse::new().await;
     let ada = house.user("ada").await;
     let mut device = Device::new(1);
     register(&house, &ada, &mut device).await;
-    let asked = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+    let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
     let proof = device.prove(&asked.options);
 
     house.wait(registration::VALID);
@@ -231,7 +317,7 @@ async fn a_device_without_a_counter_goes_on_working() {
     register(&house, &ada, &mut device).await;
 
     for _ in 0..2 {
-        let asked = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+        let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
         let answer = device.prove_uncounted(&asked.options);
         assert!(matches!(log_in(&house, &asked, &answer).await, Entrance::Opened(_)));
     }
@@ -244,14 +330,14 @@ async fn junk_is_refused_without_a_panic() {
     let owner = owner_of(&ada);
     let mut device = Device::new(1);
     register(&house, &ada, &mut device).await;
-    let question = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+    let question = login::begin_login(&house.ctx, BROWSER).unwrap();
     let sound = device.prove(&question.options);
     let deep = "[".repeat(9000);
 
     let junk = ["", "{}", "null", "[]", "\u{0}", "{\"id\":1}", &deep, &"x".repeat(20_000), "€"];
     let cut = (0..sound.len()).step_by(7).map(|end| &sound[..end]);
     for answer in junk.into_iter().chain(cut) {
-        let asked = login::begin_login(&house.ctx, BROWSER).await.unwrap();
+        let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
         let fault = fault_of(&log_in(&house, &asked, answer).await);
         assert_eq!(fault, PasskeyFault::Unreadable, "{answer}");
         let asked = registration::begin(&house.ctx, owner).await.unwrap();
@@ -297,7 +383,7 @@ async fn a_registration_is_finished_in_the_session_that_began_it() {
     }
 
     let made = finish(&house.ctx, owner_of(&ada), &asked, &answer).await;
-    assert!(matches!(made, Registered::Done(Some(_))));
+    assert!(matches!(made, Registered::Done(Gains { codes: Some(_), .. })));
 }
 
 #[tokio::test]
@@ -357,7 +443,7 @@ async fn at_a_bare_address_nothing_is_asked() {
 
     let told = passkeys::obstacle(&house.ctx).expect("an obstacle");
     let made = registration::begin(&house.ctx, owner_of(&ada)).await;
-    let held = login::begin_login(&house.ctx, BROWSER).await;
+    let held = login::begin_login(&house.ctx, BROWSER);
 
     assert!(told.contains("--public-url http://localhost:8080"), "{told}");
     assert!(matches!(made, Err(AppError::Forbidden(_))));

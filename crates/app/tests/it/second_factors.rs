@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use symbolon_app::challenges::Entered;
+use symbolon_app::login::{Entrance, challenge};
 use symbolon_app::second_factors::enrolment::{self, Enrolled, Owner};
 use symbolon_app::second_factors::recovery;
 use symbolon_app::second_factors::removal::{remove, remove_all_of};
@@ -13,10 +15,14 @@ use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::keys::KeyId;
 use symbolon_core::names::DisplayName;
 use symbolon_core::policy::{Duty, Policy};
+use symbolon_core::secret::Credential;
 use symbolon_store::authenticators;
 
 use crate::authenticator_app::{owner, session, typed};
-use crate::house::{Letter, TestHouse, origin};
+use crate::house::{Letter, PASSWORD, TestHouse, origin, password};
+use crate::other_browsers::enter;
+use crate::passkey_device::Device;
+use crate::passkeys::register;
 
 const STEP: Duration = Duration::from_secs(30);
 
@@ -88,7 +94,8 @@ async fn a_wrong_code_enrols_nothing_and_the_right_one_may_follow() {
     assert_eq!(kinds(&house.ctx, &ada).await, FactorKinds::NONE);
     let right = typed(&app.code(house.ctx.clock.now(), 0));
     let tried = enrolment::confirm(&house.ctx, owner(&ada), &name, label("A"), &right, &origin);
-    assert!(matches!(tried.await.unwrap(), Enrolled::Done(Some(_))));
+    let Enrolled::Done(gains) = tried.await.unwrap() else { panic!("the code is right") };
+    assert!(gains.codes.is_some());
 }
 
 #[tokio::test]
@@ -283,6 +290,67 @@ async fn under_duty_the_last_factor_stays_and_any_other_goes() {
     let all = second_factors::list(&house.ctx, ada.id).await.unwrap();
     assert_eq!((all.authenticators.len(), all.duty), (1, Duty::Web));
     assert_eq!(all.recovery_codes.left, 10);
+}
+
+#[tokio::test]
+async fn where_apis_demand_a_code_the_last_app_stays_beside_a_passkey() {
+    let house = TestHouse::new().await;
+    let (ada, origin) = (house.user("ada").await, origin("10.1.2.3"));
+    house.enrol(&ada).await;
+    register(&house, &ada, &mut Device::new(1)).await;
+    let app = second_factors::list(&house.ctx, ada.id).await.unwrap().authenticators.remove(0);
+    let demand = async |duty| {
+        let policy = Policy { duty, ..Policy::default() };
+        profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    };
+
+    demand(Duty::WebAndApi).await;
+    let kept = remove(&house.ctx, ada.id, app.id, &origin).await;
+    demand(Duty::Web).await;
+    let removed = remove(&house.ctx, ada.id, app.id, &origin).await;
+
+    let Err(AppError::Forbidden(rule)) = kept else { panic!("{kept:?}") };
+    assert!(rule.contains("at APIs too") && rule.contains("An administrator can lift"), "{rule}");
+    assert!(removed.is_ok());
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_opened_keeps_no_other_app_from_being_asked() {
+    let house = TestHouse::new().await;
+    let (ada, eve) = (house.user("ada").await, house.user("eve").await);
+    let later = house.restarted_with_another_key();
+    later.enrol(&ada).await;
+    later.enrol(&eve).await;
+    let (app, _) = house.enrol(&ada).await;
+    house.wait(STEP);
+    let right = app.code(house.ctx.clock.now(), 0);
+    let wrong = app.code(house.ctx.clock.now(), 9);
+
+    // This house has not the key that the first apps are sealed with.
+    assert_eq!(take(&house.ctx, &ada, &wrong).await, None, "a wrong code is one, and counted");
+    assert_eq!(take(&house.ctx, &ada, &right).await, Some(Factor::Authenticator));
+    let (now, mut tx) = (house.ctx.clock.now(), house.ctx.store.begin().await.unwrap());
+    let (code, origin) = (typed(&wrong), origin("10.1.2.3"));
+    let none_opens = take_code(&house.ctx, &mut tx, eve.id, &code, &origin, now).await;
+    assert!(matches!(none_opens, Err(AppError::KeyMissing)));
+}
+
+#[tokio::test]
+async fn a_try_counts_also_where_no_secret_can_be_opened() {
+    let house = TestHouse::new().await;
+    let (eve, origin) = (house.user("eve").await, origin("10.1.2.3"));
+    house.restarted_with_another_key().enrol(&eve).await;
+    let Entrance::Challenged(secret) = enter(&house, &eve, PASSWORD, Vec::new()).await else {
+        panic!("a browser that nobody knows is asked")
+    };
+    let none = || Credential::new(String::new());
+    let entered = Entered { code: typed("123456"), token: none(), password: password("") };
+
+    let answer = challenge::answer(&house.ctx, &secret, entered, &origin).await;
+
+    assert!(matches!(answer, Err(AppError::KeyMissing)), "{answer:?}");
+    let view = challenge::look(&house.ctx, &secret, &origin).await.unwrap().expect("it is open");
+    assert_eq!(view.tries_left, 4);
 }
 
 #[tokio::test]

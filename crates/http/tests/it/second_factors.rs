@@ -1,5 +1,7 @@
 //! The page of second factors: from the QR code to the recovery codes, and what is removed by whom.
 
+use std::cell::RefCell;
+
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use symbolon_app::second_factors::{self, SecondFactors};
@@ -20,23 +22,23 @@ const CODES: &str = "/setup/second-factors/recovery-codes";
 struct Person<'a> {
     house: &'a TestHouse,
     id: Id<User>,
-    cookie: String,
+    /// What the browser holds: the answers change it.
+    cookie: RefCell<String>,
 }
 
 impl<'a> Person<'a> {
     async fn of(house: &'a TestHouse, name: &str) -> Self {
         let id = house.user(name).await;
-        Self { house, id, cookie: house.web_session(name).await }
+        Self { house, id, cookie: house.web_session(name).await.into() }
     }
 
     async fn administrator(house: &'a TestHouse, name: &str) -> Self {
         let id = house.administrator(name).await;
-        Self { house, id, cookie: house.web_session(name).await }
+        Self { house, id, cookie: house.web_session(name).await.into() }
     }
 
     async fn see(&self, path: &str) -> Answer {
-        let cookie = format!("__Host-symbolon={}", self.cookie);
-        let request = request(Method::GET, path).header(header::COOKIE, cookie);
+        let request = request(Method::GET, path).header(header::COOKIE, self.cookies());
         self.house.send(request.body(Body::empty()).unwrap()).await
     }
 
@@ -50,9 +52,20 @@ impl<'a> Person<'a> {
             .extend_pairs(fields)
             .finish();
         let request = request(Method::POST, path)
-            .header(header::COOKIE, format!("__Host-symbolon={}", self.cookie))
+            .header(header::COOKIE, self.cookies())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.house.send(request.body(Body::from(body)).unwrap()).await
+        let answer = self.house.send(request.body(Body::from(body)).unwrap()).await;
+        let set = answer.headers.get_all(header::SET_COOKIE);
+        for cookie in set.iter().filter_map(|set| set.to_str().ok()) {
+            if let Some((_, rest)) = cookie.split_once("__Host-symbolon=") {
+                rest.split(';').next().unwrap().clone_into(&mut self.cookie.borrow_mut());
+            }
+        }
+        answer
+    }
+
+    fn cookies(&self) -> String {
+        format!("__Host-symbolon={}", self.cookie.borrow())
     }
 
     /// Begins an enrolment; yields where it goes on, and the app that has the key.
@@ -130,6 +143,22 @@ async fn the_first_app_brings_ten_codes_that_are_shown_once_and_the_second_none(
 }
 
 #[tokio::test]
+async fn with_a_second_factor_the_browser_holds_a_new_secret_and_the_old_one_opens_nothing() {
+    let house = TestHouse::open().await;
+    let ada = Person::of(&house, "ada").await;
+    let before = ada.cookies();
+
+    let (_, enrolled) = ada.enrol("Phone").await;
+
+    assert_eq!(enrolled.status, StatusCode::CREATED);
+    assert_ne!(ada.cookies(), before);
+    assert_eq!(ada.see(PAGE).await.status, StatusCode::OK);
+    let taken = request(Method::GET, PAGE).header(header::COOKIE, before);
+    let with_old = house.send(taken.body(Body::empty()).unwrap()).await;
+    assert!(with_old.header("location").starts_with("/login"), "{:?}", with_old.status);
+}
+
+#[tokio::test]
 async fn a_wrong_code_is_told_at_its_field_and_the_same_key_stays() {
     let house = TestHouse::open().await;
     let ada = Person::of(&house, "ada").await;
@@ -152,7 +181,8 @@ async fn the_enrolment_of_one_is_neither_seen_nor_finished_by_another() {
     let house = TestHouse::open().await;
     let (ada, eve) = (Person::of(&house, "ada").await, Person::of(&house, "eve").await);
     let (path, app) = ada.begin().await;
-    let elsewhere = Person { house: &house, id: ada.id, cookie: house.web_session("ada").await };
+    let elsewhere =
+        Person { house: &house, id: ada.id, cookie: house.web_session("ada").await.into() };
     let code = app.code(house.ctx.clock.now(), 0);
 
     for other in [&eve, &elsewhere] {

@@ -111,11 +111,10 @@ pub(crate) async fn finish(visit: Visit, LoggedIn(session): LoggedIn, posted: Po
     let (ctx, owner) = (&visit.ctx, owner_of(&session));
     let made = registration::finish(ctx, owner, question, label, answer, &visit.origin).await;
     let faults = match made {
-        Ok(Registered::Done(Some(codes))) => {
-            let done = "Your passkey was added.";
-            return recovery_codes::answer_with(&visit, &session, done, codes).await;
+        Ok(Registered::Done(gains)) => {
+            let done = ("Your passkey was added.", Done::PasskeyAdded);
+            return recovery_codes::answer_to_gains(&visit, &session, done, gains).await;
         }
-        Ok(Registered::Done(None)) => return Ok(see_other(&Done::PasskeyAdded.at(PATH))),
         Ok(Registered::Refused(fault)) => Faults::one("", told(fault)),
         Err(error) => of_app(error, "")?,
     };
@@ -202,6 +201,9 @@ pub(crate) fn told(fault: PasskeyFault) -> &'static str {
         }
         PasskeyFault::NotVerified => {
             "Your device did not verify that it is you. Set up a PIN, a fingerprint or a face on it first."
+        }
+        PasskeyFault::Overtaken => {
+            "The account was changed in the same moment, so you were not logged in. Begin anew."
         }
         PasskeyFault::OtherSite => "This passkey was made for another site.",
         PasskeyFault::Counter => {

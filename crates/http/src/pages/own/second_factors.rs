@@ -78,7 +78,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
 }
 
 fn rows(all: SecondFactors) -> Vec<Row> {
-    let rule = removal::obstacle(real_count(&all), all.duty);
+    let rule = removal::app_obstacle(all.authenticators.len(), all.kinds, all.duty);
     let row = |authenticator: AuthenticatorView| {
         let (here, name) = (authenticators::path_of(authenticator.id), &authenticator.name);
         Row {

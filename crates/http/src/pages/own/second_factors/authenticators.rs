@@ -86,11 +86,10 @@ pub(crate) async fn enrol(
     if let Some(label) = faults.read(&form, "name", "Name", DisplayName::parse) {
         let (ctx, owner, origin) = (&visit.ctx, owner_of(&session), &visit.origin);
         match enrolment::confirm(ctx, owner, &name, label, &typed, origin).await {
-            Ok(Enrolled::Done(Some(codes))) => {
-                let done = "Your authenticator app is enrolled.";
-                return recovery_codes::answer_with(&visit, &session, done, codes).await;
+            Ok(Enrolled::Done(gains)) => {
+                let done = ("Your authenticator app is enrolled.", Done::AuthenticatorAdded);
+                return recovery_codes::answer_to_gains(&visit, &session, done, gains).await;
             }
-            Ok(Enrolled::Done(None)) => return Ok(see_other(&Done::AuthenticatorAdded.at(PATH))),
             Ok(Enrolled::WrongCode) => faults.add("code", wrong_code(&visit)),
             Err(AppError::NotFound(_)) => return Err(Failure::DeadLink(OVER)),
             Err(error) => faults = of_app(error, "")?,
@@ -142,7 +141,7 @@ pub(crate) async fn show_remove(
     let action = format!("{}/remove", path_of(authenticator.id));
     let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Remove")
         .tone(Tone::Grave)
-        .obstacle(removal::obstacle(real_count(&all), all.duty))
+        .obstacle(removal::app_obstacle(all.authenticators.len(), all.kinds, all.duty))
         .cancel(PATH);
     let what = format!(
         "“{}” proves nothing any more: no code of it is accepted. We tell you by mail.",

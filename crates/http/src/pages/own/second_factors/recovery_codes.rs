@@ -2,21 +2,23 @@
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::second_factors;
 use symbolon_app::second_factors::recovery::{self, RecoveryCodes};
+use symbolon_app::second_factors::{self, Gains};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::Timestamp;
 use symbolon_core::recovery_code::RecoveryCode;
 use zeroize::Zeroizing;
 
 use super::PATH;
+use crate::pages::view::done::Done;
 use crate::pages::view::faults::Faults;
 use crate::pages::view::form::FormView;
 use crate::pages::view::form_page::form_page;
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::moment;
 use crate::pages::web::access::LoggedIn;
-use crate::pages::web::answer::{Answer, Page};
+use crate::pages::web::answer::{Answer, Page, see_other};
+use crate::pages::web::cookies;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -58,6 +60,24 @@ pub(crate) async fn renew(visit: Visit, LoggedIn(session): LoggedIn, posted: Pos
     posted.by_session(&visit, &session, &[])?;
     let codes = recovery::renew(&visit.ctx, session.user, &visit.origin).await?;
     answer_with(&visit, &session, "Your earlier recovery codes no longer work.", codes).await
+}
+
+/// Answers the addition of a second factor: with recovery codes if some have come with it. The browser is to
+/// hold the new secret of the session.
+pub(crate) async fn answer_to_gains(
+    visit: &Visit,
+    session: &LiveSession,
+    (told, done): (&'static str, Done),
+    gains: Gains,
+) -> Answer {
+    let mut response = match gains.codes {
+        Some(codes) => answer_with(visit, session, told, codes).await?,
+        None => see_other(&done.at(PATH)),
+    };
+    if let Some(secret) = &gains.session {
+        cookies::set_session(response.headers_mut(), secret, visit.transport);
+    }
+    Ok(response)
 }
 
 /// Shows codes that were just made; `done` tells what they have come with.
