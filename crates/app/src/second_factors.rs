@@ -183,7 +183,7 @@ async fn take_totp(
             // One that cannot be opened says nothing about the others.
             Err(error) => {
                 let (id, error_text) = (record.id, error.to_string());
-                error!(authenticator.id = %id, error = error_text, "cannot open an app's secret");
+                error!(authenticator.id = %id, error = error_text, "cannot open what an authenticator app shares");
                 shut = Some(error);
                 continue;
             }
