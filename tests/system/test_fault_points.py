@@ -207,8 +207,9 @@ def test_a_kill_at_each_step_of_smtp_costs_no_letter_and_makes_no_more_copies_th
     user = house.add_user()
     kills = 2
 
+    desk = house.logged_in(user)
     halting.halt_at(DOT if step == TAKEN else step)
-    save(house, user)
+    save(house, user, desk)
     kill_at(step, house, halting, user)
     for _ in range(kills - 1):
         let_leases_run_out(house)
@@ -220,7 +221,7 @@ def test_a_kill_at_each_step_of_smtp_costs_no_letter_and_makes_no_more_copies_th
 
     user.token = halting.wait_for_token(user.email)
     letters = house.wait_until_mail_rests()
-    assert [letter["state"] for letter in letters] == ["handed-over"] * 2, letters
+    assert {letter["state"] for letter in letters} == {"handed-over"}, letters
     assert next(letter["attempts"] for letter in letters if letter["kind"] == "new-token") == 1 + kills
     copies = token_mails(user, halting)
     assert_copies_of_one_letter(copies)
@@ -255,9 +256,10 @@ def test_a_courier_that_slept_through_its_lease_cannot_end_the_letter_that_anoth
     with Sink() as others:
         sleeper = build_house("postgres", sink=halting)
         user, neighbour = sleeper.add_user(), sleeper.add_user()
+        desk = sleeper.logged_in(user)
         carrier = second_node(build_house, sleeper, sink=others)
         halting.halt_at(DOT)
-        save(sleeper, user)
+        save(sleeper, user, desk)
         halting.catch_the_token(sleeper, user)
         send_signal(sleeper.process, signal.SIGSTOP)
         try:
@@ -390,9 +392,10 @@ def test_the_expiry_of_a_token_follows_the_clock_forward_and_back(house: House):
 
 def test_a_letter_to_a_full_mailbox_is_tried_again_by_itself_and_arrives_once_there_is_room(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)
     sink.answer(user.email, "452 4.2.2 mailbox is full today", stage="data", times=2)
 
-    save(house, user)
+    save(house, user, desk)
     waiting = wait_until(lambda: [letter for letter in house.letters(user.email)
                                   if letter["attempts"] == 1 and letter["state"] == "waiting"],
                          what=lambda: f"a letter that waits after an attempt: {house.letters(user.email)}")

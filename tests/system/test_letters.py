@@ -14,9 +14,9 @@ from house import CONFIRM, House, check_characters, wait_until
 from post import SilentPort, Sink
 
 
-def reset_by_form(house: House, user):
+def reset_by_form(house: House, user, browser=None):
     """Presses Save and answers the browser (on the receipt) without waiting for any mail."""
-    browser = house.logged_in(user)
+    browser = browser or house.logged_in(user)
     browser.go(CONFIRM)
     receipt = browser.fill_and_press({"Current Password": user.password}, "Save")
     assert receipt.status == 200, receipt.text[:400]
@@ -132,9 +132,10 @@ def tried_letter(house: House, user) -> dict:
 @on_both_engines
 def test_a_temporary_refusal_is_retried_and_the_mail_is_handed_over_later(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "451 4.3.0 please come back after tea")
 
-    browser = reset_by_form(house, user)
+    browser = reset_by_form(house, user, desk)
     sink.wait_for_attempt(user.email)
     letter = tried_letter(house, user)
 
@@ -157,9 +158,10 @@ def test_a_temporary_refusal_is_retried_and_the_mail_is_handed_over_later(house:
 @pytest.mark.parametrize("stage", ["rcpt", "data"])
 def test_each_temporary_reply_leaves_the_letter_waiting(house: House, sink, reply, stage):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, reply, stage=stage)
 
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     sink.wait_for_attempt(user.email)
     letter = tried_letter(house, user)
 
@@ -171,9 +173,10 @@ def test_a_permanent_refusal_is_shown_to_the_owner_and_the_administrator_in_the_
     user = house.user_with_token()
     old = user.token
     house.wait_until_mail_rests()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "550 5.1.1 nobody of that name lives here")
 
-    browser = reset_by_form(house, user)
+    browser = reset_by_form(house, user, desk)
     letter = house.wait_for_letter(user.email, "refused")
 
     assert "nobody of that name lives here" in letter["last_reply"]
@@ -185,9 +188,10 @@ def test_a_permanent_refusal_is_shown_to_the_owner_and_the_administrator_in_the_
 @pytest.mark.parametrize("stage", ["rcpt", "data"])
 def test_each_permanent_reply_ends_the_letter_as_refused(house: House, sink, reply, stage):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, reply, stage=stage)
 
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     letter = house.wait_for_letter(user.email, "refused")
 
     assert reply[10:] in letter["last_reply"]
@@ -200,8 +204,9 @@ def test_each_permanent_reply_ends_the_letter_as_refused(house: House, sink, rep
 
 def test_after_a_refusal_a_new_reset_reaches_the_owner(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "550 5.1.1 nobody of that name lives here")
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     house.wait_until_mail_rests()
     assert house.wait_for_letter(user.email, "refused")
     sink.accept(user.email)
@@ -213,10 +218,11 @@ def test_after_a_refusal_a_new_reset_reaches_the_owner(house: House, sink):
 
 def test_the_letter_of_a_token_that_a_later_reset_ended_is_superseded_and_never_sent(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "451 4.3.0 later")
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     sink.wait_for_attempt(user.email)
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     sink.accept(user.email)
 
     house.do("mail", "retry")
@@ -233,6 +239,8 @@ def test_without_a_mail_server_the_letter_waits_and_every_page_says_so_to_admini
     admin = house.add_user(admin=True)
 
     browser = house.logged_in(admin)
+    if browser.go(CONFIRM).path == "/setup/verify":
+        browser.fill_and_press({"Current Password": admin.password}, "Verify")
     browser.go(CONFIRM)
     browser.fill_and_press({"Current Password": admin.password}, "Save")
 
@@ -245,8 +253,9 @@ def test_without_a_mail_server_the_letter_waits_and_every_page_says_so_to_admini
 @on_both_engines
 def test_letters_survive_a_restart(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "451 4.3.0 later")
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     sink.wait_for_attempt(user.email)
 
     house.restart()
@@ -260,8 +269,9 @@ def test_letters_survive_a_restart(house: House, sink):
 @on_both_engines
 def test_letters_survive_a_kill(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "451 4.3.0 later")
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     if house.database:
         # What a killed node was handing over stays its own for some minutes, for other nodes may be at work.
         wait_until(lambda: all(letter["attempts"] and letter["state"] == "waiting" for letter in house.letters(user.email)),
@@ -278,8 +288,9 @@ def test_letters_survive_a_kill(house: House, sink):
 
 def test_each_attempt_carries_the_same_message_id_and_the_same_token(house: House, sink):
     user = house.add_user()
+    desk = house.logged_in(user)  # Before mail fails: a browser that is not known is asked for a code.
     sink.answer(user.email, "451 4.3.0 later", stage="data")
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     wait_until(lambda: any(mail.token for mail in sink.turned_away), what="a first attempt at the token's mail")
     sink.accept(user.email)
     house.do("mail", "retry")
@@ -296,8 +307,9 @@ def test_each_attempt_carries_the_same_message_id_and_the_same_token(house: Hous
 def test_a_mail_server_that_is_down_comes_back_and_gets_the_mail(build_house, sink):
     house = build_house()
     user = house.add_user()
+    desk = house.logged_in(user)
     sink.stop()
-    reset_by_form(house, user)
+    reset_by_form(house, user, desk)
     wait_until(lambda: any(letter["attempts"] >= 1 for letter in house.letters(user.email)),
                what=lambda: house.letters(user.email))
     assert all(letter["state"] in ("waiting", "leased") for letter in house.letters(user.email))
@@ -314,10 +326,10 @@ def test_a_mail_server_that_never_speaks_does_not_hold_up_a_reset(build_house):
         user = house.add_user()
         began = time.monotonic()
 
-        browser = reset_by_form(house, user)
+        house.do("token", "reset", user.username)
 
         assert time.monotonic() - began < 10
-        assert re.search(r"waiting", browser.page.text, re.I)
+        assert any(letter["state"] in ("waiting", "leased") for letter in house.letters(user.email))
         assert house.stop() == 0, "a stuck mail server must not hold up the end either"
 
 
@@ -363,7 +375,7 @@ def test_a_mail_server_with_an_unknown_certificate_gets_nothing(build_house, tmp
         house = build_house(sink=sink)
         user = house.add_user()
 
-        reset_by_form(house, user)
+        house.do("token", "reset", user.username)
         tried_letter(house, user)
 
         assert sink.mails == []
@@ -374,7 +386,7 @@ def test_a_mail_server_without_starttls_gets_nothing_in_the_clear(build_house):
         house = build_house(sink=sink, mail=f"smtp://127.0.0.1:{sink.port}")
         user = house.add_user()
 
-        reset_by_form(house, user)
+        house.do("token", "reset", user.username)
         wait_until(lambda: any(letter["attempts"] >= 1 for letter in house.letters(user.email)),
                    what=lambda: house.letters(user.email))
 
@@ -388,7 +400,7 @@ def test_a_wrong_relay_password_leaves_the_letter_waiting_with_the_servers_words
             "SSL_CERT_FILE": str(authority), "SYMBOLON_MAIL": sink.url.replace("right", "wrong-relay-word")})
         user = house.add_user()
 
-        reset_by_form(house, user)
+        house.do("token", "reset", user.username)
         letter = tried_letter(house, user)  # A relay that refuses us is our fault, not the recipient's.
 
         assert "535" in str(letter["last_reply"])

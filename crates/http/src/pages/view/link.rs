@@ -52,10 +52,16 @@ mod tests {
         let open = link.clone().render().unwrap();
         let shut = link.obstacle(Some("You cannot remove yourself.")).render().unwrap();
 
-        assert!(open.contains(r#"<a class="button main" href="/setup/users/jane@example.com/remove">"#));
+        assert!(
+            open.contains(r#"<a class="button main" href="/setup/users/jane@example.com/remove">"#)
+        );
         let id = "rule-setup-users-jane@example.com-remove";
-        assert!(shut.contains(&format!(r#"role="link" aria-disabled="true" aria-describedby="{id}""#)));
-        assert!(shut.contains(&format!(r#"<p class="rule" id="{id}">You cannot remove yourself.</p>"#)));
+        assert!(
+            shut.contains(&format!(r#"role="link" aria-disabled="true" aria-describedby="{id}""#))
+        );
+        assert!(
+            shut.contains(&format!(r#"<p class="rule" id="{id}">You cannot remove yourself.</p>"#))
+        );
         assert!(!shut.contains("href"));
     }
 }
