@@ -121,7 +121,7 @@ fn measure_texts(ctx: &Ctx, name: &str, texts: &Texts, rounds: usize, most: f64)
         });
         let Presenter { head, source, client } = presenter();
         let placed = each_ns(texts, |_| {
-            let now = ctx.clock.tick();
+            let now = ctx.clock.now();
             black_box(ctx.live.places.fold(source.address(), client, head as u8, now));
             true
         });

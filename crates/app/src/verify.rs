@@ -132,7 +132,7 @@ fn ask<'a>(
     let Some(presented) = &question.presented else {
         return Err(Unaccepted::Refused(CredentialRefusal::Unreadable));
     };
-    let now = ctx.clock.tick();
+    let now = ctx.clock.now();
     let Presenter { head, source, client } = presenter;
     let folded = ctx.live.places.fold(source.address(), client, head as u8, now);
     let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, now, folded);
