@@ -41,7 +41,7 @@ pub const MOST_LETTERS: u32 = 3;
 pub const SECRET_LENGTH: usize = 32;
 
 /// How many codes are mailed to one user within [`VALID`] for one network.
-const MOST_LETTERS_OF_NETWORK: i64 = 12;
+pub const MOST_LETTERS_OF_NETWORK: i64 = 12;
 /// How many codes are mailed to one user for logins within [`VALID`], whoever asks for them.
 const MOST_LETTERS_LATELY: i64 = 24;
 /// How many within a day: who has a password of somebody else's must not fill the mailbox of its owner.
