@@ -10,15 +10,16 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 
 use rustix::time::{ClockId, clock_gettime};
-use symbolon_app::context::Switch;
 use symbolon_app::login::Head;
 use symbolon_app::verify::{Presented, Presenter, Question, Sort, verify_from_memory};
 use symbolon_app::{Actor, Ctx, device_types, live, profiles};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::keys::{KeyId, Purpose};
 use symbolon_core::names::{DeviceType, Source};
 use symbolon_core::policy::DAY;
 use symbolon_core::secret::{Digest, Nonce};
+use symbolon_core::verification::BearerUse;
 use symbolon_core::verification::OwnerState;
 use symbolon_live::{Credential, CredentialSort, UserFacts};
 use symbolon_wire::session_id;
@@ -59,7 +60,8 @@ pub(crate) async fn measure_set(size: usize, extent: Extent) {
     let folder = tempfile::tempdir_in(".").expect("the working folder is writable");
     let ctx = authority::open(&folder.path().join("authority.db"), authority::keys()).await;
     let server = DeviceType::parse("server").expect("a name");
-    device_types::set_bearer(&ctx, Actor::Operator, &server, Switch::On).await.expect("a change");
+    let stand_alone = |rules: &mut DeviceRules| rules.bearer = BearerUse::Allowed;
+    device_types::set(&ctx, Actor::Operator, &server, stand_alone).await.expect("a change");
     live::bring_up_to_date(&ctx).await.expect("an empty database is read");
 
     let users = size / OF_EACH_USER;

@@ -1,15 +1,18 @@
-//! Device types: what kinds of thing may hold a token, and whether a token of each is a whole
-//! credential by itself.
+//! Device types: what kinds of thing may hold a token, and what holds for the tokens of each.
 
 use symbolon_core::Timestamp;
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::{DeviceRules, Mismatch, OnSharing, Overlap};
 use symbolon_core::id::{DeviceType as DeviceTypeKind, Id};
 use symbolon_core::names::DeviceType;
-use symbolon_store::Tx;
+use symbolon_core::verification::BearerUse;
+use symbolon_core::words::word_of;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::device_types::{self, DeviceTypeRow};
+use symbolon_store::{Conn, Tx};
 
 use crate::actor::Actor;
-use crate::context::{Ctx, Switch};
+use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::{commit, settle_what_is_there};
 use crate::trail;
@@ -26,9 +29,8 @@ pub struct DeviceTypeView {
     pub id: Id<DeviceTypeKind>,
     /// Its name, unique.
     pub name: DeviceType,
-    /// Whether a token of it is a whole credential by itself. Off, it is one half: the password is the
-    /// other.
-    pub bearer: Switch,
+    /// What holds for its tokens.
+    pub rules: DeviceRules,
     /// When it was added.
     pub created_at: Timestamp,
 }
@@ -45,15 +47,16 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<DeviceTypeView>, AppError> {
 /// Adds a device type.
 ///
 /// # Errors
-/// [`AppError::Taken`] where the name is.
+/// [`AppError::Invalid`] where a figure is out of bounds, [`AppError::Taken`] where the name is.
 pub async fn add(
     ctx: &Ctx,
     actor: Actor,
     name: DeviceType,
-    bearer: Switch,
+    rules: DeviceRules,
 ) -> Result<DeviceTypeView, AppError> {
+    rules.check().map_err(AppError::Invalid)?;
     let now = ctx.clock.now();
-    let row = new_row(ctx, name, bearer, now);
+    let row = new_row(ctx, name, rules, now);
     let mut tx = ctx.store.begin().await?;
     if !device_types::insert(&mut tx, &row).await? {
         return Err(AppError::Taken("device type"));
@@ -63,27 +66,31 @@ pub async fn add(
     Ok(view(row))
 }
 
-/// Says whether a token of this device type is a whole credential by itself. It holds at once, also for
-/// the tokens that are out.
+/// Changes what holds for the tokens of a device type. It holds at once, also for the tokens that are
+/// out; but for their greatest age, which is decided when each is issued.
 ///
 /// # Errors
-/// [`AppError::NotFound`].
-pub async fn set_bearer(
+/// [`AppError::Invalid`] where a figure is out of bounds, [`AppError::NotFound`].
+pub async fn set(
     ctx: &Ctx,
     actor: Actor,
     name: &DeviceType,
-    bearer: Switch,
+    change: impl FnOnce(&mut DeviceRules),
 ) -> Result<DeviceTypeView, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let known = device_types::find(&mut tx, name).await?.ok_or(UNKNOWN)?;
-    if known.bearer_since.is_some() == bearer.is_on() {
+    let mut rules = known.rules.clone();
+    change(&mut rules);
+    rules.check().map_err(AppError::Invalid)?;
+    if rules == known.rules {
         drop(tx);
         settle_what_is_there(ctx).await?;
         return Ok(view(known));
     }
-    let row = DeviceTypeRow { bearer_since: bearer.is_on().then_some(now), ..known };
-    if !device_types::set_bearer(&mut tx, name, row.bearer_since).await? {
+    let bearer_since = bearer_since(&rules, known.bearer_since, now);
+    let row = DeviceTypeRow { bearer_since, rules, ..known };
+    if !device_types::update(&mut tx, &row).await? {
         return Err(UNKNOWN);
     }
     record(&mut tx, actor, "device-type.changed", &row, now).await?;
@@ -91,12 +98,12 @@ pub async fn set_bearer(
     Ok(view(row))
 }
 
-/// Refuses a device type that there is not: no token is issued for it.
+/// The device type of this name: no token is issued for one that there is not.
 ///
 /// # Errors
 /// [`AppError::NotFound`].
-pub(crate) async fn demand(tx: &mut Tx, name: &DeviceType) -> Result<(), AppError> {
-    device_types::find(tx, name).await?.map(|_| ()).ok_or(UNKNOWN)
+pub(crate) async fn demand(conn: &mut Conn, name: &DeviceType) -> Result<DeviceTypeRow, AppError> {
+    device_types::find(conn, name).await?.ok_or(UNKNOWN)
 }
 
 /// Adds those of the first device types that are not there, and leaves the others as they are.
@@ -104,16 +111,43 @@ pub(crate) async fn demand(tx: &mut Tx, name: &DeviceType) -> Result<(), AppErro
 /// # Errors
 /// The database's.
 pub(crate) async fn found(ctx: &Ctx, tx: &mut Tx, now: Timestamp) -> Result<(), AppError> {
-    for name in FIRST {
-        let name = DeviceType::parse(name).expect("the names of the first device types are sound");
-        device_types::insert(tx, &new_row(ctx, name, Switch::Off, now)).await?;
+    for word in FIRST {
+        let name = DeviceType::parse(word).expect("the names of the first device types are sound");
+        device_types::insert(
+            tx,
+            &new_row(
+                ctx,
+                name,
+                DeviceRules { kind: ClientKind::from_word(word), ..DeviceRules::default() },
+                now,
+            ),
+        )
+        .await?;
     }
     Ok(())
 }
 
-fn new_row(ctx: &Ctx, name: DeviceType, bearer: Switch, now: Timestamp) -> DeviceTypeRow {
+fn new_row(ctx: &Ctx, name: DeviceType, rules: DeviceRules, now: Timestamp) -> DeviceTypeRow {
     let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
-    DeviceTypeRow { id, name, bearer_since: bearer.is_on().then_some(now), created_at: now }
+    DeviceTypeRow {
+        id,
+        name,
+        created_at: now,
+        bearer_since: bearer_since(&rules, None, now),
+        rules,
+    }
+}
+
+/// Since when bearer use is allowed under these rules.
+fn bearer_since(
+    rules: &DeviceRules,
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    match rules.bearer {
+        BearerUse::Allowed => before.or(Some(now)),
+        BearerUse::OneHalf => None,
+    }
 }
 
 /// Writes down what was done to a device type: the last statements of the transaction.
@@ -124,14 +158,28 @@ async fn record(
     row: &DeviceTypeRow,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let bearer = if row.bearer_since.is_some() { "on" } else { "off" };
-    let details = format!("name={}\nbearer={bearer}", row.name);
+    let DeviceTypeRow { name, rules, .. } = row;
+    let bearer = if rules.bearer == BearerUse::Allowed { "on" } else { "off" };
+    let details = format!(
+        "name={name}\nbearer={bearer}\nmax_age_s={}\nreminders={}\naddresses={}\nidle_end_s={}\n\
+         overlap={}\nholders={}\nclient_kind={}\nmismatch={}\nmost_places={}\non_sharing={}",
+        rules.max_age.as_secs(),
+        rules.reminders,
+        rules.addresses.as_ref().map(ToString::to_string).unwrap_or_default(),
+        rules.idle_end.map(|idle| idle.as_secs().to_string()).unwrap_or_default(),
+        word_of(&Overlap::ALL, rules.overlap),
+        rules.holders,
+        rules.kind.map(ClientKind::word).unwrap_or_default(),
+        word_of(&Mismatch::ALL, rules.mismatch),
+        rules.most_places,
+        word_of(&OnSharing::ALL, rules.on_sharing),
+    );
     trail::append(tx, actor, action, format!("device-type:{}", row.id), details, now).await?;
     changes::record(tx, Change::DeviceTypeChanged, None, Some(row.id.raw()), now).await?;
     Ok(())
 }
 
 fn view(row: DeviceTypeRow) -> DeviceTypeView {
-    let bearer = if row.bearer_since.is_some() { Switch::On } else { Switch::Off };
-    DeviceTypeView { id: row.id, name: row.name, bearer, created_at: row.created_at }
+    let DeviceTypeRow { id, name, created_at, rules, .. } = row;
+    DeviceTypeView { id, name, rules, created_at }
 }

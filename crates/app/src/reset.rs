@@ -4,12 +4,13 @@
 //! docs/order-of-writes.md. After the answer no earlier token in scope is accepted anywhere.
 
 use symbolon_core::Timestamp;
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::{LetterKind, LetterState};
 use symbolon_core::names::{DeviceType, Source, Username};
 use symbolon_core::policy::Policy;
-use symbolon_core::reset::{ResetPlan, ResetRefusal, Scope, plan_reset};
+use symbolon_core::reset::{ResetOrder, ResetPlan, ResetRefusal, Scope, plan_reset};
 use symbolon_core::secret::Password;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::error::StoreError;
@@ -36,6 +37,9 @@ const NO_API: &str = "Your profile opens no API: a token serves to prove yoursel
                       administrator can open the APIs in the profile.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
                              security token can be reset.";
+
+const NOT_A_HOLDER: &str = "Users of this profile may not hold a token of this device type. An administrator \
+                            can allow it in the device type.";
 
 /// What an owner asks for on the confirm page.
 #[derive(Debug)]
@@ -185,10 +189,10 @@ pub(crate) async fn write_reset(
     let policy = profiles::in_force(tx, user.profile).await?;
     let live = tokens::live_of_user(tx, id).await?;
     let Order { cause, scope, .. } = order;
-    let device_type = order.device_type.clone();
-    let plan = plan_reset(&user.standing, &live, scope, device_type, cause, &policy, now)
+    let known = device_types::demand(tx, &order.device_type).await?;
+    let asked = ResetOrder { scope, device_type: &order.device_type, rules: &known.rules, cause };
+    let plan = plan_reset(&user.standing, user.profile, &live, &asked, &policy, now)
         .map_err(|refusal| ResetError::Forbidden(rule_of(refusal)))?;
-    device_types::demand(tx, &plan.device_type).await?;
 
     retirement::retire(tx, &plan.retire, cause, order.actor, policy.on_reset, now).await?;
     if scope == Scope::Account {
@@ -278,6 +282,7 @@ const fn rule_of(refusal: ResetRefusal) -> &'static str {
         ResetRefusal::Frozen(_) => FROZEN,
         ResetRefusal::TokensFrozen(_) => TOKENS_FROZEN,
         ResetRefusal::NotActivated => NOT_ACTIVATED,
+        ResetRefusal::NotAHolder => NOT_A_HOLDER,
     }
 }
 
@@ -292,8 +297,10 @@ pub async fn obstacle(
 ) -> Result<Option<&'static str>, AppError> {
     let user = passwords::find(ctx, user).await?;
     let now = ctx.clock.now();
-    let (any, cause, policy) = (DeviceType::any(), RetirementCause::Reset, Policy::default());
-    let plan = plan_reset(&user.standing, &[], scope, any, cause, &policy, now);
+    let (rules, policy) = (DeviceRules::default(), Policy::default());
+    let (device_type, cause) = (&DeviceType::any(), RetirementCause::Reset);
+    let order = ResetOrder { scope, device_type, rules: &rules, cause };
+    let plan = plan_reset(&user.standing, user.profile, &[], &order, &policy, now);
     Ok(plan.err().map(rule_of))
 }
 

@@ -1,6 +1,6 @@
 //! How somebody proves who he is, beside or in place of the password.
 
-use crate::judge::{of_word, word_of};
+use crate::words::{of_word, word_of};
 
 /// One way of proving oneself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -14,6 +14,7 @@ use crate::lockout::{Failures, SourceFailures};
 use crate::names::Source;
 use crate::policy::{Policy, SourcePolicy};
 use crate::time::Timestamp;
+use crate::words::{of_word, word_of};
 
 pub use refusal::Refusal;
 
@@ -104,16 +105,6 @@ impl RetirementCause {
     pub fn from_word(word: &str) -> Option<Self> {
         of_word(&Self::ALL, word)
     }
-}
-
-/// The word of a value in a table of all values.
-pub(crate) fn word_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
-    all.iter().find(|(each, _)| *each == value).map_or("", |(_, word)| word)
-}
-
-/// The value of a word in a table of all values.
-pub(crate) fn of_word<T: Copy>(all: &[(T, &'static str)], word: &str) -> Option<T> {
-    all.iter().find(|(_, each)| *each == word).map(|(value, _)| *value)
 }
 
 /// The code of an authenticator app that an API login presents in the token's place.

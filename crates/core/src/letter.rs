@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::judge::{of_word, word_of};
+use crate::words::{of_word, word_of};
 
 /// How long a letter with a secret is tried before its secret is erased for good.
 pub const MAX_AGE: Duration = Duration::from_hours(3 * 24);

@@ -5,6 +5,8 @@
 //! reads this crate has read the rules of the product.
 
 pub mod audit;
+pub mod client_kind;
+pub mod device_type;
 pub mod factor;
 pub mod id;
 pub mod judge;
@@ -28,6 +30,7 @@ pub mod token;
 pub mod totp;
 pub mod user_agent;
 pub mod verification;
+pub mod words;
 
 pub use id::Id;
 pub use time::Timestamp;

@@ -1,6 +1,7 @@
 //! What a reset does, decided before a row is written.
 
-use crate::id::{Id, Token};
+use crate::device_type::DeviceRules;
+use crate::id::{Id, Profile, Token};
 use crate::judge::{RetirementCause, Standing};
 use crate::names::DeviceType;
 use crate::policy::Policy;
@@ -22,6 +23,8 @@ pub struct LiveToken {
     pub token: Id<Token>,
     /// What kind of thing holds it.
     pub device_type: DeviceType,
+    /// While a rotation lets it live on: the token that comes in its place.
+    pub succeeded_by: Option<Id<Token>>,
 }
 
 /// What a reset is going to write.
@@ -48,6 +51,21 @@ pub enum ResetRefusal {
     TokensFrozen(Timestamp),
     /// The invitation has not been accepted yet: there is no password that a token could complement.
     NotActivated,
+    /// Users of this profile may not hold a token of this device type.
+    NotAHolder,
+}
+
+/// What is to be reset.
+#[derive(Debug, Clone)]
+pub struct ResetOrder<'a> {
+    /// Which earlier tokens end.
+    pub scope: Scope,
+    /// What kind of thing is to hold the new one.
+    pub device_type: &'a DeviceType,
+    /// What holds for its tokens.
+    pub rules: &'a DeviceRules,
+    /// Why.
+    pub cause: RetirementCause,
 }
 
 /// Plans a reset: which tokens end, and what the new one is.
@@ -56,10 +74,9 @@ pub enum ResetRefusal {
 /// [`ResetRefusal`] where the user may hold no token.
 pub fn plan_reset(
     standing: &Standing,
+    profile: Id<Profile>,
     live: &[LiveToken],
-    scope: Scope,
-    device_type: DeviceType,
-    cause: RetirementCause,
+    order: &ResetOrder<'_>,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<ResetPlan, ResetRefusal> {
@@ -69,21 +86,30 @@ pub fn plan_reset(
     if !standing.activated {
         return Err(ResetRefusal::NotActivated);
     }
-    if let (Some(at), Scope::DeviceType) = (standing.tokens_frozen_at, scope) {
+    if let (Some(at), Scope::DeviceType) = (standing.tokens_frozen_at, order.scope) {
         return Err(ResetRefusal::TokensFrozen(at));
     }
-    let in_scope = |token: &&LiveToken| match scope {
+    if !order.rules.holders.include(profile) {
+        return Err(ResetRefusal::NotAHolder);
+    }
+    let in_scope = |token: &&LiveToken| match order.scope {
         Scope::Account => true,
-        Scope::DeviceType => token.device_type == device_type,
+        Scope::DeviceType => token.device_type == *order.device_type,
     };
-    let retire = live.iter().filter(in_scope).map(|token| token.token).collect();
-    Ok(ResetPlan { retire, cause, device_type, expires_at: now + policy.token_max_age })
+    Ok(ResetPlan {
+        retire: live.iter().filter(in_scope).map(|token| token.token).collect(),
+        cause: order.cause,
+        device_type: order.device_type.clone(),
+        expires_at: order.rules.expiry(policy.token_max_age, now),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device_type::Holders;
     use crate::lockout::Failures;
+    use crate::policy::DAY;
 
     const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
@@ -101,13 +127,46 @@ mod tests {
         let token = |raw, name| LiveToken {
             token: Id::from_raw(raw),
             device_type: DeviceType::parse(name).unwrap(),
+            succeeded_by: None,
         };
         [token(1, "any"), token(2, "server")]
     }
 
     fn plan(standing: &Standing, scope: Scope) -> Result<ResetPlan, ResetRefusal> {
-        let policy = Policy::default();
-        plan_reset(standing, &live(), scope, DeviceType::any(), RetirementCause::Reset, &policy, T0)
+        plan_under(&DeviceRules::default(), standing, scope)
+    }
+
+    fn plan_under(
+        rules: &DeviceRules,
+        standing: &Standing,
+        scope: Scope,
+    ) -> Result<ResetPlan, ResetRefusal> {
+        let (device_type, cause) = (&DeviceType::any(), RetirementCause::Reset);
+        let order = ResetOrder { scope, device_type, rules, cause };
+        plan_reset(standing, Id::from_raw(5), &live(), &order, &Policy::default(), T0)
+    }
+
+    #[test]
+    fn a_token_lives_no_longer_than_its_device_type_allows() {
+        let rules = DeviceRules { max_age: 7 * DAY, ..DeviceRules::default() };
+
+        let plan = plan_under(&rules, &standing(), Scope::Account).unwrap();
+
+        assert_eq!(plan.expires_at, T0 + 7 * DAY);
+    }
+
+    #[test]
+    fn only_those_get_a_token_who_may_hold_one() {
+        let held_by = |raw| DeviceRules {
+            holders: Holders::Profiles(vec![Id::from_raw(raw)]),
+            ..DeviceRules::default()
+        };
+
+        assert!(plan_under(&held_by(5), &standing(), Scope::Account).is_ok());
+        assert_eq!(
+            plan_under(&held_by(6), &standing(), Scope::Account),
+            Err(ResetRefusal::NotAHolder)
+        );
     }
 
     #[test]

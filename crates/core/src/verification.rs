@@ -142,7 +142,7 @@ impl CredentialRefusal {
 
     /// The word for it.
     pub fn word(self) -> &'static str {
-        crate::judge::word_of(&Self::ALL, self)
+        crate::words::word_of(&Self::ALL, self)
     }
 }
 

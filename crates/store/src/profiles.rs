@@ -7,6 +7,7 @@ use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{
     Access, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
 };
+use symbolon_core::words::{of_word, word_of};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -92,11 +93,11 @@ fn args_of(policy: &Policy) -> Vec<Value> {
         policy.lockout_failures,
         policy.lockout_period,
         policy.session_idle,
-        word(&SESSIONS_ON_RESET, policy.on_reset),
-        word(&TOKENS_ON_PASSWORD_CHANGE, policy.on_password_change),
+        word_of(&SESSIONS_ON_RESET, policy.on_reset),
+        word_of(&TOKENS_ON_PASSWORD_CHANGE, policy.on_password_change),
         policy.web_lifetime,
-        word(&Access::ALL, policy.access),
-        word(&Duty::ALL, policy.duty),
+        word_of(&Access::ALL, policy.access),
+        word_of(&Duty::ALL, policy.duty),
         policy.duty_since,
         policy.api_duty_since,
         policy.enrol_grace,
@@ -155,13 +156,13 @@ fn read_policy(row: &Row, first: usize) -> Result<Policy, StoreError> {
         lockout_failures: row.count(first + 1)?,
         lockout_period: row.duration(first + 2)?,
         session_idle: row.duration(first + 3)?,
-        on_reset: row.parsed(first + 4, "on_reset", |text| value(&SESSIONS_ON_RESET, text))?,
+        on_reset: row.parsed(first + 4, "on_reset", |text| of_word(&SESSIONS_ON_RESET, text))?,
         on_password_change: row.parsed(first + 5, "on_password_change", |text| {
-            value(&TOKENS_ON_PASSWORD_CHANGE, text)
+            of_word(&TOKENS_ON_PASSWORD_CHANGE, text)
         })?,
         web_lifetime: row.duration(first + 6)?,
-        access: row.parsed(first + 7, "access", |text| value(&Access::ALL, text))?,
-        duty: row.parsed(first + 8, "duty", |text| value(&Duty::ALL, text))?,
+        access: row.parsed(first + 7, "access", |text| of_word(&Access::ALL, text))?,
+        duty: row.parsed(first + 8, "duty", |text| of_word(&Duty::ALL, text))?,
         duty_since: row.optional_at(first + 9)?,
         api_duty_since: row.optional_at(first + 10)?,
         duties: Vec::new(),
@@ -187,12 +188,4 @@ fn read_hours(hours: &str, zone: &str) -> Result<Vec<LoginHours>, StoreError> {
     }
     let read = LoginHours::parse(hours, zone);
     Ok(vec![read.map_err(|_| StoreError::corrupt("profile", "login_hours", hours))?])
-}
-
-fn word<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
-    all.iter().find(|(each, _)| *each == value).map_or("", |(_, word)| word)
-}
-
-fn value<T: Copy>(all: &[(T, &'static str)], word: &str) -> Option<T> {
-    all.iter().find(|(_, each)| *each == word).map(|(value, _)| *value)
 }

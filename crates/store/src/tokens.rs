@@ -26,7 +26,8 @@ const FIND_ALL: &str = "
         $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
         $31, $32)";
 const LIVE_OF_USER: &str = "
-    SELECT id, device_type FROM token WHERE user_id = $1 AND retired_at IS NULL ORDER BY device_type";
+    SELECT id, device_type, succeeded_by FROM token WHERE user_id = $1 AND retired_at IS NULL
+    ORDER BY device_type, issued_at";
 const RETIRE: &str = "
     UPDATE token SET retired_at = $2, retired_cause = $3, retired_by = $4
     WHERE id = $1 AND retired_at IS NULL";
@@ -150,8 +151,13 @@ pub async fn find_all(
 /// The live tokens of a user.
 pub async fn live_of_user(conn: &mut Conn, user: Id<User>) -> Result<Vec<LiveToken>, StoreError> {
     let rows = conn.fetch_all(LIVE_OF_USER, args![user]).await?;
-    let read =
-        |row: &Row| Ok(LiveToken { token: row.id(0)?, device_type: read_device_type(row, 1)? });
+    let read = |row: &Row| {
+        Ok(LiveToken {
+            token: row.id(0)?,
+            device_type: read_device_type(row, 1)?,
+            succeeded_by: row.optional_id(2)?,
+        })
+    };
     rows.iter().map(read).collect()
 }
 

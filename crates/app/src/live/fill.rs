@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::policy::DAY;
-use symbolon_core::verification::{BearerUse, OwnerState};
+use symbolon_core::verification::OwnerState;
 use symbolon_live::{
     ClientRule, Credential, CredentialSort, DeviceTypeRule, ProfileRule, UserFacts,
 };
@@ -144,10 +144,10 @@ pub(super) async fn read_rules(live: &Live, conn: &mut Conn) -> Result<(), Store
         name: row.name,
         session_idle: row.policy.session_idle.min(longest_idle),
     });
-    let device_types = device_types::list(conn).await?.into_iter().map(|row| DeviceTypeRule {
-        name: row.name.to_string(),
-        bearer: if row.bearer_since.is_some() { BearerUse::Allowed } else { BearerUse::OneHalf },
-    });
+    let device_types = device_types::list(conn)
+        .await?
+        .into_iter()
+        .map(|row| DeviceTypeRule { name: row.name.to_string(), bearer: row.rules.bearer });
     let mut known: Vec<ClientRule> = Vec::new();
     for row in clients::list(conn).await? {
         known.push(ClientRule {

@@ -1,11 +1,12 @@
 //! Device types: data, not code. A token is issued for those that there are.
 
-use symbolon_app::context::Switch;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::{Actor, AppError, device_types, profiles, setup, tokens};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::names::{DeviceType, DisplayName};
 use symbolon_core::policy::Policy;
 use symbolon_core::reset::Scope;
+use symbolon_core::verification::BearerUse;
 
 use crate::house::TestHouse;
 
@@ -15,9 +16,16 @@ fn named(name: &str) -> DeviceType {
     DeviceType::parse(name).unwrap()
 }
 
+/// The rules under which a token is a whole credential.
+fn alone() -> DeviceRules {
+    DeviceRules { bearer: BearerUse::Allowed, ..DeviceRules::default() }
+}
+
 async fn listed(house: &TestHouse) -> Vec<(String, bool)> {
     let all = device_types::list(&house.ctx).await.unwrap();
-    all.into_iter().map(|row| (row.name.to_string(), row.bearer.is_on())).collect()
+    all.into_iter()
+        .map(|row| (row.name.to_string(), row.rules.bearer == BearerUse::Allowed))
+        .collect()
 }
 
 #[tokio::test]
@@ -32,7 +40,11 @@ async fn an_organization_begins_with_five_device_types_and_none_is_a_whole_crede
 #[tokio::test]
 async fn a_further_start_leaves_the_device_types_as_they_were_set() {
     let house = TestHouse::new().await;
-    device_types::set_bearer(&house.ctx, OPERATOR, &named("server"), Switch::On).await.unwrap();
+    device_types::set(&house.ctx, OPERATOR, &named("server"), |rules| {
+        rules.bearer = BearerUse::Allowed
+    })
+    .await
+    .unwrap();
     let before = listed(&house).await;
 
     setup::prepare(&house.ctx).await.unwrap();
@@ -44,10 +56,11 @@ async fn a_further_start_leaves_the_device_types_as_they_were_set() {
 async fn a_name_is_added_once() {
     let house = TestHouse::new().await;
 
-    let added = device_types::add(&house.ctx, OPERATOR, named("printer"), Switch::On).await;
-    let again = device_types::add(&house.ctx, OPERATOR, named("printer"), Switch::Off).await;
+    let added = device_types::add(&house.ctx, OPERATOR, named("printer"), alone()).await;
+    let again =
+        device_types::add(&house.ctx, OPERATOR, named("printer"), DeviceRules::default()).await;
 
-    assert!(added.unwrap().bearer.is_on());
+    assert!(added.unwrap().rules.bearer == BearerUse::Allowed);
     assert!(matches!(again, Err(AppError::Taken("device type"))));
     assert!(listed(&house).await.contains(&("printer".to_owned(), true)));
 }
@@ -56,14 +69,14 @@ async fn a_name_is_added_once() {
 async fn bearer_use_is_switched_on_and_off() {
     let house = TestHouse::new().await;
     let set = async |name: &str, bearer| {
-        device_types::set_bearer(&house.ctx, OPERATOR, &named(name), bearer).await
+        device_types::set(&house.ctx, OPERATOR, &named(name), |rules| rules.bearer = bearer).await
     };
 
-    assert!(set("server", Switch::On).await.unwrap().bearer.is_on());
+    assert!(set("server", BearerUse::Allowed).await.unwrap().rules.bearer == BearerUse::Allowed);
     assert!(listed(&house).await.contains(&("server".to_owned(), true)));
-    assert!(!set("server", Switch::Off).await.unwrap().bearer.is_on());
+    assert!(set("server", BearerUse::OneHalf).await.unwrap().rules.bearer == BearerUse::OneHalf);
     assert!(listed(&house).await.contains(&("server".to_owned(), false)));
-    let unknown = set("toaster", Switch::On).await;
+    let unknown = set("toaster", BearerUse::Allowed).await;
     assert!(matches!(unknown, Err(AppError::NotFound("device type"))));
 }
 
@@ -73,20 +86,24 @@ async fn every_change_is_in_the_trail_and_in_the_change_log_and_what_changes_not
     let house = TestHouse::new().await;
     let before = house.revision().await;
 
-    let added = device_types::add(&house.ctx, OPERATOR, named("printer"), Switch::Off).await;
-    for bearer in [Switch::On, Switch::On, Switch::Off] {
-        device_types::set_bearer(&house.ctx, OPERATOR, &named("printer"), bearer).await.unwrap();
+    let added =
+        device_types::add(&house.ctx, OPERATOR, named("printer"), DeviceRules::default()).await;
+    for bearer in [BearerUse::Allowed, BearerUse::Allowed, BearerUse::OneHalf] {
+        device_types::set(&house.ctx, OPERATOR, &named("printer"), |rules| rules.bearer = bearer)
+            .await
+            .unwrap();
     }
 
     assert_eq!(house.revision().await - before, 3);
     let subject = format!("device-type:{}", added.unwrap().id);
     let told = house.last_audited(3).await;
+    let first_two = |details: &str| details.lines().take(2).collect::<Vec<_>>().join("; ");
     let told: Vec<_> =
-        told.iter().map(|row| (&*row.action, &*row.subject, &*row.details)).collect();
+        told.iter().map(|row| (&*row.action, &*row.subject, first_two(&row.details))).collect();
     let expected = [
-        ("device-type.added", &*subject, "name=printer\nbearer=off"),
-        ("device-type.changed", &*subject, "name=printer\nbearer=on"),
-        ("device-type.changed", &*subject, "name=printer\nbearer=off"),
+        ("device-type.added", &*subject, "name=printer; bearer=off".to_owned()),
+        ("device-type.changed", &*subject, "name=printer; bearer=on".to_owned()),
+        ("device-type.changed", &*subject, "name=printer; bearer=off".to_owned()),
     ];
     assert_eq!(told, expected);
 }
@@ -117,7 +134,9 @@ async fn no_token_is_issued_for_a_device_type_that_there_is_not() {
 
     let refused = reset("printer").await;
     let tokens_then = tokens::of_user(&house.ctx, jane.id).await.unwrap();
-    device_types::add(&house.ctx, OPERATOR, named("printer"), Switch::Off).await.unwrap();
+    device_types::add(&house.ctx, OPERATOR, named("printer"), DeviceRules::default())
+        .await
+        .unwrap();
     let issued = reset("printer").await;
 
     assert!(matches!(refused, Err(ResetError::App(AppError::NotFound("device type")))));

@@ -10,10 +10,11 @@ use symbolon_app::login::Head;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question};
 use symbolon_app::{Actor, Ctx, clients, device_types, live, sessions, users};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Session};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{DeviceType, DisplayName, Source};
-use symbolon_core::verification::CredentialRefusal;
+use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_live::{Credential, CredentialSort};
 use symbolon_store::sessions as stored_sessions;
 
@@ -32,7 +33,8 @@ async fn house_with_jane() -> (TestHouse, UserView) {
 
 async fn let_tokens_stand_alone(house: &TestHouse) {
     let any = DeviceType::any();
-    device_types::set_bearer(&house.ctx, Actor::Operator, &any, Switch::On).await.unwrap();
+    let set = |rules: &mut DeviceRules| rules.bearer = BearerUse::Allowed;
+    device_types::set(&house.ctx, Actor::Operator, &any, set).await.unwrap();
 }
 
 async fn present(ctx: &Ctx, presented: Presented<'_>) -> Result<(), NoAdmission> {

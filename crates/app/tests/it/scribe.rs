@@ -4,18 +4,18 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use symbolon_app::context::Switch;
 use symbolon_app::login::Head;
 use symbolon_app::notebook::Place;
 use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question, Sort, Subject};
 use symbolon_app::{Actor, device_types, history, live, tokens};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::Id;
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::session::SessionKind;
-use symbolon_core::verification::CredentialRefusal;
+use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_store::uses::{self, Use};
 use symbolon_store::{migrate_all, sessions};
 
@@ -36,7 +36,8 @@ async fn house_with_token() -> (TestHouse, UserView, String) {
 
 async fn let_tokens_stand_alone(house: &TestHouse) {
     let any = DeviceType::any();
-    device_types::set_bearer(&house.ctx, Actor::Operator, &any, Switch::On).await.unwrap();
+    let set = |rules: &mut DeviceRules| rules.bearer = BearerUse::Allowed;
+    device_types::set(&house.ctx, Actor::Operator, &any, set).await.unwrap();
 }
 
 fn presenter<'a>(source: &str, client: &'a str) -> Presenter<'a> {

@@ -6,9 +6,10 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::Actor;
-use symbolon_app::context::Switch;
 use symbolon_app::device_types::{self, DeviceTypeView};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::names::DeviceType;
+use symbolon_core::verification::BearerUse;
 
 use super::ask::{Body, Named, Operator, route};
 use super::problem::Failed;
@@ -34,7 +35,7 @@ impl From<DeviceTypeView> for DeviceTypeShape {
     fn from(device_type: DeviceTypeView) -> Self {
         Self {
             name: device_type.name.to_string(),
-            bearer: device_type.bearer.is_on(),
+            bearer: device_type.rules.bearer == BearerUse::Allowed,
             created_at: device_type.created_at.rfc3339(),
         }
     }
@@ -64,7 +65,8 @@ async fn add(
     let ctx = &state.ctx;
     let name = DeviceType::parse(&asked.name)
         .map_err(|fault| Failed::name(ctx, "the device type's name", fault))?;
-    let added = device_types::add(ctx, Actor::Operator, name, switch(asked.bearer)).await;
+    let rules = DeviceRules { bearer: bearer(asked.bearer), ..DeviceRules::default() };
+    let added = device_types::add(ctx, Actor::Operator, name, rules).await;
     let added = added.map_err(|error| Failed::app(ctx, &error))?;
     Ok((StatusCode::CREATED, Json(added.into())))
 }
@@ -84,10 +86,13 @@ async fn set(
     let ctx = &state.ctx;
     // A name that cannot be one is that of no device type.
     let name = DeviceType::parse(&name).map_err(|_| Failed::not_found(ctx, "device type"))?;
-    let set = device_types::set_bearer(ctx, Actor::Operator, &name, switch(asked.bearer)).await;
+    let set = device_types::set(ctx, Actor::Operator, &name, |rules| {
+        rules.bearer = bearer(asked.bearer);
+    })
+    .await;
     set.map(|set| Json(set.into())).map_err(|error| Failed::app(ctx, &error))
 }
 
-const fn switch(on: bool) -> Switch {
-    if on { Switch::On } else { Switch::Off }
+const fn bearer(on: bool) -> BearerUse {
+    if on { BearerUse::Allowed } else { BearerUse::OneHalf }
 }

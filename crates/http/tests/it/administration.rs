@@ -6,6 +6,7 @@ use symbolon_app::clients::{self, ClientView};
 use symbolon_app::context::Switch;
 use symbolon_app::device_types;
 use symbolon_core::secret::ClientSecret;
+use symbolon_core::verification::BearerUse;
 
 use crate::calls::{Answer, request};
 use crate::house::TestHouse;
@@ -129,7 +130,7 @@ async fn bearer_use_is_switched_on_the_page_of_device_types() {
     let root = Administrator::of(&house).await;
     let server = async || {
         let all = device_types::list(&house.ctx).await.unwrap();
-        all.into_iter().find(|row| row.name.as_str() == "server").unwrap().bearer
+        all.into_iter().find(|row| row.name.as_str() == "server").unwrap().rules.bearer
     };
     let path = format!("{DEVICE_TYPES}/server/bearer");
 
@@ -137,7 +138,7 @@ async fn bearer_use_is_switched_on_the_page_of_device_types() {
     let (then, page) = (server().await, root.see(on.header("location")).await.body);
     let off = root.post(DEVICE_TYPES, &path, "&bearer=off").await;
 
-    assert_eq!((then, server().await), (Switch::On, Switch::Off));
+    assert_eq!((then, server().await), (BearerUse::Allowed, BearerUse::OneHalf));
     assert_eq!(on.header("location"), "/setup/device-types?done=bearer-on");
     assert_eq!(off.header("location"), "/setup/device-types?done=bearer-off");
     assert!(page.contains("Switch Off"));

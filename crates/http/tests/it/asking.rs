@@ -8,7 +8,9 @@ use http_body_util::BodyExt as _;
 use symbolon_app::clients::NewClient;
 use symbolon_app::context::Switch;
 use symbolon_app::{Actor, device_types};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::names::DeviceType;
+use symbolon_core::verification::BearerUse;
 use tower::ServiceExt as _;
 
 use crate::calls::{Answer, request};
@@ -103,7 +105,9 @@ impl TestHouse {
     /// Says whether tokens of device type `any` stand alone.
     pub(crate) async fn set_bearer(&self, bearer: Switch) {
         let any = DeviceType::any();
-        device_types::set_bearer(&self.ctx, Actor::Operator, &any, bearer).await.unwrap();
+        let bearer = if bearer.is_on() { BearerUse::Allowed } else { BearerUse::OneHalf };
+        let set = |rules: &mut DeviceRules| rules.bearer = bearer;
+        device_types::set(&self.ctx, Actor::Operator, &any, set).await.unwrap();
     }
 
     /// A session id of the right form that was never given out.

@@ -42,6 +42,8 @@ CREATE TABLE user_account (
     name                TEXT    NOT NULL,
     profile_id          BIGINT NOT NULL REFERENCES profile (id),
     profile_since       BIGINT NOT NULL,
+    -- Where mail with a token goes instead, for users who read none.
+    delivery_email      TEXT,
     admin_since         BIGINT,
     password_hash       TEXT,
     password_key        BIGINT,
@@ -77,6 +79,18 @@ CREATE TABLE device_type (
     id           BIGINT NOT NULL PRIMARY KEY,
     name         TEXT NOT NULL UNIQUE,
     bearer_since BIGINT,
+    max_age      BIGINT NOT NULL,
+    reminders    TEXT NOT NULL,
+    -- Ranges from where its tokens may be used; empty: from anywhere.
+    addresses    TEXT NOT NULL,
+    idle_end     BIGINT,
+    overlap      TEXT NOT NULL,
+    -- Numbers of the profiles whose users may hold one; empty: everybody.
+    holders      TEXT NOT NULL,
+    client_kind  TEXT,
+    mismatch     TEXT NOT NULL,
+    most_places  BIGINT NOT NULL,
+    on_sharing   TEXT NOT NULL,
     created_at   BIGINT NOT NULL
 );
 
@@ -87,15 +101,22 @@ CREATE TABLE token (
     digest        BYTEA    NOT NULL,
     issued_at     BIGINT NOT NULL,
     expires_at    BIGINT NOT NULL,
+    -- While a rotation is under way: the token that comes in its place, and when it would have expired without.
+    succeeded_by  BIGINT,
+    expiry_before BIGINT,
     retired_at    BIGINT,
     retired_cause TEXT,
     retired_by    TEXT,
     last_used_at  BIGINT
 );
 CREATE UNIQUE INDEX token_digest ON token (digest);
--- At most one live token per user and device type: the database itself refuses a second.
-CREATE UNIQUE INDEX token_one_live ON token (user_id, device_type) WHERE retired_at IS NULL;
+-- At most one live token per user and device type, and one more that a rotation lets live on: the database
+-- itself refuses another.
+CREATE UNIQUE INDEX token_one_live ON token (user_id, device_type) WHERE retired_at IS NULL AND succeeded_by IS NULL;
+CREATE UNIQUE INDEX token_one_outgoing ON token (user_id, device_type) WHERE retired_at IS NULL AND succeeded_by IS NOT NULL;
 CREATE INDEX token_user ON token (user_id, issued_at);
+CREATE INDEX token_successor ON token (succeeded_by) WHERE retired_at IS NULL;
+CREATE INDEX token_live_expiry ON token (expires_at) WHERE retired_at IS NULL;
 
 CREATE TABLE reset_request (
     user_id     BIGINT NOT NULL REFERENCES user_account (id),
@@ -387,4 +408,72 @@ CREATE TABLE node (
     applied      BIGINT NOT NULL,
     leased_until BIGINT NOT NULL,
     started_at   BIGINT NOT NULL
+);
+
+-- Reminders of a token's death: each day's once.
+CREATE TABLE reminder (
+    token_id BIGINT NOT NULL REFERENCES token (id),
+    days     BIGINT NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (token_id, days)
+);
+
+-- The weeks of which administrators have got the digest.
+CREATE TABLE weekly_digest (
+    week BIGINT NOT NULL PRIMARY KEY,
+    at   BIGINT NOT NULL
+);
+
+-- What looks as if a token were shared. One that was marked as a false alarm is remembered and not raised again.
+CREATE TABLE sharing_signal (
+    id             BIGINT NOT NULL PRIMARY KEY,
+    token_id       BIGINT NOT NULL REFERENCES token (id),
+    user_id        BIGINT NOT NULL REFERENCES user_account (id),
+    rule           TEXT    NOT NULL,
+    subject        TEXT    NOT NULL,
+    evidence       TEXT    NOT NULL,
+    first_at       BIGINT NOT NULL,
+    last_at        BIGINT NOT NULL,
+    false_alarm_at BIGINT,
+    false_alarm_by TEXT
+);
+CREATE UNIQUE INDEX sharing_signal_once ON sharing_signal (user_id, rule, subject);
+CREATE INDEX sharing_signal_of_token ON sharing_signal (token_id);
+
+-- Tokens that somebody found where they should not be.
+CREATE TABLE leak (
+    id       BIGINT NOT NULL PRIMARY KEY,
+    token_id BIGINT NOT NULL REFERENCES token (id),
+    found_at TEXT    NOT NULL,
+    reporter TEXT    NOT NULL,
+    source   TEXT    NOT NULL,
+    at       BIGINT NOT NULL
+);
+CREATE INDEX leak_of_token ON leak (token_id);
+
+-- Resets of all users of a profile: how far each has come.
+CREATE TABLE bulk_reset (
+    id          BIGINT NOT NULL PRIMARY KEY,
+    profile_id  BIGINT NOT NULL REFERENCES profile (id),
+    device_type TEXT    NOT NULL,
+    scope       TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    actor       TEXT    NOT NULL,
+    state       TEXT    NOT NULL,
+    position    BIGINT NOT NULL,
+    total       BIGINT NOT NULL,
+    done        BIGINT NOT NULL,
+    passed_over BIGINT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    ended_at    BIGINT
+);
+
+-- The key that a user's mail with a token is encrypted to (OpenPGP, RFC 9580).
+CREATE TABLE openpgp_key (
+    user_id     BIGINT NOT NULL PRIMARY KEY REFERENCES user_account (id),
+    fingerprint TEXT NOT NULL,
+    certificate BYTEA NOT NULL,
+    expires_at  BIGINT,
+    origin      TEXT NOT NULL,
+    created_at  BIGINT NOT NULL
 );

@@ -5,9 +5,9 @@
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::Actor;
-use symbolon_app::context::Switch;
 use symbolon_app::device_types::{self, DeviceTypeView};
 use symbolon_core::names::DeviceType;
+use symbolon_core::verification::BearerUse;
 
 use crate::pages::view::done::Done;
 use crate::pages::view::form::{FormView, Tone};
@@ -34,6 +34,13 @@ struct Row {
     switch: FormView,
 }
 
+impl Row {
+    /// Whether a token is a whole credential.
+    fn alone(&self) -> bool {
+        self.device_type.rules.bearer == BearerUse::Allowed
+    }
+}
+
 impl Page for DeviceTypesPage {
     fn frame(&self) -> &Frame {
         &self.frame
@@ -58,20 +65,23 @@ pub(crate) async fn set_bearer(
 ) -> Answer {
     let form = posted.by_session(&visit, &session, &["bearer"])?;
     let (bearer, done) = match form.text("bearer") {
-        Some("on") => (Switch::On, Done::BearerSwitchedOn),
-        Some("off") => (Switch::Off, Done::BearerSwitchedOff),
+        Some("on") => (BearerUse::Allowed, Done::BearerSwitchedOn),
+        Some("off") => (BearerUse::OneHalf, Done::BearerSwitchedOff),
         Some(_) | None => {
             return Err(Failure::Unreadable("It says neither on nor off.".to_owned()));
         }
     };
     let name = DeviceType::parse(&name).map_err(|_| Failure::NoSuchPage)?;
-    device_types::set_bearer(&visit.ctx, Actor::User(session.user), &name, bearer).await?;
+    let actor = Actor::User(session.user);
+    device_types::set(&visit.ctx, actor, &name, |rules| rules.bearer = bearer).await?;
     Ok(see_other(&done.at(PATH)))
 }
 
 fn row(device_type: DeviceTypeView, csrf: &str) -> Row {
-    let (button, to) =
-        if device_type.bearer.is_on() { ("Switch Off", "off") } else { ("Switch On", "on") };
+    let (button, to) = match device_type.rules.bearer {
+        BearerUse::Allowed => ("Switch Off", "off"),
+        BearerUse::OneHalf => ("Switch On", "on"),
+    };
     let switch = FormView::new(format!("{PATH}/{}/bearer", device_type.name), csrf, button)
         .hidden("bearer", to)
         .about(format!("bearer use of {}", device_type.name))

@@ -1,8 +1,15 @@
-//! Device types: each name once, bearer use as it was set.
+//! Device types: each name once, its rules as they were set.
 
 use symbolon_core::Timestamp;
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::{
+    DeviceRules, Holders, Mismatch, OnSharing, Overlap, ReminderDays,
+};
 use symbolon_core::id::Id;
 use symbolon_core::names::DeviceType;
+use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::DAY;
+use symbolon_core::verification::BearerUse;
 use symbolon_store::Store;
 use symbolon_store::device_types::{self, DeviceTypeRow};
 
@@ -41,12 +48,13 @@ async fn a_name_that_is_taken_leaves_the_device_type_as_it_is() {
 }
 
 #[tokio::test]
-async fn bearer_use_is_set_on_the_device_type_of_that_name_alone() {
+async fn rules_are_set_on_the_device_type_of_that_name_alone() {
     for_each_house(async |store| {
         add(&store, 1, "server", None).await;
         add(&store, 2, "desktop", Some(T0)).await;
         let set = async |name: &str, since: Option<Timestamp>| {
-            write(&store, async |tx| device_types::set_bearer(tx, &named(name), since).await).await
+            let device_type = row(if name == "desktop" { 2 } else { 1 }, name, since);
+            write(&store, async |tx| device_types::update(tx, &device_type).await).await
         };
 
         let on = set("server", Some(T0 + MS)).await;
@@ -65,8 +73,22 @@ fn named(name: &str) -> DeviceType {
     DeviceType::parse(name).expect("a device type")
 }
 
+/// A row in which no rule is as it would be by itself.
 fn row(raw: i64, name: &str, bearer_since: Option<Timestamp>) -> DeviceTypeRow {
-    DeviceTypeRow { id: Id::from_raw(raw), name: named(name), bearer_since, created_at: T0 }
+    let rules = DeviceRules {
+        max_age: 90 * DAY,
+        reminders: ReminderDays::parse("10,2").expect("days"),
+        bearer: if bearer_since.is_some() { BearerUse::Allowed } else { BearerUse::OneHalf },
+        addresses: LoginRanges::parse("10.0.0.0/8, 2001:db8::/32").expect("ranges"),
+        idle_end: Some(30 * DAY),
+        overlap: Overlap::Allowed,
+        holders: Holders::Profiles(vec![Id::from_raw(7), Id::from_raw(8)]),
+        kind: Some(ClientKind::Server),
+        mismatch: Mismatch::Refused,
+        most_places: 3,
+        on_sharing: OnSharing::Freeze,
+    };
+    DeviceTypeRow { id: Id::from_raw(raw), name: named(name), created_at: T0, bearer_since, rules }
 }
 
 async fn add(store: &Store, raw: i64, name: &str, bearer_since: Option<Timestamp>) -> bool {

@@ -3,11 +3,12 @@
 //! The statements are those of the use case, in its order: the user's row, tokens, letters, sessions, the
 //! head of the trail, the revision. Any deadlock or failure to serialise fails the test.
 
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::{LEASE, LetterKind, LetterState};
 use symbolon_core::names::DeviceType;
-use symbolon_core::reset::{Scope, plan_reset};
+use symbolon_core::reset::{ResetOrder, Scope, plan_reset};
 use symbolon_core::session::SessionKind;
 use symbolon_store::audit::{self, AuditEvent};
 use symbolon_store::changes::{self, Change};
@@ -107,8 +108,9 @@ async fn reset(tx: &mut Tx, user: Id<User>, raw: i64) -> Result<Receipt, StoreEr
     let policy = profiles::find(tx, found.profile).await?.policy;
     let live = tokens::live_of_user(tx, user).await?;
     let cause = RetirementCause::Reset;
-    let (standing, any) = (&found.standing, DeviceType::any());
-    let plan = plan_reset(standing, &live, Scope::Account, any, cause, &policy, T0)
+    let (device_type, rules) = (&DeviceType::any(), &DeviceRules::default());
+    let order = ResetOrder { scope: Scope::Account, device_type, rules, cause };
+    let plan = plan_reset(&found.standing, found.profile, &live, &order, &policy, T0)
         .expect("the user may have a token");
 
     for token in &plan.retire {
