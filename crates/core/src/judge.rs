@@ -309,6 +309,19 @@ impl Decision {
     pub fn refusal_by(&self, rules: &[Rule]) -> Option<Refusal> {
         first_refusal(self.steps.iter().filter(|step| rules.contains(&step.rule)))
     }
+
+    /// The steps of a login once what it was asked for has been answered and the answer was refused: the rule
+    /// that asked says so. Where by now no rule asks, it is that of the place, which browsers are asked for.
+    pub fn steps_after_refused_answer(mut self, answer: &str, refusal: Refusal) -> Vec<Step> {
+        let asks = |step: &Step| matches!(step.verdict, Verdict::Demanded(_));
+        let at = self.steps.iter().position(asks);
+        let at = at.or_else(|| self.steps.iter().position(|step| step.rule == Rule::Place));
+        if let Some(step) = at.and_then(|at| self.steps.get_mut(at)) {
+            step.input = format!("{}; answered: {answer}", step.input);
+            step.verdict = Verdict::Refused(refusal);
+        }
+        self.steps
+    }
 }
 
 /// Decides whether a login is let in: the first rule that refuses decides.

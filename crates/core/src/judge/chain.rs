@@ -44,6 +44,11 @@ fn step(rule: Rule, input: impl Into<String>, verdict: Verdict) -> Step {
     Step { rule, input: input.into(), verdict }
 }
 
+fn counted(count: u32, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 fn refused_if(refuse: bool, refusal: Refusal) -> Verdict {
     if refuse { Verdict::Refused(refusal) } else { Verdict::Passed }
 }
@@ -51,8 +56,12 @@ fn refused_if(refuse: bool, refusal: Refusal) -> Verdict {
 fn source(login: &Login<'_>) -> Step {
     let (failures, policy) = (login.source_failures, login.source_policy);
     let input = format!(
-        "{}: {} failures of at most {} lately, on {} names of at most {}",
-        login.source, failures.failures, policy.failures, failures.names, policy.names
+        "{}: {} of at most {} lately, on {} of at most {}",
+        login.source,
+        counted(failures.failures, "failure"),
+        policy.failures,
+        counted(failures.names, "name"),
+        policy.names
     );
     step(Rule::Source, input, refused_if(login.source_locked(), Refusal::SourceLockedOut))
 }
@@ -80,7 +89,9 @@ fn lockout(login: &Login<'_>, standing: &Standing) -> Step {
     let input = match failures.locked_at(login.now) {
         Some(until) => format!("locked out {whose} until {until}"),
         None => {
-            format!("{} failures {whose}, {} lock", failures.count, login.policy.lockout_failures)
+            let limit = login.policy.lockout_failures;
+            let lock = if limit == 1 { "locks" } else { "lock" };
+            format!("{} {whose}, {limit} {lock}", counted(failures.count, "failure"))
         }
     };
     let verdict = match (failures.locked_at(login.now), login.door) {
@@ -223,7 +234,15 @@ fn token(login: &Login<'_>, standing: &Standing) -> (Step, Option<Id<Token>>) {
     if login.policy.duty == Duty::WebAndApi
         && !matches!(demand_of_code(login), DemandOfCode::NotYet(_))
     {
-        return (step(Rule::Token, "a code in its place", Verdict::NotAsked), None);
+        // What the owner froze lets nobody in by the other way either: he was told that no API does.
+        let (input, verdict) = match standing.tokens_frozen_at {
+            Some(at) => {
+                let refusal = Refusal::TokensFrozen(at);
+                (format!("a code in its place; {refusal}"), Verdict::Refused(refusal))
+            }
+            None => ("a code in its place".to_owned(), Verdict::NotAsked),
+        };
+        return (step(Rule::Token, input, verdict), None);
     }
     match judge_token(login, standing) {
         Ok(token) => {

@@ -124,7 +124,8 @@ impl Refusal {
                  the security token."
             }
             Self::CodeWrong => {
-                "Give the code that the authenticator app shows now; each works once."
+                "Give the code that the authenticator app shows now, or the one that was mailed last; each \
+                 works once."
             }
             Self::CodesLockedOut(_) => {
                 "Wait until codes are taken again, use a passkey, or have an administrator unlock the \
@@ -180,7 +181,7 @@ impl fmt::Display for Refusal {
                 write!(f, "no second factor enrolled, demanded since {since}")
             }
             Self::CodeMissing => f.write_str("code of the authenticator missing"),
-            Self::CodeWrong => f.write_str("code of the authenticator wrong or used before"),
+            Self::CodeWrong => f.write_str("code wrong or used before"),
             Self::CodesLockedOut(until) => {
                 write!(f, "too many wrong codes, none taken until {until}")
             }

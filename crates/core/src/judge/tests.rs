@@ -346,3 +346,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_refused_answer_is_said_by_the_rule_that_asked() {
+    let (user, policy, sources) = (standing(), Policy::default(), SourcePolicy::default());
+    let login = Login { door: Door::Web, ..facts(Some(&user), &policy, &sources) };
+
+    let asked = judge(&login).steps_after_refused_answer("code wrong", Refusal::CodeWrong);
+    let known = judge(&Login { place_known: true, ..login });
+    let no_more_asked = known.steps_after_refused_answer("code wrong", Refusal::CodeWrong);
+
+    let last = asked.last().unwrap();
+    assert_eq!((last.rule, last.verdict), (Rule::Place, Verdict::Refused(Refusal::CodeWrong)));
+    assert_eq!(last.input, "unknown; answered: code wrong");
+    assert_eq!(first_refusal(&asked), Some(Refusal::CodeWrong));
+    assert_eq!(no_more_asked.last().unwrap().input, "known; answered: code wrong");
+    assert_eq!(first_refusal(&no_more_asked), Some(Refusal::CodeWrong));
+}
+
+#[test]
+fn one_failure_is_no_plural() {
+    let (mut user, policy, sources) = (standing(), Policy::default(), SourcePolicy::default());
+    user.failures.count = 1;
+    let source_failures = SourceFailures { names: 1, failures: 1 };
+    let login = Login { source_failures, ..facts(Some(&user), &policy, &sources) };
+
+    let steps = judge(&login).steps;
+
+    assert!(steps[0].input.contains(": 1 failure of at most "), "{}", steps[0].input);
+    assert!(steps[0].input.contains(", on 1 name of at most "), "{}", steps[0].input);
+    assert!(steps[3].input.starts_with("1 failure from "), "{}", steps[3].input);
+}

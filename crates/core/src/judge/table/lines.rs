@@ -210,7 +210,9 @@ fn tokens() -> Vec<Line> {
 }
 
 fn duty_at_apis() -> Vec<Line> {
-    use Refusal::{CodeMissing, CodeWrong, CodesLockedOut, SecondFactorNotEnrolled, TokenMissing};
+    use Refusal::{
+        CodeMissing, CodeWrong, CodesLockedOut, SecondFactorNotEnrolled, TokenMissing, TokensFrozen,
+    };
     const BOTH: Duty = Duty::WebAndApi;
     const LATE: Outcome = Err(SecondFactorNotEnrolled(T0));
     let in_time =
@@ -249,7 +251,19 @@ fn duty_at_apis() -> Vec<Line> {
             "right code while tokens are frozen",
             Api,
             |it| it.code(RightCode).tokens_frozen(),
-            enter(None),
+            Err(TokensFrozen(T0)),
+        ),
+        (
+            "wrong code while tokens are frozen",
+            Api,
+            |it| it.code(WrongCode).tokens_frozen(),
+            Err(CodeWrong),
+        ),
+        (
+            "right code from a trusted network while tokens are frozen",
+            Api,
+            |it| it.code(RightCode).tokens_frozen().trusted(),
+            Err(TokensFrozen(T0)),
         ),
         ("1 ms left to enrol", Api, |it| it.duty(BOTH, LATER), in_time),
         ("time to enrol ends now", Api, |it| it.duty(BOTH, T0), LATE),
