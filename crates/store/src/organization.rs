@@ -13,7 +13,6 @@ const FOUND: &str = "
     ON CONFLICT (singleton) DO NOTHING";
 const FIND: &str = "SELECT id, key_fingerprint FROM organization WHERE singleton = 1";
 const HOLD: &str = "UPDATE organization SET created_at = created_at WHERE singleton = 1";
-const COUNT_TABLES: &str = "SELECT COUNT(*) FROM organization";
 
 /// The organization's row.
 #[derive(Debug, Clone)]
@@ -45,9 +44,4 @@ pub async fn find(conn: &mut Conn) -> Result<Option<OrganizationRecord>, StoreEr
 /// such as how many administrators there are, is decided by one at a time.
 pub async fn hold(tx: &mut Tx) -> Result<(), StoreError> {
     tx.execute_one(HOLD, args![]).await
-}
-
-/// Asks the database for an answer, any answer: whether it can be reached.
-pub async fn ping(conn: &mut Conn) -> Result<(), StoreError> {
-    conn.fetch_one(COUNT_TABLES, args![]).await.map(drop)
 }

@@ -43,12 +43,10 @@ const END: &str = "
     RETURNING user_id";
 const END_OF_TOKEN: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3 WHERE token_id = $1 AND ended_at IS NULL";
+/// Those on the web, and those of the kind `$5`.
 const END_OF_USER: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3
-    WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
-const END_WEB_OF_USER: &str = "
-    UPDATE session SET ended_at = $2, ended_cause = $3
-    WHERE user_id = $1 AND kind = 'web' AND ended_at IS NULL AND id <> $4";
+    WHERE user_id = $1 AND ended_at IS NULL AND id <> $4 AND kind IN ('web', $5)";
 const PLACE_OF: &str = "SELECT place_id FROM session WHERE id = $1";
 const END_OF_PLACE: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3 WHERE place_id = $1 AND ended_at IS NULL
@@ -349,9 +347,7 @@ pub async fn end_of_user(
     cause: &str,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    // No identifier is negative, so -1 keeps none.
-    let keep = keep.map_or(-1, Id::raw);
-    tx.execute(END_OF_USER, args![user, now, cause, keep]).await
+    end_web_and(tx, SessionKind::Api, (user, keep), cause, now).await
 }
 
 /// Ends every web session of a user but `keep`; tells how many.
@@ -362,9 +358,19 @@ pub async fn end_web_of_user(
     cause: &str,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
+    end_web_and(tx, SessionKind::Web, (user, keep), cause, now).await
+}
+
+async fn end_web_and(
+    tx: &mut Tx,
+    kind: SessionKind,
+    (user, keep): (Id<User>, Option<Id<Session>>),
+    cause: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     // No identifier is negative, so -1 keeps none.
     let keep = keep.map_or(-1, Id::raw);
-    tx.execute(END_WEB_OF_USER, args![user, now, cause, keep]).await
+    tx.execute(END_OF_USER, args![user, now, cause, keep, kind_word(kind)]).await
 }
 
 /// The known place that a session was opened from.

@@ -120,12 +120,6 @@ pub fn error_array_json(code: RestErrorCode, message: &str) -> String {
     json::render(&[RestError { message, error_code: code.as_str() }])
 }
 
-/// Renders an error as the bare object that the password resource is documented to answer with.
-#[must_use]
-pub fn error_object_json(code: RestErrorCode, message: &str) -> String {
-    json::render(&RestError { message, error_code: code.as_str() })
-}
-
 /// Renders the answer to `GET …/password`.
 #[must_use]
 pub fn password_state_json(is_expired: bool) -> String {
@@ -274,13 +268,6 @@ mod tests {
         assert_eq!(
             error_array_json(RestErrorCode::InvalidSessionId, "Session expired or invalid"),
             r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#
-        );
-        assert_eq!(
-            error_object_json(
-                RestErrorCode::InsufficientAccess,
-                "You do not have permission to view this record."
-            ),
-            r#"{"message":"You do not have permission to view this record.","errorCode":"INSUFFICIENT_ACCESS"}"#
         );
     }
 

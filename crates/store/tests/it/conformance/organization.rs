@@ -33,13 +33,3 @@ async fn of_sixteen_nodes_that_start_at_once_one_founds_the_organization() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn a_database_that_can_be_reached_answers() {
-    for_each_house(async |store| {
-        let mut reader = store.read().await.unwrap();
-
-        assert!(organization::ping(&mut reader).await.is_ok());
-    })
-    .await;
-}
