@@ -2,14 +2,16 @@
 //! head that was asked.
 //!
 //! A SOAP client reads faults and nothing else, a REST client arrays, an OAuth client two members, a
-//! person pages. So every 404, 405, 413, 429 or 500 comes in the kind that the path belongs to.
+//! person pages, and a client of the JSON API problem documents. So every 404, 405, 413, 429 or 500 comes in the kind that the path belongs to.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use symbolon_app::Ctx;
 use symbolon_wire::oauth::{OAuthError, RequestFault};
+use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::rest::{self, RestErrorCode};
 use symbolon_wire::soap::{self, Fault, FaultCode, FaultKind, Flavor};
 
@@ -38,6 +40,8 @@ pub(crate) enum Kind {
     OAuth,
     /// Salesforce REST and the identity service.
     Rest,
+    /// Our own JSON API: RFC 9457.
+    Problem,
     /// Health checks and metrics.
     Plain,
 }
@@ -54,6 +58,9 @@ impl Kind {
         }
         if path.starts_with("/services/") || path.starts_with("/id/") {
             return Self::Rest;
+        }
+        if path.starts_with("/api/") {
+            return Self::Problem;
         }
         if matches!(path, "/livez" | "/readyz" | "/metrics") || path.starts_with("/authz/") {
             return Self::Plain;
@@ -99,12 +106,55 @@ pub(crate) fn refuse(kind: Kind, status: StatusCode, text: &'static str) -> Resp
             answer(status, JSON, error.to_json(None))
         }
         Kind::Rest => answer(status, JSON, rest::error_array_json(rest_code_of(status), text)),
+        Kind::Problem => {
+            // A problem names a correlation id, which only [`finish`] can draw.
+            let mut response = answer(status, CONTENT_TYPE, String::new());
+            response.extensions_mut().insert(Unfinished(text));
+            response
+        }
         Kind::Plain => answer(status, TEXT, format!("{text}\n")),
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     response
+}
+
+/// The sentence of a problem document that has yet to be written out.
+#[derive(Debug, Clone, Copy)]
+struct Unfinished(&'static str);
+
+/// Writes the problem document out of an answer that is one, under an id that the log has too.
+pub(crate) fn finish(ctx: &Ctx, mut response: Response) -> Response {
+    let Some(Unfinished(text)) = response.extensions_mut().remove() else {
+        return response;
+    };
+    let status = response.status();
+    let (kind, title) = problem_of(status);
+    let correlation_id = ctx.chance.text(12);
+    tracing::info!(correlation.id = correlation_id, "refused: {text}");
+    let (detail, correlation_id) = (Some(text), correlation_id.as_str());
+    let problem = Problem { kind, title, status: status.as_u16(), detail, correlation_id };
+    *response.body_mut() = Body::from(problem.to_json());
+    // Whoever saw the empty body may have written its length down.
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+}
+
+/// The `type` and the title of the problem that a status is.
+fn problem_of(status: StatusCode) -> (&'static str, &'static str) {
+    match status {
+        StatusCode::NOT_FOUND => ("urn:symbolon:problem:not-found", "Not found"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("urn:symbolon:problem:method-not-allowed", "Not possible by this method")
+        }
+        StatusCode::MISDIRECTED_REQUEST => ("urn:symbolon:problem:wrong-host", "Wrong address"),
+        StatusCode::REQUEST_TIMEOUT => ("urn:symbolon:problem:too-slow", "Too slow"),
+        StatusCode::TOO_MANY_REQUESTS => ("urn:symbolon:problem:too-many", "Too many at once"),
+        StatusCode::SERVICE_UNAVAILABLE => ("urn:symbolon:problem:unavailable", "Try later"),
+        status if status.is_server_error() => ("urn:symbolon:problem:internal", "Failed"),
+        _ => ("urn:symbolon:problem:unreadable", "Not readable"),
+    }
 }
 
 /// The same answer with the time after which to try again, in whole seconds.
@@ -162,6 +212,9 @@ mod tests {
             ("/services/data/v59.0/query", Kind::Rest),
             ("/services/async/40.0/job", Kind::Rest),
             ("/id/00D/005", Kind::Rest),
+            ("/api/v1/verify", Kind::Problem),
+            ("/api/v2", Kind::Problem),
+            ("/apiary", Kind::Page),
             ("/livez", Kind::Plain),
             ("/login", Kind::Page),
             ("/services", Kind::Page),

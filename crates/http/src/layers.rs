@@ -14,12 +14,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use symbolon_app::Ctx;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use crate::answer::{Kind, refuse};
+use crate::answer::{Kind, finish, refuse};
 use crate::body;
 use crate::metrics::method_word;
 use crate::state::Front;
@@ -60,12 +61,12 @@ pub(crate) async fn observe(
     response
 }
 
-/// Middleware: sets the headers that every answer of a kind must have.
+/// Middleware: writes problem documents out, and sets the headers that every answer of a kind must have.
 ///
 /// Pages bring their own; what is for machines is never kept and never taken for another type.
-pub(crate) async fn harden(request: Request, next: Next) -> Response {
+pub(crate) async fn harden(State(ctx): State<Ctx>, request: Request, next: Next) -> Response {
     let kind = Kind::of(request.uri().path());
-    let mut response = next.run(request).await;
+    let mut response = finish(&ctx, next.run(request).await);
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if kind.is_for_machines() {

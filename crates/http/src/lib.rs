@@ -60,7 +60,7 @@ pub fn router(state: HttpState) -> Router {
         .layer(from_fn(layers::gather))
         .layer(from_fn_with_state(host_rule, host::check))
         .layer(from_fn(layers::guard))
-        .layer(from_fn(layers::harden))
+        .layer(from_fn_with_state(state.ctx.clone(), layers::harden))
         .layer(from_fn_with_state(front, layers::observe))
         .with_state(state);
     Router::new().fallback_service(normalise::normalise(inner))

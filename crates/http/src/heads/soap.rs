@@ -105,7 +105,7 @@ async fn answer_call(
 fn flavor_of(uri: &Uri) -> Flavor {
     match Kind::of(uri.path()) {
         Kind::Soap(flavor) => flavor,
-        Kind::Page | Kind::OAuth | Kind::Rest | Kind::Plain => Flavor::Partner,
+        Kind::Page | Kind::OAuth | Kind::Rest | Kind::Problem | Kind::Plain => Flavor::Partner,
     }
 }
 

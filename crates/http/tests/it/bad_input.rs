@@ -211,3 +211,30 @@ async fn what_is_reflected_is_escaped() {
 
     assert_eq!(answer.element("userFullName"), "&lt;/userFullName&gt;&amp;&lt;x&gt;");
 }
+
+#[tokio::test]
+async fn what_is_not_there_under_the_json_api_is_a_problem_document() {
+    let house = TestHouse::open().await;
+
+    for (method, uri, status, kind) in [
+        (Method::GET, "/api/v1/verify", 405, "method-not-allowed"),
+        (Method::DELETE, "/api/v1/verify", 405, "method-not-allowed"),
+        (Method::GET, "/api/v1/nothing", 404, "not-found"),
+        (Method::POST, "/api/", 404, "not-found"),
+    ] {
+        let asked = request(method.clone(), uri).body(Body::empty()).unwrap();
+        let answer = house.send(asked).await;
+
+        assert_eq!(answer.status, status, "{method} {uri}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{method} {uri}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{method} {uri}");
+        let problem = answer.json();
+        assert_eq!(problem["type"], format!("urn:symbolon:problem:{kind}"), "{method} {uri}");
+        assert_eq!(problem["status"], status, "{method} {uri}");
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{method} {uri}");
+        assert_eq!(problem["correlation_id"].as_str().unwrap().len(), 12, "{method} {uri}");
+        if status == 405 {
+            assert_eq!(answer.header("allow"), "POST", "{method} {uri}");
+        }
+    }
+}
