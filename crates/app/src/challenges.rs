@@ -4,6 +4,8 @@
 //! sensitive change ([`crate::step_up`]). Each try is counted in the transaction in which it is evaluated,
 //! with the user's row held, so that guesses at once are bounded as guesses in a row are.
 
+pub(crate) mod held;
+
 use std::time::Duration;
 
 use symbolon_core::Timestamp;

@@ -10,8 +10,8 @@ use symbolon_core::Timestamp;
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::id::{Id, User};
 use symbolon_core::judge::{
-    CodeEvidence, Decision, Demand, Door, Next, PasswordVerdict, Refusal, Step, TokenEvidence,
-    TokenRecord, Verdict, judge,
+    CodeEvidence, Decision, Demand, Door, Next, PasswordVerdict, Refusal, Rule, Step,
+    TokenEvidence, TokenRecord, Verdict, judge,
 };
 use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::policy::Duty;
@@ -187,7 +187,8 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
         }
         Door::Api if evidence.policy.duty == Duty::WebAndApi && factors.authenticator => {
             login.code = CodeEvidence::Right;
-            "Assumed: the right password, and behind it the right code of the authenticator app."
+            "Assumed: the right password, and behind it the right code of the authenticator app, not used \
+             before. A login with another code, or with none, is refused."
                 .to_owned()
         }
         Door::Api => match token {
@@ -204,6 +205,14 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
     premise.push_str(&second_factor_words(factors));
     let decision = judge(&login);
     let mut explanation = explained(premise, &decision);
+    let code_is_assumed = login.code == CodeEvidence::Right;
+    for step in &mut explanation.steps {
+        let assumed = (step.rule == Rule::Password.word() && login.door != Door::WebByPasskey)
+            || (step.rule == Rule::SecondFactor.word() && code_is_assumed);
+        if assumed && step.said == Said::Passed {
+            step.input.push_str(" (assumed)");
+        }
+    }
     if head == Head::OAuthPassword && !ctx.settings.password_grant.is_on() {
         explanation.steps.insert(0, grant_switched_off());
         explanation.conclusion = Conclusion::Refused;
@@ -293,7 +302,36 @@ async fn longest_lived(
 ///
 /// No longer than some 6 kB, whatever the profile has: there are eleven rules, and inputs are cut.
 pub(crate) fn chain_of(steps: &[Step]) -> String {
-    let lines = steps.iter().map(explained_step).map(|step| {
+    lines_of(steps.iter().map(explained_step))
+}
+
+/// The same of a change for which somebody was to prove himself anew in his session, and his answer was refused.
+pub(crate) fn chain_of_step_up(
+    proved_at: Option<Timestamp>,
+    answer: &str,
+    refusal: Refusal,
+) -> String {
+    let last = match proved_at {
+        Some(at) => format!("proved last at {at}"),
+        None => "not proved since the login".to_owned(),
+    };
+    let step = |rule: &str, input: &str, said, remedy: &str| ExplainedStep {
+        rule: rule.to_owned(),
+        input: input.to_owned(),
+        said,
+        remedy: remedy.to_owned(),
+    };
+    let asks = "The user proves himself once more; that holds for ten minutes.";
+    let steps = [
+        step("logged in", "a live session on the web", Said::Passed, ""),
+        step("proved within ten minutes", &last, Said::Demanded, asks),
+        step("proof", answer, Said::Refused, refusal.remedy()),
+    ];
+    lines_of(steps)
+}
+
+fn lines_of(steps: impl IntoIterator<Item = ExplainedStep>) -> String {
+    let lines = steps.into_iter().map(|step| {
         let input = cut(&step.input);
         format!("{}\t{}\t{input}\t{}", step.rule, step.said.word(), step.remedy)
     });
@@ -321,8 +359,6 @@ fn cut(input: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use symbolon_core::judge::Rule;
-
     use super::*;
 
     fn step(rule: Rule, input: &str, verdict: Verdict) -> Step {

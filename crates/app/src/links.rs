@@ -6,12 +6,14 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::Username;
+use symbolon_core::policy::PasswordPolicy;
 use symbolon_core::secret::LinkSecret;
 use symbolon_store::links::{self, LinkRow};
-use symbolon_store::{Tx, address_changes, users};
+use symbolon_store::{Tx, address_changes, profiles, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::setup;
 
 /// How long a setup link is valid.
 pub const SETUP_VALID: Duration = Duration::from_mins(30);
@@ -65,6 +67,8 @@ impl LinkKind {
 pub struct LinkView {
     /// Whose it is; a setup link is nobody's yet.
     pub username: Option<Username>,
+    /// What is asked of a password that is chosen by it.
+    pub password: PasswordPolicy,
 }
 
 /// Whose link it is, if it is live. Changes nothing, for mail scanners fetch what they find.
@@ -82,14 +86,19 @@ pub async fn look(
     let Some(link) = links::find(&mut reader, kind.word(), &digests, now).await? else {
         return Ok(None);
     };
-    let username = match link.user {
+    let user = match link.user {
         Some(user) => match users::find(&mut reader, user).await? {
-            Some(user) => Some(user.username),
+            Some(user) => Some(user),
             None => return Ok(None),
         },
         None => None,
     };
-    Ok(Some(LinkView { username }))
+    let profile = match &user {
+        Some(user) => user.profile,
+        None => setup::profile_of_the_first(&mut reader).await?,
+    };
+    let password = profiles::in_force(&mut reader, profile).await?.password;
+    Ok(Some(LinkView { username: user.map(|user| user.username), password }))
 }
 
 /// Whose live link this is, without using it up: a password that is refused must not cost the link.

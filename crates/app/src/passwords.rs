@@ -209,3 +209,13 @@ pub(crate) async fn find(ctx: &Ctx, user: Id<User>) -> Result<UserRecord, AppErr
     let mut reader = ctx.store.read().await?;
     users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))
 }
+
+/// What is asked of a new password of this user.
+///
+/// # Errors
+/// The database's; [`AppError::NotFound`] if removed.
+pub async fn rules(ctx: &Ctx, user: Id<User>) -> Result<PasswordPolicy, AppError> {
+    let user = find(ctx, user).await?;
+    let mut reader = ctx.store.read().await?;
+    Ok(profiles::in_force(&mut reader, user.profile).await?.password)
+}

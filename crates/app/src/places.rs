@@ -95,6 +95,25 @@ pub(crate) async fn make_known(
     Ok((place, secret))
 }
 
+/// The place of a login that was let in: the one that is known there, used once more, or else a new one, of which
+/// the browser is to hold the secret.
+pub(crate) async fn known_or_new(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    known: Option<&PlaceRow>,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(Id<Place>, Option<PlaceSecret>), AppError> {
+    if let Some(known) = known.filter(|known| known.user == user)
+        && note_use(tx, known.id, origin, now).await?
+    {
+        return Ok((known.id, None));
+    }
+    let (place, secret) = make_known(ctx, tx, user, origin, now).await?;
+    Ok((place, Some(secret)))
+}
+
 /// Makes the browser known in which `user` has opened a link from his mail: the first login from it needs no
 /// further proof.
 pub(crate) async fn make_known_by_link(

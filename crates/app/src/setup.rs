@@ -2,7 +2,7 @@
 //! an administrator.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::Id;
+use symbolon_core::id::{Id, Profile};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::policy::Policy;
@@ -11,7 +11,7 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::links::NewLink;
 use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::NewUserRecord;
-use symbolon_store::{links as stored_links, organization, profiles, users};
+use symbolon_store::{Conn, links as stored_links, organization, profiles, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
@@ -109,8 +109,7 @@ pub async fn accept(
         return Err(AppError::NotFound("link"));
     }
     let mut reader = ctx.store.read().await?;
-    let profile = profiles::find_by_name(&mut reader, STANDARD_PROFILE).await?;
-    let profile = profile.ok_or(AppError::NotFound("profile"))?.id;
+    let profile = profile_of_the_first(&mut reader).await?;
     drop(reader);
     let words = [username.as_str(), email.as_str(), name.as_str()];
     let hashed = passwords::hash_first(ctx, origin.into(), profile, words, &password).await?;
@@ -137,4 +136,10 @@ pub async fn accept(
     changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
     commit(ctx, tx).await?;
     Ok(place)
+}
+
+/// The profile that whoever sets the server up is under.
+pub(crate) async fn profile_of_the_first(conn: &mut Conn) -> Result<Id<Profile>, AppError> {
+    let profile = profiles::find_by_name(conn, STANDARD_PROFILE).await?;
+    Ok(profile.ok_or(AppError::NotFound("profile"))?.id)
 }

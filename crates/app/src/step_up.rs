@@ -15,23 +15,20 @@ use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterState;
 use symbolon_core::secret::{ChallengeSecret, SessionSecret};
 use symbolon_mail::CodeFor;
-use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow, NewChallenge};
+use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow};
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Conn, Tx, letters, sessions, source_failures, users};
+use symbolon_store::{Conn, Tx, sessions, users};
 
 use crate::actor::Origin;
-use crate::challenges::{
-    Asked, Entered, MOST_LETTERS, MOST_TRIES, SECRET_LENGTH, VALID, Ways, evaluate, mail_code,
-};
+use crate::challenges::{Asked, Entered, MOST_TRIES, Ways, evaluate, held, mail_code};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::login::open::draw_secret;
-use crate::login::record::{self, Entry};
-use crate::login::{CorrelationId, Head, Refused};
+use crate::login::{Refused, record};
 use crate::passwords::{self, Proof};
 use crate::sessions::LiveSession;
-use crate::{places, second_factors};
+use crate::{explain, places, second_factors};
 
 /// How long a proof holds.
 pub const FRESH: Duration = Duration::from_mins(10);
@@ -78,15 +75,11 @@ pub async fn look(
     let mut reader = ctx.store.read().await?;
     let ways = ways_of(ctx, &mut reader, session).await?;
     let challenge = find(ctx, &mut reader, session, secret, now).await?;
-    let letter = match challenge.as_ref().and_then(|row| row.letter) {
-        Some(letter) if ways.mail => letters::find(&mut reader, letter).await?,
-        Some(_) | None => None,
+    let mailed = match challenge.as_ref().filter(|_| ways.mail) {
+        Some(row) => held::mailed(&mut reader, row).await?,
+        None => None,
     };
-    Ok(StepUpView {
-        ways,
-        mailed: letter.map(|letter| (letter.to.masked(), letter.state)),
-        letters_left: MOST_LETTERS.saturating_sub(challenge.map_or(0, |row| row.letters)),
-    })
+    Ok(StepUpView { ways, mailed, letters_left: held::letters_left(challenge.as_ref()) })
 }
 
 /// Mails a code: for the challenge that the browser holds, or a new one. `None` if none may be mailed, or no
@@ -111,7 +104,7 @@ pub async fn send_code(
     }
     let (challenge, secret) = match (find(ctx, &mut tx, session, secret, now).await?, secret) {
         (Some(row), Some(secret)) => (row, ChallengeSecret::new(secret.reveal().to_owned())),
-        _ => begin(ctx, &mut tx, session, &user, now).await?,
+        _ => held::begin(ctx, &mut tx, PURPOSE, &user, Some(session.session), now).await?,
     };
     if !mail_code(ctx, &mut tx, &challenge, &user, CodeFor::Change, origin, now).await? {
         return Ok(None);
@@ -204,58 +197,35 @@ async fn by_factor(
     let outcome = match judged? {
         Ok(met) => {
             if let Some(row) = challenge.filter(|_| met.factor == Factor::MailedCode) {
-                challenges::end(&mut tx, row.id, now).await?;
-                if let Some(letter) = row.letter {
-                    letters::supersede_one(&mut tx, letter, now).await?;
-                }
+                held::end(&mut tx, &row, now).await?;
             }
             let proved = note_proof(ctx, &mut tx, session.session, now).await?;
             proved.map_or(Outcome::Over, Outcome::Proved)
         }
-        Err(refusal) => Outcome::Wrong(refuse(ctx, &mut tx, &user, refusal, origin, now).await?),
+        Err(refusal) => {
+            let key = user.username.key();
+            record::note_at_source(ctx, &mut tx, refusal, &key, origin, now).await?;
+            let refused = (refusal, &refusal.to_string()[..]);
+            Outcome::Wrong(refuse(ctx, &mut tx, (session, &user), refused, origin, now).await?)
+        }
     };
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(outcome)
 }
 
-async fn refuse(
+/// Writes an answer down that was refused, and why in words, with the steps that a change takes.
+pub(crate) async fn refuse(
     ctx: &Ctx,
     tx: &mut Tx,
-    user: &UserRecord,
-    refusal: Refusal,
+    (session, user): (&LiveSession, &UserRecord),
+    (refusal, words): (Refusal, &str),
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Refused, AppError> {
-    if refusal.counts_against_source() {
-        let since = now - ctx.settings.source_policy.period;
-        let source = origin.source.counted_as();
-        source_failures::note(tx, &source, &user.username.key(), since, now).await?;
-    }
-    let reason = format!("asked to verify before a change: {refusal}");
-    let correlation_id = write_entry(ctx, tx, user, &reason, origin, now).await?;
-    Ok(Refused { correlation_id, refusal })
-}
-
-async fn write_entry(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    user: &UserRecord,
-    reason: &str,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<CorrelationId, AppError> {
-    let correlation_id = CorrelationId::draw(ctx);
-    let entry = Entry {
-        head: Head::Web,
-        user: Some(user.standing.user),
-        username: user.username.as_str(),
-        origin,
-        correlation_id: &correlation_id,
-        now,
-    };
-    record::write_history(ctx, tx, entry, "refused", reason, None).await?;
-    Ok(correlation_id)
+    let reason = format!("asked to verify before a change: {words}");
+    let chain = explain::chain_of_step_up(session.proved_at, words, refusal);
+    record::refuse_answer(ctx, tx, user, (refusal, &reason, &chain), origin, now).await
 }
 
 async fn ways_of(ctx: &Ctx, conn: &mut Conn, session: &LiveSession) -> Result<Ways, AppError> {
@@ -274,31 +244,6 @@ async fn find(
     let Some(secret) = secret else {
         return Ok(None);
     };
-    let digests = ctx.keys.digests(Purpose::Challenge, secret.reveal().as_bytes());
-    let found = challenges::find(conn, PURPOSE, &digests, now).await?;
+    let found = held::find(ctx, conn, PURPOSE, secret, now).await?;
     Ok(found.filter(|row| row.session == Some(session.session)))
-}
-
-async fn begin(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    session: &LiveSession,
-    user: &UserRecord,
-    now: Timestamp,
-) -> Result<(ChallengeRow, ChallengeSecret), AppError> {
-    let secret = ChallengeSecret::new(ctx.chance.text(SECRET_LENGTH));
-    let digest = ctx.keys.digest(Purpose::Challenge, secret.reveal().as_bytes());
-    let new = NewChallenge {
-        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
-        purpose: PURPOSE,
-        digest: &digest,
-        user: Some(session.user),
-        session: Some(session.session),
-        epoch: Some(user.epoch),
-        state: None,
-        expires_at: now + VALID,
-    };
-    challenges::insert(tx, &new, now).await?;
-    let made = challenges::find(tx, PURPOSE, &[digest], now).await?;
-    Ok((made.ok_or(AppError::Corrupt("challenge"))?, secret))
 }

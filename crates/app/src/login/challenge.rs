@@ -7,31 +7,31 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
-use symbolon_core::id::{Challenge, Id, Place, User};
-use symbolon_core::judge::{Admission, Demand, Door, Next, PasswordVerdict, Refusal, judge};
-use symbolon_core::keys::Purpose;
+use symbolon_core::id::{Challenge, Id};
+use symbolon_core::judge::{
+    Admission, Decision, Demand, Door, Next, PasswordVerdict, Refusal, Step, judge,
+};
 use symbolon_core::letter::LetterState;
 use symbolon_core::lockout::Failures;
 use symbolon_core::names::Username;
-use symbolon_core::secret::{ChallengeSecret, Password, PlaceSecret};
+use symbolon_core::secret::{ChallengeSecret, Password};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 use symbolon_mail::CodeFor;
-use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow, NewChallenge};
+use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow};
 use symbolon_store::users::{PasswordRecord, UserRecord};
-use symbolon_store::{Tx, letters, source_failures, users};
+use symbolon_store::{Tx, users};
 
 use crate::actor::Origin;
-use crate::challenges::{
-    Asked, Entered, MOST_LETTERS, MOST_TRIES, Met, SECRET_LENGTH, VALID, Ways, evaluate, mail_code,
-};
+use crate::challenges::{Asked, Entered, MOST_TRIES, Met, Ways, evaluate, held, mail_code};
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::explain;
 use crate::live::commit;
-use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession, Refused};
+use crate::login::attempt::{Attempt, Head, NewSession, Refused};
 use crate::login::evidence::{self, Evidence};
 use crate::login::open::{Opening, restriction_of, write_session};
-use crate::login::record::{self, Entry};
+use crate::login::record;
 use crate::places::{self, PlaceRow};
 
 const PURPOSE: ChallengePurpose = ChallengePurpose::Login;
@@ -84,18 +84,6 @@ pub(crate) async fn begin(
         return Ok(None);
     };
     let id = user.standing.user;
-    let secret = ChallengeSecret::new(ctx.chance.text(SECRET_LENGTH));
-    let digest = ctx.keys.digest(Purpose::Challenge, secret.reveal().as_bytes());
-    let new = NewChallenge {
-        id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
-        purpose: PURPOSE,
-        digest: &digest,
-        user: Some(id),
-        session: None,
-        epoch: Some(user.epoch),
-        state: None,
-        expires_at: now + VALID,
-    };
     let mut tx = ctx.store.begin().await?;
     if !users::hold_at_epoch(&mut tx, id, user.epoch).await? {
         return Ok(None);
@@ -103,21 +91,20 @@ pub(crate) async fn begin(
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, id, old, new).await?;
     }
-    challenges::insert(&mut tx, &new, now).await?;
+    let (made, secret) = held::begin(ctx, &mut tx, PURPOSE, user, None, now).await?;
     if let Some(place) = &evidence.place {
-        challenges::set_place(&mut tx, new.id, place.id).await?;
+        challenges::set_place(&mut tx, made.id, place.id).await?;
     }
     let ways = Ways::for_login(demand, evidence.factors, ctx.settings.mail_configured);
     if ways.mail {
-        let made = challenges::find(&mut tx, PURPOSE, &[digest], now).await?;
-        let made = made.ok_or(AppError::Corrupt("challenge"))?;
         mail_code(ctx, &mut tx, &made, user, CodeFor::Login, &attempt.origin, now).await?;
     }
     let reason = match demand {
         Demand::SecondFactor => "password; asked for a second factor",
         Demand::Place => "password; browser not known, asked to verify",
     };
-    write_entry(ctx, &mut tx, user, "challenged", reason, &attempt.origin, now).await?;
+    let entry = ("challenged", reason, "");
+    record::write_asked(ctx, &mut tx, user, entry, &attempt.origin, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(Some(secret))
@@ -138,16 +125,13 @@ pub async fn look(
     };
     let user = open.evidence.user.as_ref().ok_or(AppError::Corrupt("challenge"))?;
     let mut reader = ctx.store.read().await?;
-    let letter = match open.row.letter.filter(|_| open.ways.mail) {
-        Some(letter) => letters::find(&mut reader, letter).await?,
-        None => None,
-    };
+    let mailed = if open.ways.mail { held::mailed(&mut reader, &open.row).await? } else { None };
     Ok(Some(ChallengeView {
         id: open.row.id,
         username: user.username.clone(),
         ways: open.ways,
-        mailed: letter.map(|letter| (letter.to.masked(), letter.state)),
-        letters_left: MOST_LETTERS.saturating_sub(open.row.letters),
+        mailed,
+        letters_left: held::letters_left(Some(&open.row)),
         tries_left: MOST_TRIES.saturating_sub(open.row.tries),
     }))
 }
@@ -211,7 +195,10 @@ pub async fn answer(
         let outcome = match judged? {
             Ok(met) => finish(&ctx, &mut tx, &open, (&user, place), met, &origin, now).await?,
             Err(refusal) => {
-                refuse(&ctx, &mut tx, &open, &user, (refusal, tries), &origin, now).await?
+                let steps = open.judge(&ctx, None, &origin, now);
+                let steps = steps.steps_after_refused_answer(&refusal.to_string(), refusal);
+                let refused = (refusal, &steps[..], tries);
+                refuse(&ctx, &mut tx, &open, &user, refused, &origin, now).await?
             }
         };
         commit(&ctx, tx).await?;
@@ -245,17 +232,18 @@ pub(crate) struct OpenChallenge {
 }
 
 impl OpenChallenge {
-    fn judge(
+    /// How the login is decided with this proof of it, or without one.
+    pub(crate) fn judge(
         &self,
         ctx: &Ctx,
         proof: Option<Factor>,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<Admission, Refusal> {
+    ) -> Decision {
         let (door, right) = (Door::Web, PasswordVerdict::Right);
         let mut login = self.evidence.login(ctx, door, right, origin.source, now);
         login.proof = proof;
-        judge(&login).outcome
+        judge(&login)
     }
 }
 
@@ -267,9 +255,8 @@ pub(crate) async fn find(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Option<OpenChallenge>, AppError> {
-    let digests = ctx.keys.digests(Purpose::Challenge, secret.reveal().as_bytes());
     let mut reader = ctx.store.read().await?;
-    let Some(row) = challenges::find(&mut reader, PURPOSE, &digests, now).await? else {
+    let Some(row) = held::find(ctx, &mut reader, PURPOSE, secret, now).await? else {
         return Ok(None);
     };
     let user = match row.user {
@@ -300,7 +287,7 @@ pub(crate) async fn find(
     }
     let ways = Ways::for_login(Demand::Place, evidence.factors, ctx.settings.mail_configured);
     let mut open = OpenChallenge { row, evidence, ways };
-    match open.judge(ctx, None, origin, now) {
+    match open.judge(ctx, None, origin, now).outcome {
         Ok(Admission { next: Next::Prove(demand), .. }) => {
             let (kinds, mail) = (open.evidence.factors, ctx.settings.mail_configured);
             open.ways = Ways::for_login(demand, kinds, mail);
@@ -351,23 +338,28 @@ async fn finish(
     now: Timestamp,
 ) -> Result<Outcome, AppError> {
     let id = user.standing.user;
-    let admission = match open.judge(ctx, Some(met.factor), origin, now) {
+    let decision = open.judge(ctx, Some(met.factor), origin, now);
+    let admission = match decision.outcome {
         Ok(admission) => admission,
         Err(refusal) => {
-            return refuse(ctx, tx, open, user, (refusal, MOST_TRIES), origin, now).await;
+            let refused = (refusal, &decision.steps[..], MOST_TRIES);
+            return refuse(ctx, tx, open, user, refused, origin, now).await;
         }
     };
     if let Next::Prove(_) = admission.next {
         // What was given is not what is demanded; `Ways` offers no such thing.
-        return refuse(ctx, tx, open, user, (Refusal::CodeWrong, MOST_TRIES), origin, now).await;
+        let wrong = Refusal::CodeWrong;
+        let steps = decision.steps_after_refused_answer(met.factor.word(), wrong);
+        return refuse(ctx, tx, open, user, (wrong, &steps, MOST_TRIES), origin, now).await;
     }
-    if !challenges::end(tx, open.row.id, now).await? {
+    if !held::end(tx, &open.row, now).await? {
         return Ok(Outcome::Over);
     }
-    if let Some(letter) = open.row.letter {
-        letters::supersede_one(tx, letter, now).await?;
+    let (place, secret) = places::known_or_new(ctx, tx, id, place, origin, now).await?;
+    if secret.is_some() {
+        // Somebody who is in does not guess: strangers begin to count anew.
+        users::set_failures(tx, id, Failures::default()).await?;
     }
-    let (place, secret) = enter_from(ctx, tx, id, place, origin, now).await?;
     let proof = format!("password and {}", met.factor.word());
     let opening = Opening {
         head: Head::Web,
@@ -386,33 +378,13 @@ async fn finish(
     Ok(Outcome::Opened(NewSession { place: secret, ..session }))
 }
 
-/// The place that the login comes from, and what the browser is to hold of it if it was not known before.
-async fn enter_from(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    user: Id<User>,
-    known: Option<&PlaceRow>,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<(Id<Place>, Option<PlaceSecret>), AppError> {
-    if let Some(known) = known
-        && places::note_use(tx, known.id, origin, now).await?
-    {
-        return Ok((known.id, None));
-    }
-    // Somebody who is in does not guess: strangers begin to count anew.
-    users::set_failures(tx, user, Failures::default()).await?;
-    let (place, secret) = places::make_known(ctx, tx, user, origin, now).await?;
-    Ok((place, Some(secret)))
-}
-
-/// Writes a wrong answer down; after the last try the challenge ends.
+/// Writes a wrong answer down, with its steps; after the last try the challenge ends.
 async fn refuse(
     ctx: &Ctx,
     tx: &mut Tx,
     open: &OpenChallenge,
     user: &UserRecord,
-    (refusal, tries): (Refusal, u32),
+    (refusal, steps, tries): (Refusal, &[Step], u32),
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Outcome, AppError> {
@@ -420,34 +392,9 @@ async fn refuse(
     if left == 0 {
         challenges::end(tx, open.row.id, now).await?;
     }
-    if refusal.counts_against_source() {
-        let since = now - ctx.settings.source_policy.period;
-        let source = origin.source.counted_as();
-        source_failures::note(tx, &source, &user.username.key(), since, now).await?;
-    }
-    let reason = refusal.to_string();
-    let correlation_id = write_entry(ctx, tx, user, "refused", &reason, origin, now).await?;
-    Ok(Outcome::Wrong { refused: Refused { correlation_id, refusal }, left })
-}
-
-async fn write_entry(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    user: &UserRecord,
-    outcome: &'static str,
-    reason: &str,
-    origin: &Origin,
-    now: Timestamp,
-) -> Result<CorrelationId, AppError> {
-    let correlation_id = CorrelationId::draw(ctx);
-    let entry = Entry {
-        head: Head::Web,
-        user: Some(user.standing.user),
-        username: user.username.as_str(),
-        origin,
-        correlation_id: &correlation_id,
-        now,
-    };
-    record::write_history(ctx, tx, entry, outcome, reason, None).await?;
-    Ok(correlation_id)
+    record::note_at_source(ctx, tx, refusal, &user.username.key(), origin, now).await?;
+    let (reason, chain) = (refusal.to_string(), explain::chain_of(steps));
+    let refused = (refusal, &reason[..], &chain[..]);
+    let refused = record::refuse_answer(ctx, tx, user, refused, origin, now).await?;
+    Ok(Outcome::Wrong { refused, left })
 }

@@ -49,11 +49,7 @@ pub(crate) async fn record_refusal(
             note_retired_use(ctx, &mut tx, user, record.token, (at, cause), origin, now).await?;
         }
     }
-    if refusal.counts_against_source() {
-        let since = now - ctx.settings.source_policy.period;
-        let source = origin.source.counted_as();
-        source_failures::note(&mut tx, &source, &evidence.name_key(), since, now).await?;
-    }
+    note_at_source(ctx, &mut tx, refusal, &evidence.name_key(), origin, now).await?;
     let cheap =
         matches!(refusal, Refusal::SourceLockedOut | Refusal::Malformed | Refusal::SwitchedOff);
     if !cheap || !flooding(&mut tx, origin, now).await? {
@@ -67,6 +63,55 @@ pub(crate) async fn record_refusal(
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(Refused { correlation_id, refusal })
+}
+
+/// Counts a refusal on the address that it came from, if it is of those that count there.
+pub(crate) async fn note_at_source(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    refusal: Refusal,
+    name_key: &str,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if refusal.counts_against_source() {
+        let since = now - ctx.settings.source_policy.period;
+        source_failures::note(tx, &origin.source.counted_as(), name_key, since, now).await?;
+    }
+    Ok(())
+}
+
+/// Writes down that what somebody answered in his browser, who was asked to prove himself, was refused, with
+/// the steps that led to it; yields what the browser may be told. Counts nothing: a passkey cannot be guessed.
+pub(crate) async fn refuse_answer(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    (refusal, reason, chain): (Refusal, &str, &str),
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Refused, AppError> {
+    let entry = ("refused", reason, chain);
+    let correlation_id = write_asked(ctx, tx, user, entry, origin, now).await?;
+    Ok(Refused { correlation_id, refusal })
+}
+
+/// Writes down that somebody was asked to prove himself in his browser, or what came of it.
+pub(crate) async fn write_asked(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    (outcome, reason, chain): (&'static str, &str, &str),
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<CorrelationId, AppError> {
+    let correlation_id = CorrelationId::draw(ctx);
+    let (head, username) = (Head::Web, user.username.as_str());
+    let user = Some(user.standing.user);
+    let entry = Entry { head, user, username, origin, correlation_id: &correlation_id, now };
+    let row = row_of(ctx, &entry, outcome, reason);
+    history::insert_with_chain(tx, &row, None, chain).await?;
+    Ok(correlation_id)
 }
 
 /// Writes down that a credential of `user` was presented by itself and refused, for its owner to read.

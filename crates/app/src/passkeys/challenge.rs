@@ -16,10 +16,10 @@ use crate::actor::Origin;
 use crate::challenges::MOST_TRIES;
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::explain;
 use crate::live::commit;
 use crate::login::challenge::{OpenChallenge, Outcome, find, meet_by_passkey};
-use crate::login::record::{self, Entry};
-use crate::login::{CorrelationId, Head, Refused};
+use crate::login::record;
 
 /// Asks for a passkey in the open challenge that the browser holds; yields what the browser is to be asked, or
 /// `None` if there is no challenge, or no passkey can meet it.
@@ -131,16 +131,13 @@ async fn refuse(
     if left == 0 {
         challenges::end(tx, open.row.id, now).await?;
     }
-    let correlation_id = CorrelationId::draw(ctx);
-    let entry = Entry {
-        head: Head::Web,
-        user: open.row.user,
-        username: &open.evidence.username,
-        origin,
-        correlation_id: &correlation_id,
-        now,
+    let Some(user) = &open.evidence.user else {
+        return Ok(Outcome::Over);
     };
-    let reason = format!("passkey: {fault}");
-    record::write_history(ctx, tx, entry, "refused", &reason, None).await?;
-    Ok(Outcome::Wrong { refused: Refused { correlation_id, refusal: Refusal::CodeWrong }, left })
+    let (refusal, reason) = (Refusal::CodeWrong, format!("passkey: {fault}"));
+    let decision = open.judge(ctx, None, origin, now);
+    let chain = explain::chain_of(&decision.steps_after_refused_answer(&reason, refusal));
+    let refused = (refusal, &reason[..], &chain[..]);
+    let refused = record::refuse_answer(ctx, tx, user, refused, origin, now).await?;
+    Ok(Outcome::Wrong { refused, left })
 }

@@ -9,7 +9,7 @@ use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, User};
 use symbolon_core::judge::{Door, Next, PasswordVerdict, judge};
 use symbolon_core::names::Username;
-use symbolon_core::secret::Password;
+use symbolon_core::secret::{Password, PlaceSecret};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 use symbolon_store::passkeys::{self, PasskeyRecord};
@@ -69,7 +69,7 @@ pub fn begin_login(ctx: &Ctx, browser: &str) -> Result<Question, AppError> {
     Ok(Question { name, options: json_of(&sent)? })
 }
 
-/// Logs in whoever a browser's answer proves, if he may.
+/// Logs in whoever a browser's answer proves, if he may; `places` is what the browser holds of known places.
 ///
 /// In a task of its own: what was begun is written down, also where the browser hangs up.
 ///
@@ -80,13 +80,14 @@ pub async fn log_in(
     browser: &str,
     name: &str,
     answer: &str,
+    places: Vec<PlaceSecret>,
     origin: &Origin,
 ) -> Result<Entrance, AppError> {
     let (ctx, origin) = (ctx.clone(), origin.clone());
     let [browser, name, answer] = [browser, name, answer].map(str::to_owned);
     let entrance = tokio::spawn(async move {
         match prove(&ctx, &browser, &name, &answer, &origin).await? {
-            Ok(proved) => enter(&ctx, &proved, &origin).await,
+            Ok(proved) => enter(&ctx, &proved, places, &origin).await,
             Err(fault) => Ok(Entrance::NotTaken(fault)),
         }
     });
@@ -94,7 +95,12 @@ pub async fn log_in(
 }
 
 /// Decides about the log-in of somebody who has proved himself, and opens his session.
-async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, AppError> {
+async fn enter(
+    ctx: &Ctx,
+    proved: &Proved,
+    places: Vec<PlaceSecret>,
+    origin: &Origin,
+) -> Result<Entrance, AppError> {
     let attempt = Attempt {
         head: Head::Web,
         kind: SessionKind::Web,
@@ -102,7 +108,7 @@ async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, 
         password: Password::new(String::new()),
         token: TokenPart::Absent,
         client: None,
-        places: Vec::new(),
+        places,
         origin: origin.clone(),
     };
     let now = ctx.clock.now();
@@ -133,7 +139,9 @@ async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, 
         drop(tx);
         return overtaken(ctx, proved, origin, now).await;
     }
-    let (place, secret) = places::make_known(ctx, &mut tx, proved.user, origin, now).await?;
+    let known = evidence.place.as_ref();
+    let (place, secret) =
+        places::known_or_new(ctx, &mut tx, proved.user, known, origin, now).await?;
     let opening = Opening {
         head: Head::Web,
         kind: SessionKind::Web,
@@ -149,7 +157,7 @@ async fn enter(ctx: &Ctx, proved: &Proved, origin: &Origin) -> Result<Entrance, 
     };
     let session = write_session(ctx, &mut tx, &opening, now).await?;
     commit(ctx, tx).await?;
-    Ok(Entrance::Opened(NewSession { place: Some(secret), ..session }))
+    Ok(Entrance::Opened(NewSession { place: secret, ..session }))
 }
 
 /// The user has changed since he proved himself: the passkey may be gone, so its proof counts no more.

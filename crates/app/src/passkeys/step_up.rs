@@ -13,10 +13,9 @@ use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
-use crate::login::record::{self, Entry};
-use crate::login::{CorrelationId, Head, Refused};
+use crate::login::Refused;
 use crate::sessions::LiveSession;
-use crate::step_up::{Outcome, note_proof};
+use crate::step_up::{self, Outcome, note_proof};
 
 const PURPOSE: ChallengePurpose = ChallengePurpose::StepUp;
 
@@ -118,16 +117,7 @@ async fn refuse(
     fault: PasskeyFault,
     origin: &Origin,
 ) -> Result<Refused, AppError> {
-    let correlation_id = CorrelationId::draw(ctx);
-    let entry = Entry {
-        head: Head::Web,
-        user: Some(session.user),
-        username: session.username.as_str(),
-        origin,
-        correlation_id: &correlation_id,
-        now: ctx.clock.now(),
-    };
-    let reason = format!("asked to verify before a change: passkey: {fault}");
-    record::write_history(ctx, tx, entry, "refused", &reason, None).await?;
-    Ok(Refused { correlation_id, refusal: Refusal::CodeWrong })
+    let user = users::find(tx, session.user).await?.ok_or(AppError::NotFound("user"))?;
+    let refused = (Refusal::CodeWrong, &format!("passkey: {fault}")[..]);
+    step_up::refuse(ctx, tx, (session, &user), refused, origin, ctx.clock.now()).await
 }

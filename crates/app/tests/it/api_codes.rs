@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
-use symbolon_app::{Actor, profiles, users};
-use symbolon_core::judge::Refusal;
+use symbolon_app::explain::Said;
+use symbolon_app::history::{self, Reader};
+use symbolon_app::links::LinkKind;
+use symbolon_app::{Actor, owner_freeze, profiles, users};
+use symbolon_core::judge::{Refusal, Rule};
 use symbolon_core::policy::{DAY, Duty, Policy};
 
-use crate::house::{PASSWORD, TestHouse};
+use crate::accounts::mailed_link;
+use crate::house::{PASSWORD, TestHouse, origin, password};
 
 const STEP: Duration = Duration::from_secs(30);
 
@@ -135,4 +139,30 @@ async fn without_the_duty_a_password_may_end_in_digits() {
 
     assert_eq!(with_code.refusal, Refusal::WrongPassword);
     assert!(with_token.is_ok());
+}
+
+#[tokio::test]
+async fn while_the_owner_has_frozen_the_tokens_a_right_code_is_refused_too_and_explained() {
+    let house = dutiful_house().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    let link = mailed_link(&house, LinkKind::FreezeTokens).await;
+    let (app, _) = house.enrol(&jane).await;
+    house.wait(STEP);
+    owner_freeze::freeze(&house.ctx, &link, &origin("10.1.2.3")).await.unwrap();
+    let credential = format!("{PASSWORD}{}", app.code(house.ctx.clock.now(), 0));
+
+    let refused = house.log_in(&jane, &credential).await.unwrap_err();
+    let entry = refused.correlation_id.to_string();
+    let kept = history::explain_entry(&house.ctx, Reader::Owner(jane.id), &entry).await.unwrap();
+    let here = origin("10.1.2.3");
+    owner_freeze::lift(&house.ctx, jane.id, password(PASSWORD), &here).await.unwrap();
+    let admitted = house.log_in(&jane, &credential).await;
+
+    assert!(matches!(refused.refusal, Refusal::TokensFrozen(_)), "{refused:?}");
+    let step = kept.steps.iter().find(|step| step.said == Said::Refused).unwrap();
+    assert_eq!(step.rule, Rule::Token.word());
+    assert!(step.input.contains("tokens frozen by their owner since"), "{}", step.input);
+    assert!(step.remedy.contains("My Personal Information"), "{}", step.remedy);
+    assert!(admitted.is_ok(), "the refusal took no code");
 }

@@ -174,3 +174,22 @@ async fn a_refusal_is_explained_to_its_owner_and_to_administrators_alone() {
     let unknown = history::explain_entry(&house.ctx, Reader::Administrator, "unknown").await;
     assert!(matches!(unknown, Err(AppError::NotFound(_))));
 }
+
+#[tokio::test]
+async fn what_an_explanation_assumes_stands_at_its_rule() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.enrol(&jane).await;
+    set_policy(&house, Policy { duty: Duty::WebAndApi, ..Policy::default() }).await;
+
+    let explanation = explain(&house, &jane, Head::SoapPartner).await;
+
+    let input = |rule: Rule| {
+        let step = explanation.steps.iter().find(|step| step.rule == rule.word());
+        step.unwrap().input.clone()
+    };
+    assert_eq!(explanation.conclusion, Conclusion::Admitted);
+    assert_eq!(input(Rule::Password), "right (assumed)");
+    assert_eq!(input(Rule::SecondFactor), "demanded; the code was right (assumed)");
+    assert!(explanation.premise.contains("another code, or with none, is refused"));
+}

@@ -25,3 +25,4 @@ mod races;
 mod resets;
 mod scribe;
 mod second_factors;
+mod step_up;

@@ -47,7 +47,8 @@ async fn find(house: &TestHouse, secret: &SessionSecret) -> Option<LiveSession> 
 async fn session_of(house: &TestHouse, device: &mut Device) -> LiveSession {
     let asked = login::begin_login(&house.ctx, "browser").unwrap();
     let answer = device.prove(&asked.options);
-    let entered = login::log_in(&house.ctx, "browser", &asked.name, &answer, &origin(HERE)).await;
+    let entered =
+        login::log_in(&house.ctx, "browser", &asked.name, &answer, Vec::new(), &origin(HERE)).await;
     let login::Entrance::Opened(opened) = entered.unwrap() else { panic!("not let in") };
     find(house, &opened.secret).await.expect("it lives")
 }

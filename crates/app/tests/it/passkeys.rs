@@ -8,11 +8,12 @@ use symbolon_app::passkeys::{self, PasskeyFault, Question};
 use symbolon_app::second_factors::Gains;
 use symbolon_app::second_factors::enrolment::Owner;
 use symbolon_app::second_factors::removal::remove_all_of;
-use symbolon_app::sessions;
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{Actor, AppError, Ctx};
+use symbolon_app::{places, sessions};
 use symbolon_core::id::Id;
 use symbolon_core::names::DisplayName;
+use symbolon_core::secret::PlaceSecret;
 use symbolon_core::session::SessionKind;
 
 use crate::house::{PASSWORD, TestHouse, origin};
@@ -45,7 +46,9 @@ pub(crate) async fn register(house: &TestHouse, user: &UserView, device: &mut De
 async fn log_in(house: &TestHouse, asked: &Question, answer: &str) -> Entrance {
     // Entries of the history have an order then.
     house.wait(Duration::from_millis(1));
-    login::log_in(&house.ctx, BROWSER, &asked.name, answer, &origin(HERE)).await.unwrap()
+    login::log_in(&house.ctx, BROWSER, &asked.name, answer, Vec::new(), &origin(HERE))
+        .await
+        .unwrap()
 }
 
 /// Logs in with an answer of `device`.
@@ -148,8 +151,15 @@ async fn an_answer_to_another_question_or_from_another_browser_is_not_taken() {
     let later = login::begin_login(&house.ctx, BROWSER).unwrap();
     let proof = device.prove(&earlier.options);
 
-    let elsewhere =
-        login::log_in(&house.ctx, "another browser", &earlier.name, &proof, &origin(HERE)).await;
+    let elsewhere = login::log_in(
+        &house.ctx,
+        "another browser",
+        &earlier.name,
+        &proof,
+        Vec::new(),
+        &origin(HERE),
+    )
+    .await;
     let crossed = log_in(&house, &later, &proof).await;
 
     assert_eq!(fault_of(&elsewhere.unwrap()), PasskeyFault::NotAsked);
@@ -221,7 +231,9 @@ async fn who_loses_his_passkeys_while_he_logs_in_has_no_session_afterwards() {
         let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
         let (ctx, answer) = (house.ctx.clone(), device.prove(&asked.options));
         let entering = tokio::spawn(async move {
-            login::log_in(&ctx, BROWSER, &asked.name, &answer, &origin(HERE)).await.unwrap()
+            login::log_in(&ctx, BROWSER, &asked.name, &answer, Vec::new(), &origin(HERE))
+                .await
+                .unwrap()
         });
         // The passkey has proved him; now it goes.
         while passkeys::list(&house.ctx, ada.id).await.unwrap()[0].last_used_at.is_none() {
@@ -462,4 +474,36 @@ async fn there_is_room_for_twenty_passkeys() {
     let more = registration::begin(&house.ctx, owner_of(&ada)).await;
 
     assert!(matches!(more, Err(AppError::Forbidden(_))), "{more:?}");
+}
+
+#[tokio::test]
+async fn a_browser_that_is_known_to_the_owner_stays_the_place_that_it_is() {
+    let house = TestHouse::new().await;
+    let (ada, eve) = (house.user("ada").await, house.user("eve").await);
+    let (mut hers, mut of_eve) = (Device::new(1), Device::new(2));
+    register(&house, &ada, &mut hers).await;
+    register(&house, &eve, &mut of_eve).await;
+    let log_in_holding = async |device: &mut Device, held: Option<&PlaceSecret>| {
+        let asked = login::begin_login(&house.ctx, BROWSER).unwrap();
+        let answer = device.prove(&asked.options);
+        house.wait(Duration::from_millis(1));
+        let held = held.map(|held| PlaceSecret::new(held.reveal().to_owned()));
+        let held = held.into_iter().collect();
+        let (ctx, here) = (&house.ctx, origin(HERE));
+        match login::log_in(ctx, BROWSER, &asked.name, &answer, held, &here).await.unwrap() {
+            Entrance::Opened(opened) => opened.place,
+            other => panic!("not let in: {other:?}"),
+        }
+    };
+
+    let first = log_in_holding(&mut hers, None).await.expect("the browser is new");
+    let again = log_in_holding(&mut hers, Some(&first)).await;
+    let of_another = log_in_holding(&mut of_eve, Some(&first)).await;
+
+    assert!(again.is_none(), "it holds what it needs");
+    assert!(of_another.is_some(), "what the browser holds of Ada is nothing of Eve's");
+    let places = places::list(&house.ctx, ada.id).await.unwrap();
+    assert_eq!(places.len(), 1);
+    assert_eq!(places[0].last_at, house.ctx.clock.now() - Duration::from_millis(1));
+    assert_eq!(places::list(&house.ctx, eve.id).await.unwrap().len(), 1);
 }

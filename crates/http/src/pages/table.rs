@@ -105,7 +105,9 @@ fn owners() -> Vec<Route> {
 fn second_factors() -> Vec<Route> {
     use Admits::LoggedIn;
     use own::passkeys;
-    use own::second_factors::{self, authenticators as apps, recovery_codes as codes};
+    use own::second_factors::{self, authenticators as apps, change, recovery_codes as codes};
+    use symbolon_app::passkeys::PasskeyView;
+    use symbolon_app::second_factors::AuthenticatorView;
     vec![
         get("/setup/second-factors", LoggedIn, second_factors::show),
         proved(post("/setup/second-factors/authenticators", LoggedIn, apps::begin)),
@@ -114,29 +116,45 @@ fn second_factors() -> Vec<Route> {
         get(
             "/setup/second-factors/authenticators/{authenticator}/rename",
             LoggedIn,
-            apps::show_rename,
+            change::show_rename::<AuthenticatorView>,
         ),
-        post("/setup/second-factors/authenticators/{authenticator}/rename", LoggedIn, apps::rename),
+        post(
+            "/setup/second-factors/authenticators/{authenticator}/rename",
+            LoggedIn,
+            change::rename::<AuthenticatorView>,
+        ),
         proved(get(
             "/setup/second-factors/authenticators/{authenticator}/remove",
             LoggedIn,
-            apps::show_remove,
+            change::show_remove::<AuthenticatorView>,
         )),
         proved(post(
             "/setup/second-factors/authenticators/{authenticator}/remove",
             LoggedIn,
-            apps::remove,
+            change::remove::<AuthenticatorView>,
         )),
         proved(post("/setup/second-factors/passkeys", LoggedIn, passkeys::begin)),
         proved(post("/setup/second-factors/passkeys/finish", LoggedIn, passkeys::finish)),
-        get("/setup/second-factors/passkeys/{passkey}/rename", LoggedIn, passkeys::show_rename),
-        post("/setup/second-factors/passkeys/{passkey}/rename", LoggedIn, passkeys::rename),
+        get(
+            "/setup/second-factors/passkeys/{passkey}/rename",
+            LoggedIn,
+            change::show_rename::<PasskeyView>,
+        ),
+        post(
+            "/setup/second-factors/passkeys/{passkey}/rename",
+            LoggedIn,
+            change::rename::<PasskeyView>,
+        ),
         proved(get(
             "/setup/second-factors/passkeys/{passkey}/remove",
             LoggedIn,
-            passkeys::show_remove,
+            change::show_remove::<PasskeyView>,
         )),
-        proved(post("/setup/second-factors/passkeys/{passkey}/remove", LoggedIn, passkeys::remove)),
+        proved(post(
+            "/setup/second-factors/passkeys/{passkey}/remove",
+            LoggedIn,
+            change::remove::<PasskeyView>,
+        )),
         get("/setup/second-factors/recovery-codes", LoggedIn, codes::show),
         proved(post("/setup/second-factors/recovery-codes", LoggedIn, codes::renew)),
     ]

@@ -1,10 +1,12 @@
 //! `login`: the answer and the one refusal, to the byte.
 
+use http::Method;
 use symbolon_app::context::Switch;
+use symbolon_app::places;
 use symbolon_core::network::Network;
 
-use crate::calls::{Answer, envelope, login};
-use crate::house::{PASSWORD, TestHouse};
+use crate::calls::{Answer, envelope, login, request};
+use crate::house::{PASSWORD, PEER, TestHouse};
 
 /// The correlation id at the end of the message.
 fn correlation_id(answer: &Answer) -> &str {
@@ -232,4 +234,25 @@ async fn get_is_answered_with_what_is_allowed() {
     assert_eq!(answer.status, 405);
     assert_eq!(answer.header("allow"), "POST");
     assert!(answer.body.contains("<soapenv:Fault>"));
+}
+
+#[tokio::test]
+async fn what_an_untrusted_peer_says_of_its_address_makes_no_known_place() {
+    let house = TestHouse::open().await;
+    let user = house.user("ada").await;
+    let token = house.token("ada").await;
+
+    for forged in ["198.51.100.7", "198.51.101.7"] {
+        let body = login("ada@example.com", &format!("{PASSWORD}{token}"));
+        let asked = request(Method::POST, "/services/Soap/u/59.0")
+            .header("content-type", "text/xml; charset=UTF-8")
+            .header("x-forwarded-for", forged)
+            .header("forwarded", format!("for={forged}"));
+        let answer = house.send(asked.body(body.into()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    let places = places::list(&house.ctx, user).await.unwrap();
+    let sources: Vec<&str> = places.iter().map(|place| place.source.as_str()).collect();
+    assert_eq!(sources, [PEER.to_string().as_str()], "one place, that of the peer");
 }

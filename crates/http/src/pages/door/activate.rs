@@ -165,7 +165,7 @@ fn page(
     faults: Faults,
 ) -> Response {
     let tie = Tie::of(visit);
-    let form = form(link.kind, &visit.path, &tie.nonce(visit), typed);
+    let form = form(link.kind, link.view.password, &visit.path, &tie.nonce(visit), typed);
     let frame = Frame::for_visitor(visit, heading(link.kind));
     tie.bind(visit, form_page(frame, &[&intro(link.kind, &link.view)], form, faults))
 }

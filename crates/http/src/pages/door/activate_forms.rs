@@ -1,6 +1,8 @@
 //! What the page of each kind of single-use link says and asks for.
 
 use symbolon_app::links::{LinkKind, LinkView};
+use symbolon_core::password::MIN_LENGTH;
+use symbolon_core::policy::PasswordPolicy;
 
 use crate::pages::view::form::{Control, Field, FormView, Tone};
 
@@ -93,9 +95,10 @@ pub(crate) fn fields(kind: LinkKind) -> &'static [&'static str] {
     }
 }
 
-/// The form of the page; `typed` yields what was typed before, never a password.
+/// The form of the page, with the `rules` of a password that is chosen there; `typed` yields what was typed before, never a password.
 pub(crate) fn form(
     kind: LinkKind,
+    rules: PasswordPolicy,
     action: &str,
     nonce: &str,
     typed: impl Fn(&str) -> String,
@@ -109,14 +112,14 @@ pub(crate) fn form(
                 .field(text("username", "Username", Control::Text, "username"))
                 .field(text("name", "Name", Control::Text, "name"))
                 .field(text("email", "Email Address", Control::Email, "email"))
-                .field(new_password("password", "Password"))
+                .field(new_password("password", "Password", rules))
                 .field(again("Confirm Password"))
         }
         LinkKind::Invitation => FormView::new(action, nonce, "Save")
-            .field(new_password("password", "Password"))
+            .field(new_password("password", "Password", rules))
             .field(again("Confirm Password")),
         LinkKind::PasswordRecovery => FormView::new(action, nonce, "Save")
-            .field(new_password("new_password", "New Password"))
+            .field(new_password("new_password", "New Password", rules))
             .field(again("Confirm New Password")),
         LinkKind::AddressChangeOld | LinkKind::AddressChangeNew => {
             FormView::new(action, nonce, "Confirm")
@@ -127,11 +130,24 @@ pub(crate) fn form(
     }
 }
 
-/// The field of a new password, with the rules.
-pub(crate) fn new_password(name: &'static str, label: &'static str) -> Field {
-    Field::password(name, label, "new-password").hint(
-        "At least 12 characters, not easy to guess: a few uncommon words do well. Every character counts, spaces too. Your profile may ask for more.",
-    )
+/// The field of a new password, with the rules of its user's profile.
+pub(crate) fn new_password(
+    name: &'static str,
+    label: &'static str,
+    rules: PasswordPolicy,
+) -> Field {
+    let kinds = match rules.kinds {
+        0 | 1 => String::new(),
+        kinds => format!(
+            " Characters of at least {kinds} of these kinds: lower-case letters, upper-case letters, digits, \
+             others."
+        ),
+    };
+    Field::password(name, label, "new-password").hint(format!(
+        "At least {} characters, not easy to guess: a few uncommon words do well. Every character counts, \
+         spaces too.{kinds}",
+        rules.min_length.max(MIN_LENGTH)
+    ))
 }
 
 /// The field of the second typing.

@@ -62,7 +62,9 @@ pub(crate) async fn finish(visit: Visit, posted: Posted) -> Answer {
     let browser = visit.form_cookie.as_deref().ok_or(Failure::StaleForm)?;
     let question = form.text(QUESTION).unwrap_or_default();
     let answer = form.text(ANSWER).unwrap_or_default();
-    let entrance = login::log_in(&visit.ctx, browser, question, answer, &visit.origin).await?;
+    let held = visit.held_places();
+    let entrance =
+        login::log_in(&visit.ctx, browser, question, answer, held, &visit.origin).await?;
     let text = match entrance {
         Entrance::Opened(opened) => {
             // The browser holds one session; what it held before must not live on unseen.

@@ -1,30 +1,30 @@
-//! Passkeys, a part of Second Factors: the list, a new one, another name, the end.
+//! Passkeys, a part of Second Factors: the list, and a new one.
 
 use std::str::FromStr;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use symbolon_app::AppError;
 use symbolon_app::passkeys::registration::{self, Registered};
 use symbolon_app::passkeys::{self, PasskeyFault, PasskeyView};
-use symbolon_app::second_factors;
+use symbolon_app::second_factors::SecondFactors;
 use symbolon_app::second_factors::enrolment::Owner;
 use symbolon_app::sessions::LiveSession;
+use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Passkey};
 use symbolon_core::names::DisplayName;
-use symbolon_core::policy::Duty;
 
+use crate::pages::own::second_factors::change::{FactorTable, OwnFactor};
 use crate::pages::own::second_factors::{PATH, recovery_codes};
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::{Faults, of_app};
-use crate::pages::view::form::{Control, Field, FormView, Tone};
+use crate::pages::view::form::{Control, Field, FormView};
 use crate::pages::view::form_page::form_page;
 use crate::pages::view::frame::{Frame, nonce_of};
-use crate::pages::view::moment::moment;
 use crate::pages::view::passkey_form::{ANSWER, Asked, PasskeyForm, QUESTION, passkey_page};
 use crate::pages::web::access::LoggedIn;
-use crate::pages::web::answer::{Answer, see_other};
+use crate::pages::web::answer::Answer;
 use crate::pages::web::failure::Failure;
-use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
@@ -36,43 +36,73 @@ const LEAD: &str = "Your browser asks where the passkey is to be kept: on this d
 #[derive(Template)]
 #[template(path = "parts/passkeys.html")]
 pub(super) struct Section {
-    rows: Vec<Row>,
+    rows: FactorTable,
     add: FormView,
 }
 
 impl HtmlSafe for Section {}
 
-/// A passkey, with what can be done to it.
-struct Row {
-    passkey: PasskeyView,
-    rename: FormView,
-    remove: FormView,
+impl OwnFactor for PasskeyView {
+    const KIND: &'static str = "Passkey";
+    const MANY: &'static str = "passkeys";
+
+    async fn find(visit: &Visit, session: &LiveSession, id: &str) -> Result<Self, Failure> {
+        let id = Id::<Passkey>::from_str(id).map_err(|_| Failure::NoSuchPage)?;
+        Ok(passkeys::find(&visit.ctx, session.user, id).await?)
+    }
+
+    async fn rename(
+        &self,
+        visit: &Visit,
+        session: &LiveSession,
+        name: DisplayName,
+    ) -> Result<(), AppError> {
+        passkeys::rename(&visit.ctx, session.user, self.id, name).await
+    }
+
+    async fn remove(&self, visit: &Visit, session: &LiveSession) -> Result<(), AppError> {
+        passkeys::remove(&visit.ctx, session.user, self.id, &visit.origin).await
+    }
+
+    fn removal_obstacle(all: &SecondFactors, passkeys: usize) -> Option<&'static str> {
+        passkeys::removal_obstacle(all.authenticators.len() + passkeys, all.duty)
+    }
+
+    fn path(&self) -> String {
+        format!("{ADD}/{}", self.id)
+    }
+
+    fn name(&self) -> &DisplayName {
+        &self.name
+    }
+
+    fn times(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.created_at, self.last_used_at)
+    }
+
+    fn about_name(&self) -> String {
+        format!("Its name is “{}” here. Your device may call it otherwise.", self.name)
+    }
+
+    fn about_removal(&self) -> String {
+        format!(
+            "“{}” opens nothing any more, and your device will go on offering it until you delete it there too. \
+             We tell you by mail.",
+            self.name
+        )
+    }
 }
 
-/// The section for the holder of `session`, who has `apps` authenticator apps beside his passkeys.
+/// The section for the holder of `session`, who has `all` that beside his passkeys.
 pub(super) async fn section(
     visit: &Visit,
     session: &LiveSession,
-    apps: usize,
-    duty: Duty,
+    all: &SecondFactors,
 ) -> Result<Section, Failure> {
-    let all = passkeys::list(&visit.ctx, session.user).await?;
-    let removal = passkeys::removal_obstacle(apps + all.len(), duty);
-    let add = add_form(visit, session, all.len(), "");
-    let rows = all.into_iter().map(|passkey| {
-        let (here, name) = (path_of(passkey.id), &passkey.name);
-        Row {
-            rename: FormView::leading_to(format!("{here}/rename"), "Rename")
-                .about(name.to_string())
-                .tone(Tone::Quiet),
-            remove: FormView::leading_to(format!("{here}/remove"), "Remove")
-                .about(name.to_string())
-                .tone(Tone::Quiet)
-                .obstacle(removal),
-            passkey,
-        }
-    });
-    Ok(Section { rows: rows.collect(), add })
+    let passkeys = passkeys::list(&visit.ctx, session.user).await?;
+    let rule = PasskeyView::removal_obstacle(all, passkeys.len());
+    let add = add_form(visit, session, passkeys.len(), "");
+    Ok(Section { rows: FactorTable::of(&passkeys, rule), add })
 }
 
 /// `POST /setup/second-factors/passkeys`: answers with the question itself.
@@ -119,76 +149,6 @@ pub(crate) async fn finish(visit: Visit, LoggedIn(session): LoggedIn, posted: Po
         Err(error) => of_app(error, "")?,
     };
     add_page(&visit, &session, typed, faults).await
-}
-
-/// `GET /setup/second-factors/passkeys/{passkey}/rename`
-pub(crate) async fn show_rename(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-) -> Answer {
-    let passkey = own(&visit, &session, &id).await?;
-    let name = passkey.name.as_str().to_owned();
-    rename_page(&visit, &session, &passkey, &name, Faults::none()).await
-}
-
-/// `POST /setup/second-factors/passkeys/{passkey}/rename`
-pub(crate) async fn rename(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    let form = posted.by_session(&visit, &session, &["name"])?;
-    let passkey = own(&visit, &session, &id).await?;
-    let mut faults = Faults::none();
-    let Some(name) = faults.read(&form, "name", "Name", DisplayName::parse) else {
-        let typed = form.text("name").unwrap_or_default();
-        return rename_page(&visit, &session, &passkey, typed, faults).await;
-    };
-    passkeys::rename(&visit.ctx, session.user, passkey.id, name).await?;
-    Ok(see_other(&Done::SecondFactorRenamed.at(PATH)))
-}
-
-/// `GET /setup/second-factors/passkeys/{passkey}/remove`
-pub(crate) async fn show_remove(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-) -> Answer {
-    let passkey = own(&visit, &session, &id).await?;
-    let all = second_factors::list(&visit.ctx, session.user).await?;
-    let count = all.authenticators.len() + passkeys::list(&visit.ctx, session.user).await?.len();
-    let frame = Frame::for_session(&visit, &session, "Remove Passkey").await?;
-    let action = format!("{}/remove", path_of(passkey.id));
-    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Remove")
-        .tone(Tone::Grave)
-        .obstacle(passkeys::removal_obstacle(count, all.duty))
-        .cancel(PATH);
-    let what = format!(
-        "“{}” opens nothing any more, and your device will go on offering it until you delete it there too. We \
-         tell you by mail.",
-        passkey.name
-    );
-    let consequence = if count > 1 {
-        "Your other second factors and your recovery codes stay as they are."
-    } else {
-        "It is your last second factor: your recovery codes end with it, and your password alone is asked for."
-    };
-    Ok(form_page(frame, &[&what, consequence], form, Faults::none()))
-}
-
-/// `POST /setup/second-factors/passkeys/{passkey}/remove`
-pub(crate) async fn remove(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let passkey = own(&visit, &session, &id).await?;
-    passkeys::remove(&visit.ctx, session.user, passkey.id, &visit.origin).await?;
-    Ok(see_other(&Done::SecondFactorRemoved.at(PATH)))
 }
 
 /// What is wrong with an answer, for whoever sent it.
@@ -238,32 +198,6 @@ async fn add_page(visit: &Visit, session: &LiveSession, name: &str, faults: Faul
     let count = passkeys::list(&visit.ctx, session.user).await?.len();
     let form = add_form(visit, session, count, name).cancel(PATH);
     Ok(form_page(frame, &[], form, faults))
-}
-
-async fn rename_page(
-    visit: &Visit,
-    session: &LiveSession,
-    passkey: &PasskeyView,
-    name: &str,
-    faults: Faults,
-) -> Answer {
-    let frame = Frame::for_session(visit, session, "Rename Passkey").await?;
-    let action = format!("{}/rename", path_of(passkey.id));
-    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, session), "Save")
-        .field(Field::new("name", "Name", Control::Text).value(name))
-        .cancel(PATH);
-    let intro = format!("Its name is “{}” here. Your device may call it otherwise.", passkey.name);
-    Ok(form_page(frame, &[&intro], form, faults))
-}
-
-fn path_of(passkey: Id<Passkey>) -> String {
-    format!("{ADD}/{passkey}")
-}
-
-/// The passkey of this id, if it is the session holder's own: others' are as if they were not.
-async fn own(visit: &Visit, session: &LiveSession, id: &str) -> Result<PasskeyView, Failure> {
-    let id = Id::<Passkey>::from_str(id).map_err(|_| Failure::NoSuchPage)?;
-    Ok(passkeys::find(&visit.ctx, session.user, id).await?)
 }
 
 const fn owner_of(session: &LiveSession) -> Owner {

@@ -156,9 +156,10 @@ async fn name_page(visit: &Visit, session: &LiveSession, name: &str, faults: Fau
 
 async fn password_page(visit: &Visit, session: &LiveSession, faults: Faults) -> Answer {
     let frame = Frame::for_session(visit, session, "Change Password").await?;
+    let rules = passwords::rules(&visit.ctx, session.user).await?;
     let form = FormView::new(PASSWORD_PAGE, &nonce_of(&visit.ctx.keys, session), "Save")
         .field(current_password())
-        .field(new_password("new_password", "New Password"))
+        .field(new_password("new_password", "New Password", rules))
         .field(again("Confirm New Password"));
     if session.password_expired {
         let why = match passwords::expiry(&visit.ctx, session.user).await? {

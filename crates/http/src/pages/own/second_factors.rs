@@ -2,17 +2,17 @@
 //! removed. What a rule forbids stays in sight, disabled, with the rule.
 
 pub(crate) mod authenticators;
+pub(crate) mod change;
 pub(crate) mod recovery_codes;
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::second_factors::{
-    self, AuthenticatorView, SecondFactors, enrolment, recovery, removal,
-};
+use symbolon_app::second_factors::{self, enrolment, recovery, removal};
 use symbolon_core::Timestamp;
 use symbolon_core::policy::Duty;
 use symbolon_core::recovery_code::FEW;
 
+use self::change::FactorTable;
 use crate::pages::own::passkeys;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
@@ -30,19 +30,12 @@ struct SecondFactorsPage {
     frame: Frame,
     duty: Option<&'static str>,
     few_codes: Option<String>,
-    authenticators: Vec<Row>,
+    authenticators: FactorTable,
     add_authenticator: FormView,
     passkeys: passkeys::Section,
     codes: String,
     codes_made_at: Option<Timestamp>,
     renew_codes: FormView,
-}
-
-/// An authenticator app, with what can be done to it.
-struct Row {
-    authenticator: AuthenticatorView,
-    rename: FormView,
-    remove: FormView,
 }
 
 impl Page for SecondFactorsPage {
@@ -62,7 +55,8 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let renew = FormView::leading_to(format!("{PATH}/recovery-codes"), "Make New Recovery Codes")
         .tone(Tone::Quiet)
         .obstacle(recovery::obstacle(all.kinds.any_real()));
-    let passkeys = passkeys::section(&visit, &session, all.authenticators.len(), all.duty).await?;
+    let passkeys = passkeys::section(&visit, &session, &all).await?;
+    let rule = removal::app_obstacle(all.authenticators.len(), all.kinds, all.duty);
     let page = SecondFactorsPage {
         frame,
         passkeys,
@@ -70,34 +64,11 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
         few_codes: (all.kinds.any_real() && left <= FEW).then(|| few_codes(left)),
         codes: format!("{} left", counted(u64::from(left), "recovery code")),
         codes_made_at: all.recovery_codes.made_at,
-        authenticators: rows(all),
+        authenticators: FactorTable::of(&all.authenticators, rule),
         add_authenticator: add,
         renew_codes: renew,
     };
     Ok(page.answer(StatusCode::OK))
-}
-
-fn rows(all: SecondFactors) -> Vec<Row> {
-    let rule = removal::app_obstacle(all.authenticators.len(), all.kinds, all.duty);
-    let row = |authenticator: AuthenticatorView| {
-        let (here, name) = (authenticators::path_of(authenticator.id), &authenticator.name);
-        Row {
-            rename: FormView::leading_to(format!("{here}/rename"), "Rename")
-                .about(name.to_string())
-                .tone(Tone::Quiet),
-            remove: FormView::leading_to(format!("{here}/remove"), "Remove")
-                .about(name.to_string())
-                .tone(Tone::Quiet)
-                .obstacle(rule),
-            authenticator,
-        }
-    };
-    all.authenticators.into_iter().map(row).collect()
-}
-
-/// How many second factors there are that are meant for daily use.
-fn real_count(all: &SecondFactors) -> usize {
-    all.authenticators.len() + usize::from(all.kinds.passkey)
 }
 
 fn few_codes(left: u32) -> String {

@@ -97,6 +97,8 @@ pub(crate) struct Field {
 enum Presence {
     Required,
     Optional,
+    /// One of several, of which any will do.
+    OneOf,
 }
 
 impl Field {
@@ -160,12 +162,21 @@ impl Field {
         Self { presence: Presence::Optional, ..self }
     }
 
+    /// May be left empty where another field of the form is filled in; the form says so, by [`FormView::lead`].
+    pub(crate) fn one_of_several(self) -> Self {
+        Self { presence: Presence::OneOf, ..self }
+    }
+
     fn is_code(&self) -> bool {
         matches!(self.control, Control::Code)
     }
 
     fn is_required(&self) -> bool {
         self.presence == Presence::Required
+    }
+
+    fn is_optional(&self) -> bool {
+        self.presence == Presence::Optional
     }
 
     /// The ids of what describes the field.
@@ -206,6 +217,7 @@ pub(crate) struct FormView {
     method: &'static str,
     action: String,
     hidden: Vec<(&'static str, String)>,
+    lead: &'static str,
     fields: Vec<Field>,
     button: &'static str,
     about: String,
@@ -232,6 +244,7 @@ impl FormView {
             method: "get",
             action: action.into(),
             hidden: Vec::new(),
+            lead: "",
             fields: Vec::new(),
             button,
             about: String::new(),
@@ -239,6 +252,11 @@ impl FormView {
             obstacle: None,
             cancel: None,
         }
+    }
+
+    /// Says before the fields how they are to be filled in.
+    pub(crate) fn lead(self, lead: &'static str) -> Self {
+        Self { lead, ..self }
     }
 
     /// Adds a field.

@@ -25,28 +25,32 @@ pub(crate) fn proof_form(
     asked: Asked,
     then: Option<&LocalPath>,
 ) -> Option<FormView> {
-    let mut form = FormView::new(action, nonce, "Verify");
     let codes = ways.factors.authenticator || ways.factors.recovery_code || asked == Asked::Mailed;
-    if codes {
-        let field = Field::new("code", "Verification Code", Control::Code)
+    let code = || {
+        Field::new("code", "Verification Code", Control::Code)
             .hint(code_hint(ways))
             .autocomplete("one-time-code")
-            .optional();
-        form = form.field(field);
-    }
-    if ways.token {
-        let field = Field::password("security_token", "Security Token", "off")
-            .hint("Or paste a security token of yours, from its mail.")
-            .optional();
-        form = form.field(field);
-    }
-    if ways.password {
-        let field = Field::password("password", "Current Password", "current-password")
+    };
+    let token = || {
+        Field::password("security_token", "Security Token", "off")
+            .hint("A security token of yours, from its mail.")
+    };
+    let password = || {
+        Field::password("password", "Current Password", "current-password")
             .hint("No mail server is configured here, so your password will do.")
-            .optional();
-        form = form.field(field);
-    }
-    (codes || ways.token || ways.password).then(|| with_then(form, then))
+    };
+    let fields = [codes.then(code), ways.token.then(token), ways.password.then(password)];
+    let fields: Vec<Field> = fields.into_iter().flatten().collect();
+    let form = FormView::new(action, nonce, "Verify");
+    let form = match fields.len() {
+        0 => return None,
+        1 => fields.into_iter().fold(form, FormView::field),
+        _ => fields
+            .into_iter()
+            .map(Field::one_of_several)
+            .fold(form.lead("Enter one of these."), FormView::field),
+    };
+    Some(with_then(form, then))
 }
 
 /// The button that leads to the page on which the browser is asked for a passkey, where the user has one.

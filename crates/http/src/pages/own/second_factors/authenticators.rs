@@ -1,4 +1,4 @@
-//! Authenticator apps: the way from the QR code to the first code, another name, and the end.
+//! Authenticator apps: the way from the QR code to the first code.
 
 use std::str::FromStr;
 
@@ -8,16 +8,17 @@ use symbolon_app::AppError;
 use symbolon_app::second_factors::enrolment::{self, Enrolled, Owner, Pending};
 use symbolon_app::second_factors::{self, AuthenticatorView, SecondFactors, removal};
 use symbolon_app::sessions::LiveSession;
+use symbolon_core::Timestamp;
 use symbolon_core::id::{Authenticator, Id};
 use symbolon_core::names::DisplayName;
 use symbolon_core::secret::TypedCode;
 use zeroize::Zeroizing;
 
-use super::{PATH, real_count, recovery_codes};
+use super::change::OwnFactor;
+use super::{PATH, recovery_codes};
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::{Faults, of_app};
-use crate::pages::view::form::{Control, Field, FormView, Tone};
-use crate::pages::view::form_page::form_page;
+use crate::pages::view::form::{Control, Field, FormView};
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::plain;
 use crate::pages::view::qr::QrView;
@@ -49,9 +50,54 @@ impl Page for EnrolPage {
     }
 }
 
-/// Where an authenticator app is.
-pub(super) fn path_of(authenticator: Id<Authenticator>) -> String {
-    format!("{PATH}/authenticators/{authenticator}")
+impl OwnFactor for AuthenticatorView {
+    const KIND: &'static str = "Authenticator App";
+    const MANY: &'static str = "authenticator apps";
+
+    async fn find(visit: &Visit, session: &LiveSession, id: &str) -> Result<Self, Failure> {
+        let id = Id::<Authenticator>::from_str(id).map_err(|_| Failure::NoSuchPage)?;
+        Ok(second_factors::authenticator(&visit.ctx, session.user, id).await?)
+    }
+
+    async fn rename(
+        &self,
+        visit: &Visit,
+        session: &LiveSession,
+        name: DisplayName,
+    ) -> Result<(), AppError> {
+        second_factors::rename(&visit.ctx, session.user, self.id, name).await
+    }
+
+    async fn remove(&self, visit: &Visit, session: &LiveSession) -> Result<(), AppError> {
+        removal::remove(&visit.ctx, session.user, self.id, &visit.origin).await
+    }
+
+    fn removal_obstacle(all: &SecondFactors, _passkeys: usize) -> Option<&'static str> {
+        removal::app_obstacle(all.authenticators.len(), all.kinds, all.duty)
+    }
+
+    fn path(&self) -> String {
+        format!("{PATH}/authenticators/{}", self.id)
+    }
+
+    fn name(&self) -> &DisplayName {
+        &self.name
+    }
+
+    fn times(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.created_at, self.last_used_at)
+    }
+
+    fn about_name(&self) -> String {
+        format!("Its name is “{}” now. Only you see it.", self.name)
+    }
+
+    fn about_removal(&self) -> String {
+        format!(
+            "“{}” proves nothing any more: no code of it is accepted. We tell you by mail.",
+            self.name
+        )
+    }
 }
 
 /// `POST /setup/second-factors/authenticators`
@@ -100,69 +146,6 @@ pub(crate) async fn enrol(
     enrol_page(&visit, &session, &name, &pending, label, faults).await
 }
 
-/// `GET /setup/second-factors/authenticators/{authenticator}/rename`
-pub(crate) async fn show_rename(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-) -> Answer {
-    let authenticator = own(&visit, &session, &id).await?;
-    let name = authenticator.name.as_str().to_owned();
-    rename_page(&visit, &session, &authenticator, &name, Faults::none()).await
-}
-
-/// `POST /setup/second-factors/authenticators/{authenticator}/rename`
-pub(crate) async fn rename(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    let form = posted.by_session(&visit, &session, &["name"])?;
-    let authenticator = own(&visit, &session, &id).await?;
-    let mut faults = Faults::none();
-    let Some(name) = faults.read(&form, "name", "Name", DisplayName::parse) else {
-        let typed = form.text("name").unwrap_or_default();
-        return rename_page(&visit, &session, &authenticator, typed, faults).await;
-    };
-    second_factors::rename(&visit.ctx, session.user, authenticator.id, name).await?;
-    Ok(see_other(&Done::SecondFactorRenamed.at(PATH)))
-}
-
-/// `GET /setup/second-factors/authenticators/{authenticator}/remove`
-pub(crate) async fn show_remove(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-) -> Answer {
-    let authenticator = own(&visit, &session, &id).await?;
-    let all = second_factors::list(&visit.ctx, session.user).await?;
-    let frame = Frame::for_session(&visit, &session, "Remove Authenticator App").await?;
-    let action = format!("{}/remove", path_of(authenticator.id));
-    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Remove")
-        .tone(Tone::Grave)
-        .obstacle(removal::app_obstacle(all.authenticators.len(), all.kinds, all.duty))
-        .cancel(PATH);
-    let what = format!(
-        "“{}” proves nothing any more: no code of it is accepted. We tell you by mail.",
-        authenticator.name
-    );
-    Ok(form_page(frame, &[&what, consequence(&all)], form, Faults::none()))
-}
-
-/// `POST /setup/second-factors/authenticators/{authenticator}/remove`
-pub(crate) async fn remove(
-    visit: Visit,
-    LoggedIn(session): LoggedIn,
-    InPath(id): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let authenticator = own(&visit, &session, &id).await?;
-    removal::remove(&visit.ctx, session.user, authenticator.id, &visit.origin).await?;
-    Ok(see_other(&Done::SecondFactorRemoved.at(PATH)))
-}
-
 async fn enrol_page(
     visit: &Visit,
     session: &LiveSession,
@@ -197,31 +180,6 @@ async fn enrol_page(
     Ok(page.answer(status))
 }
 
-async fn rename_page(
-    visit: &Visit,
-    session: &LiveSession,
-    authenticator: &AuthenticatorView,
-    name: &str,
-    faults: Faults,
-) -> Answer {
-    let frame = Frame::for_session(visit, session, "Rename Authenticator App").await?;
-    let action = format!("{}/rename", path_of(authenticator.id));
-    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, session), "Save")
-        .field(Field::new("name", "Name", Control::Text).value(name))
-        .cancel(PATH);
-    let intro = format!("Its name is “{}” now. Only you see it.", authenticator.name);
-    Ok(form_page(frame, &[&intro], form, faults))
-}
-
-/// What goes with it.
-fn consequence(all: &SecondFactors) -> &'static str {
-    if real_count(all) > 1 {
-        "Your other second factors and your recovery codes stay as they are."
-    } else {
-        "It is your last second factor: your recovery codes end with it, and your password alone is asked for."
-    }
-}
-
 fn wrong_code(visit: &Visit) -> String {
     format!(
         "This code is not right. Codes change every 30 seconds: take the next one, and see that the clock of your \
@@ -236,12 +194,6 @@ async fn pending(visit: &Visit, session: &LiveSession, name: &str) -> Result<Pen
         Err(AppError::NotFound(_)) => Err(Failure::DeadLink(OVER)),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The app of this id, if it is the session holder's own: others' are as if they were not.
-async fn own(visit: &Visit, session: &LiveSession, id: &str) -> Result<AuthenticatorView, Failure> {
-    let id = Id::<Authenticator>::from_str(id).map_err(|_| Failure::NoSuchPage)?;
-    Ok(second_factors::authenticator(&visit.ctx, session.user, id).await?)
 }
 
 const fn owner_of(session: &LiveSession) -> Owner {
