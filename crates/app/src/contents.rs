@@ -4,11 +4,12 @@ use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::keys::KeyId;
+use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::mailed_code::MailedCode;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
 use symbolon_core::reset::Scope;
-use symbolon_core::secret::Nonce;
+use symbolon_core::secret::{LinkSecret, Nonce};
 use symbolon_core::token::TokenSecret;
 use symbolon_mail::{AskedBy, CodeFor, Contents, Link, TokenChange};
 use symbolon_store::letters::LeasedLetter;
@@ -39,7 +40,6 @@ pub(crate) fn contents_of(
             expires_at: facts.at("expires_at")?,
             retired: facts.get("retired", |text| text.parse().ok())?,
             scope: facts.get("scope", scope_of)?,
-            freeze_link: secrets.link(LinkKind::FreezeTokens)?,
         },
         LetterKind::TokenChanged => Contents::TokenChanged {
             username,
@@ -139,10 +139,27 @@ pub(crate) fn contents_of(
             source,
             at: facts.at("at")?,
         },
+        LetterKind::TokenLeaked => Contents::TokenLeaked {
+            username,
+            device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
+            seen: Sighting::sanitised(&facts.get("seen", |text| Some(text.to_owned()))?),
+            reporter: facts.get("reporter", Reporter::from_word)?,
+            source,
+            at: facts.at("at")?,
+        },
         LetterKind::TokensFrozen => {
             Contents::TokensFrozen { username, at: facts.at("at")?, source }
         }
     })
+}
+
+/// The link "It wasn't me" of a letter that carries one.
+pub(crate) fn freeze_link_of(ctx: &Ctx, letter: &LeasedLetter) -> Result<Option<Link>, AppError> {
+    if !letter.kind.offers_freeze() {
+        return Ok(None);
+    }
+    let secrets = Secrets { ctx, letter: letter.id, nonce: letter.nonce.as_ref() };
+    secrets.freeze_link().map(Some)
 }
 
 /// Derives what a letter carries; each attempt derives the same.
@@ -166,7 +183,17 @@ impl Secrets<'_> {
     fn link(&self, kind: LinkKind) -> Result<Link, AppError> {
         let (key, nonce) = self.nonce.ok_or(AppError::Corrupt("letter.nonce"))?;
         let secret = self.ctx.keys.link_of(*key, nonce, self.letter).ok_or(AppError::KeyMissing)?;
-        let address = format!("{}{}", self.ctx.settings.public_url, kind.path(&secret));
+        self.address_of(kind, &secret)
+    }
+
+    fn freeze_link(&self) -> Result<Link, AppError> {
+        let (key, nonce) = self.nonce.ok_or(AppError::Corrupt("letter.nonce"))?;
+        let secret = self.ctx.keys.freeze_link_of(*key, nonce, self.letter);
+        self.address_of(LinkKind::FreezeTokens, &secret.ok_or(AppError::KeyMissing)?)
+    }
+
+    fn address_of(&self, kind: LinkKind, secret: &LinkSecret) -> Result<Link, AppError> {
+        let address = format!("{}{}", self.ctx.settings.public_url, kind.path(secret));
         Link::parse(address).map_err(|_| AppError::Corrupt("public_url"))
     }
 }
@@ -179,6 +206,7 @@ fn token_asked_by(facts: &ReadFacts<'_>) -> Result<AskedBy, AppError> {
         RetirementCause::AdminReset | RetirementCause::UserRemoved => AskedBy::Administrator,
         RetirementCause::PasswordChange => AskedBy::PasswordChange,
         RetirementCause::Recovery => AskedBy::Recovery,
+        RetirementCause::Leaked => AskedBy::Bearer,
         RetirementCause::Revoked => facts.get("by", asked_by_of)?,
     })
 }

@@ -16,7 +16,7 @@ use symbolon_store::letters::{self, LeasedLetter};
 use symbolon_store::{tokens, users};
 use tracing::{error, info, warn};
 
-use crate::contents::contents_of;
+use crate::contents::{contents_of, freeze_link_of};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::ReadFacts;
@@ -171,11 +171,13 @@ async fn carry(
 fn write_out(ctx: &Ctx, letterhead: &Letterhead, in_hand: &InHand) -> Result<Message, AppError> {
     let letter = &in_hand.letter;
     let contents = contents_of(ctx, letter, in_hand.username.clone())?;
+    let freeze = freeze_link_of(ctx, letter)?;
     let envelope = Envelope {
         to: &letter.to,
         name: Some(&letter.to_name),
         letter: letter.id,
         dated: letter.created_at,
+        freeze: freeze.as_ref(),
     };
     compose(letterhead, &envelope, &contents).map_err(|_| AppError::Corrupt("letter"))
 }

@@ -6,8 +6,8 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Challenge, Id, Letter, Link, Token};
 use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::{DisplayName, EmailAddress};
-use symbolon_core::secret::{Digest, Nonce};
+use symbolon_core::names::EmailAddress;
+use symbolon_core::secret::{Digest, LinkSecret, Nonce};
 use symbolon_store::Tx;
 use symbolon_store::letters::{self, NewLetter};
 use symbolon_store::links::{self, NewLink};
@@ -32,7 +32,7 @@ pub(crate) struct Text {
     pub(crate) facts: Facts,
 }
 
-/// Writes a letter without any secret to the user's own address.
+/// Writes a letter that tells of something to the user's own address.
 pub(crate) async fn write_notice(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -44,7 +44,7 @@ pub(crate) async fn write_notice(
     write_notice_to(ctx, tx, user, &user.email, kind, facts, now).await
 }
 
-/// Writes a letter without any secret to another address of the user's.
+/// Writes a letter that tells of something to another address of the user's.
 pub(crate) async fn write_notice_to(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -55,7 +55,7 @@ pub(crate) async fn write_notice_to(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let letter = Drawn::new(ctx);
-    letter.insert(tx, user, to, &user.name, kind, &facts, None, None, now).await
+    letter.insert(ctx, tx, user, to, kind, &facts, None, now).await
 }
 
 /// Writes a letter that carries a single-use link to `to`.
@@ -72,7 +72,7 @@ pub(crate) async fn write_with_link(
     let Text { kind, facts } = text;
     let facts = facts.at("valid_until", now + link.valid_for);
     letter.insert_link(ctx, tx, user, link, now).await?;
-    letter.insert(tx, user, to, &user.name, kind, &facts, None, Some(ctx), now).await
+    letter.insert(ctx, tx, user, to, kind, &facts, None, now).await
 }
 
 /// The letter of a new token: its identifier, and the digest of the token that it will carry.
@@ -93,7 +93,7 @@ impl TokenLetter {
         Ok(Self { drawn, digest })
     }
 
-    /// Writes the letter, with the link that freezes the account's tokens.
+    /// Writes the letter.
     pub(crate) async fn write(
         self,
         ctx: &Ctx,
@@ -103,12 +103,8 @@ impl TokenLetter {
         facts: Facts,
         now: Timestamp,
     ) -> Result<(), AppError> {
-        let kind = LinkKind::FreezeTokens;
-        let freeze = Carried { kind, valid_for: FREEZE_VALID, subject: None };
-        self.drawn.insert_link(ctx, tx, user, freeze, now).await?;
         let kind = LetterKind::NewToken;
-        let (to, name) = (&user.email, &user.name);
-        self.drawn.insert(tx, user, to, name, kind, &facts, Some(token), Some(ctx), now).await
+        self.drawn.insert(ctx, tx, user, &user.email, kind, &facts, Some(token), now).await
     }
 }
 
@@ -143,9 +139,7 @@ impl CodeLetter {
         now: Timestamp,
     ) -> Result<(), AppError> {
         let kind = LetterKind::VerificationCode;
-        self.drawn
-            .insert(tx, user, &user.email, &user.name, kind, &facts, None, Some(ctx), now)
-            .await
+        self.drawn.insert(ctx, tx, user, &user.email, kind, &facts, None, now).await
     }
 }
 
@@ -160,30 +154,36 @@ impl Drawn {
         ctx.chance.with(|mut rng| Self { id: Id::mint(&mut rng), nonce: Nonce::draw(&mut rng) })
     }
 
-    /// Writes the letter's row; the nonce goes along only where the letter carries a secret, which is
-    /// where `keys` are given to derive it with.
+    /// Writes the letter's row, and the link "It wasn't me" where the kind of letter carries one. The nonce
+    /// that all its secrets are derived from goes along, and is erased when the letter ends.
     #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
     async fn insert(
         &self,
+        ctx: &Ctx,
         tx: &mut Tx,
         user: &UserRecord,
         to: &EmailAddress,
-        to_name: &DisplayName,
         kind: LetterKind,
         facts: &Facts,
         token: Option<Id<Token>>,
-        keys: Option<&Ctx>,
         now: Timestamp,
     ) -> Result<(), AppError> {
+        if kind.offers_freeze() {
+            let secret = ctx.keys.freeze_link_of(ctx.keys.current(), &self.nonce, self.id);
+            let secret = secret.ok_or(AppError::KeyMissing)?;
+            let (kind, valid_for) = (LinkKind::FreezeTokens, FREEZE_VALID);
+            let freeze = Carried { kind, valid_for, subject: None };
+            insert_link(ctx, tx, user, freeze, &secret, now).await?;
+        }
         let letter = NewLetter {
             id: self.id,
             user: user.standing.user,
             kind,
             to,
-            to_name,
+            to_name: &user.name,
             facts: facts.as_str(),
             token,
-            nonce: keys.map(|ctx| (ctx.keys.current(), &self.nonce)),
+            nonce: Some((ctx.keys.current(), &self.nonce)),
         };
         Ok(letters::insert(tx, &letter, now).await?)
     }
@@ -197,17 +197,27 @@ impl Drawn {
         now: Timestamp,
     ) -> Result<(), AppError> {
         let secret = ctx.keys.link_of(ctx.keys.current(), &self.nonce, self.id);
-        let secret = secret.ok_or(AppError::KeyMissing)?;
-        let digest = ctx.keys.digest(Purpose::Link, secret.reveal().as_bytes());
-        let id: Id<Link> = ctx.chance.with(|mut rng| Id::mint(&mut rng));
-        let new = NewLink {
-            id,
-            kind: link.kind.word(),
-            digest: &digest,
-            user: Some(user.standing.user),
-            subject: link.subject,
-            expires_at: now + link.valid_for,
-        };
-        Ok(links::insert(tx, &new, now).await?)
+        insert_link(ctx, tx, user, link, &secret.ok_or(AppError::KeyMissing)?, now).await
     }
+}
+
+async fn insert_link(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    link: Carried,
+    secret: &LinkSecret,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let digest = ctx.keys.digest(Purpose::Link, secret.reveal().as_bytes());
+    let id: Id<Link> = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+    let new = NewLink {
+        id,
+        kind: link.kind.word(),
+        digest: &digest,
+        user: Some(user.standing.user),
+        subject: link.subject,
+        expires_at: now + link.valid_for,
+    };
+    Ok(links::insert(tx, &new, now).await?)
 }

@@ -161,7 +161,19 @@ impl KeyRing {
     /// The secret of the link that `letter` carries; `None` if the ring no longer holds `key`.
     pub fn link_of(&self, key: KeyId, nonce: &Nonce, letter: Id<Letter>) -> Option<LinkSecret> {
         let keys = self.keys_of(key)?;
-        Some(token::derive_link(&keys.derivation, nonce, letter.raw()))
+        Some(token::derive_link(&keys.derivation, nonce, b"symbolon/1 link", letter.raw()))
+    }
+
+    /// The secret of the link in `letter` that freezes its owner's tokens, beside any other that it carries;
+    /// `None` if the ring no longer holds `key`.
+    pub fn freeze_link_of(
+        &self,
+        key: KeyId,
+        nonce: &Nonce,
+        letter: Id<Letter>,
+    ) -> Option<LinkSecret> {
+        let keys = self.keys_of(key)?;
+        Some(token::derive_link(&keys.derivation, nonce, b"symbolon/1 freeze link", letter.raw()))
     }
 
     /// The six-digit code that `letter` carries; `None` if the ring no longer holds `key`.

@@ -87,11 +87,17 @@ pub enum LetterKind {
     SecondFactorRemoved,
     /// A notice that a recovery code was used, and how many are left.
     RecoveryCodeUsed,
+    /// A token dies soon, or has died with a reminder owed.
+    TokenReminder,
+    /// What administrators should know of all tokens, once a week.
+    WeeklyDigest,
+    /// A token was found where others can read it, and was ended.
+    TokenLeaked,
 }
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -108,11 +114,31 @@ impl LetterKind {
         (Self::SecondFactorAdded, "second-factor-added"),
         (Self::SecondFactorRemoved, "second-factor-removed"),
         (Self::RecoveryCodeUsed, "recovery-code-used"),
+        (Self::TokenReminder, "token-reminder"),
+        (Self::WeeklyDigest, "weekly-digest"),
+        (Self::TokenLeaked, "token-leaked"),
     ];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
         word_of(&Self::ALL, self)
+    }
+
+    /// Whether it goes to an owner whose account something has been done to, or may have been: then it
+    /// carries the link "It wasn't me".
+    ///
+    /// Not so an invitation, for there is no account yet; what goes to an address that has not been proved;
+    /// the notice that the link was used; and what administrators read about others.
+    pub const fn offers_freeze(self) -> bool {
+        !matches!(
+            self,
+            Self::Invitation | Self::AddressChangeNew | Self::TokensFrozen | Self::WeeklyDigest
+        )
+    }
+
+    /// Whether it may stand aside: nobody waits for it, and there may be very many at once.
+    pub const fn can_wait(self) -> bool {
+        matches!(self, Self::TokenReminder | Self::WeeklyDigest)
     }
 
     /// The kind with this word.

@@ -143,26 +143,50 @@ pub fn split_code(password: &Password) -> Option<(Password, TypedCode)> {
 /// [`FormatError`] tells a wrong shape from a wrong check.
 #[inline]
 pub fn check_format(text: &str) -> Result<(), FormatError> {
-    if !has_token_shape(text) {
+    check_bytes(text.as_bytes())
+}
+
+/// The same of bytes that need not be text.
+#[inline]
+pub(crate) fn check_bytes(bytes: &[u8]) -> Result<(), FormatError> {
+    if !have_token_shape(bytes) {
         return Err(FormatError::Shape);
     }
-    let (body, check) = text.as_bytes().split_at(LENGTH - CHECK);
+    let (body, check) = bytes.split_at(LENGTH - CHECK);
     if check == check_characters(body) { Ok(()) } else { Err(FormatError::Check) }
 }
 
 /// Whether `text` could be taken for a token, whatever its check characters say.
 #[inline]
 pub fn has_token_shape(text: &str) -> bool {
-    text.len() == LENGTH
-        && text.starts_with(PREFIX)
-        // All bytes are looked at, also after a wrong one: that can be done many at a time.
-        && text.bytes().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+    have_token_shape(text.as_bytes())
 }
 
-/// Derives the secret of a single-use link from its letter's nonce: 22 characters, 131 bits.
-pub(crate) fn derive_link(key: &[u8; 32], nonce: &Nonce, letter_id: i64) -> LinkSecret {
+#[inline]
+fn have_token_shape(bytes: &[u8]) -> bool {
+    bytes.len() == LENGTH
+        && bytes.starts_with(PREFIX.as_bytes())
+        // All bytes are looked at, also after a wrong one: that can be done many at a time.
+        && bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+}
+
+/// `body` with the check characters that make a token of it.
+#[cfg(test)]
+pub(crate) fn with_check(body: &str) -> String {
+    let check = check_characters(body.as_bytes());
+    format!("{body}{}", String::from_utf8_lossy(&check))
+}
+
+/// Derives the secret of a single-use link from its letter's nonce: 22 characters, 131 bits. A letter may
+/// carry one link for each label.
+pub(crate) fn derive_link(
+    key: &[u8; 32],
+    nonce: &Nonce,
+    label: &[u8],
+    letter_id: i64,
+) -> LinkSecret {
     let mut text = String::with_capacity(RANDOM);
-    derive_base62(key, nonce, b"symbolon/1 link", letter_id, RANDOM, &mut text);
+    derive_base62(key, nonce, label, letter_id, RANDOM, &mut text);
     LinkSecret::new(text)
 }
 

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::contents::Contents;
 use crate::letterhead::{Envelope, Letterhead, host_of};
+use crate::link::Link;
 use crate::wording::{self, Block};
 
 /// Room for a rendered part, so that it never grows and leaves copies behind: the longest letter
@@ -125,7 +126,8 @@ pub fn compose(
     contents: &Contents,
 ) -> Result<Message, ComposeError> {
     let host = host_of(&letterhead.public_url).ok_or(ComposeError::PublicUrl)?;
-    let wording = wording::of(letterhead, contents);
+    let mut wording = wording::of(letterhead, contents);
+    wording.blocks.extend(envelope.freeze.into_iter().flat_map(wording::it_was_not_me));
     let name = envelope.name.map(DisplayName::as_str);
     let organization = letterhead.organization.as_str();
     let public_url = letterhead.public_url.as_str();
@@ -160,7 +162,11 @@ pub fn compose(
         text,
         html,
         raw: Zeroizing::new(mail.formatted()),
-        secrets: contents.secrets().map(|secret| Zeroizing::new(secret.to_owned())).collect(),
+        secrets: contents
+            .secrets()
+            .chain(envelope.freeze.map(Link::secret_part))
+            .map(|secret| Zeroizing::new(secret.to_owned()))
+            .collect(),
         subject: wording.subject,
     })
 }

@@ -6,6 +6,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
 use symbolon_core::judge::RetirementCause;
+use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::mailed_code::MailedCode;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
@@ -76,8 +77,6 @@ pub enum Contents {
         retired: u32,
         /// Which earlier tokens ended.
         scope: Scope,
-        /// Opens the page that freezes the account's tokens after one confirming click.
-        freeze_link: Link,
     },
     /// A notice, without the token, that it was changed.
     TokenChanged {
@@ -272,6 +271,21 @@ pub enum Contents {
         /// When.
         at: Timestamp,
     },
+    /// A token was found where others can read it, and was ended.
+    TokenLeaked {
+        /// Whose token it was.
+        username: Username,
+        /// What kind of thing held it.
+        device_type: DeviceType,
+        /// Where it was seen, as its finder says.
+        seen: Sighting,
+        /// Who reported it.
+        reporter: Reporter,
+        /// From where it was reported.
+        source: Option<Source>,
+        /// When it was reported, and ended.
+        at: Timestamp,
+    },
 }
 
 impl Contents {
@@ -294,13 +308,14 @@ impl Contents {
             Self::SecondFactorAdded { .. } => LetterKind::SecondFactorAdded,
             Self::SecondFactorRemoved { .. } => LetterKind::SecondFactorRemoved,
             Self::RecoveryCodeUsed { .. } => LetterKind::RecoveryCodeUsed,
+            Self::TokenLeaked { .. } => LetterKind::TokenLeaked,
         }
     }
 
     /// The token, or the code, and the link that the letter carries, each at most one.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let (token, link) = match self {
-            Self::NewToken { token, freeze_link, .. } => (Some(token.reveal()), Some(freeze_link)),
+            Self::NewToken { token, .. } => (Some(token.reveal()), None),
             Self::Invitation { link, .. }
             | Self::PasswordRecovery { link, .. }
             | Self::AddressChangeOld { link, .. }
@@ -315,6 +330,7 @@ impl Contents {
             | Self::SecondFactorAdded { .. }
             | Self::SecondFactorRemoved { .. }
             | Self::RecoveryCodeUsed { .. }
+            | Self::TokenLeaked { .. }
             | Self::TokensFrozen { .. } => (None, None),
         };
         token.into_iter().chain(link.map(Link::secret_part))

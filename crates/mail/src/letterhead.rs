@@ -5,6 +5,8 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::Letter;
 use symbolon_core::names::{DisplayName, EmailAddress};
 
+use crate::link::Link;
+
 /// What is the same on every letter.
 #[derive(Debug, Clone)]
 pub struct Letterhead {
@@ -27,6 +29,8 @@ pub struct Envelope<'a> {
     pub letter: Id<Letter>,
     /// When the letter was written: its `Date`, the same at every attempt.
     pub dated: Timestamp,
+    /// Opens the page that freezes the account's tokens after one confirming click: "It wasn't me".
+    pub freeze: Option<&'a Link>,
 }
 
 /// The host of an absolute URL, with the brackets of an IPv6 address; `None` if there is none.

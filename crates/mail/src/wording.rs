@@ -6,6 +6,7 @@
 
 mod codes;
 mod factors;
+mod leak;
 
 use std::borrow::Cow;
 
@@ -98,7 +99,6 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
             expires_at,
             retired,
             scope,
-            freeze_link,
         } => Wording {
             subject: format!("Your new {org} security token"),
             blocks: vec![
@@ -124,13 +124,6 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 ]),
                 Block::Heading("Earlier tokens"),
                 paragraph(earlier_tokens(*scope, *retired, device_type, *asked_at)),
-                Block::Heading("Was this not you?"),
-                paragraph(
-                    "Then freeze your tokens: none of them will be accepted any more. The link \
-                     opens a page that asks for one confirming click. It works once and needs no \
-                     login.",
-                ),
-                action("Freeze my tokens", freeze_link),
             ],
         },
         Contents::TokenChanged {
@@ -328,6 +321,10 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
         Contents::RecoveryCodeUsed { username, left, source, at } => {
             factors::code_used(org, url, username, *left, *source, *at)
         }
+        Contents::TokenLeaked { username, device_type, seen, reporter, source, at } => {
+            let of = (username, device_type);
+            leak::token_leaked(org, url, of, seen, (*reporter, *source, *at))
+        }
         Contents::TokensFrozen { username, at, source } => Wording {
             subject: format!("Your {org} security tokens are frozen"),
             blocks: vec![
@@ -414,6 +411,19 @@ fn paragraph<'a>(text: impl Into<String>) -> Block<'a> {
 
 fn fact(label: &'static str, value: &(impl ToString + ?Sized)) -> Fact {
     Fact { label, value: value.to_string() }
+}
+
+/// The end of every letter that tells of something done to an account.
+pub(crate) fn it_was_not_me(link: &Link) -> [Block<'_>; 3] {
+    [
+        Block::Heading("It wasn't me"),
+        paragraph(
+            "Then freeze your tokens: no token of the account is accepted any more, and every session \
+             ends. The link opens a page that asks for one confirming click. It works once and needs \
+             no login.",
+        ),
+        action("Freeze my tokens", link),
+    ]
 }
 
 fn action<'a>(label: &'static str, link: &'a Link) -> Block<'a> {

@@ -10,6 +10,7 @@ mod device_types;
 mod explanations;
 mod hash_line;
 mod house;
+mod it_was_not_me;
 mod letters;
 mod live;
 mod logins;

@@ -231,7 +231,7 @@ fn a_letter_says_which_earlier_tokens_ended() {
 #[test]
 fn a_letter_without_a_name_still_greets() {
     let to = EmailAddress::parse("jane@localhost").unwrap();
-    let envelope = Envelope { to: &to, name: None, letter: LETTER, dated: ASKED_AT };
+    let envelope = Envelope { to: &to, name: None, letter: LETTER, dated: ASKED_AT, freeze: None };
     let message = compose(&letterhead(), &envelope, &new_token()).unwrap();
 
     assert!(message.reveal_text().starts_with("Hello,\n"));
@@ -242,7 +242,7 @@ fn a_letter_without_a_name_still_greets() {
 fn a_letterhead_without_a_host_composes_nothing() {
     let letterhead = Letterhead { public_url: "symbolon".to_owned(), ..letterhead() };
     let to = EmailAddress::parse("jane@example.com").unwrap();
-    let envelope = Envelope { to: &to, name: None, letter: LETTER, dated: ASKED_AT };
+    let envelope = Envelope { to: &to, name: None, letter: LETTER, dated: ASKED_AT, freeze: None };
 
     let error = compose(&letterhead, &envelope, &new_token()).unwrap_err();
 

@@ -3,6 +3,7 @@
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::judge::RetirementCause;
+use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::mailed_code::MailedCode;
@@ -53,7 +54,10 @@ pub(crate) fn message(contents: &Contents) -> Message {
 
 pub(crate) fn message_to(to: &str, letterhead: &Letterhead, contents: &Contents) -> Message {
     let (to, address) = (name(to), address("jane@example.com"));
-    let envelope = Envelope { to: &address, name: Some(&to), letter: LETTER, dated: ASKED_AT };
+    let freeze = link("activate/freeze");
+    let freeze = contents.kind().offers_freeze().then_some(&freeze);
+    let envelope =
+        Envelope { to: &address, name: Some(&to), letter: LETTER, dated: ASKED_AT, freeze };
     compose(letterhead, &envelope, contents).unwrap()
 }
 
@@ -77,7 +81,6 @@ pub(crate) fn new_token_of(
         expires_at: IN_A_YEAR,
         retired,
         scope,
-        freeze_link: link("activate/freeze"),
     }
 }
 
@@ -168,6 +171,14 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
         LetterKind::RecoveryCodeUsed => {
             Contents::RecoveryCodeUsed { username, left: 3, source, at: asked_at }
         }
+        LetterKind::TokenLeaked => Contents::TokenLeaked {
+            username,
+            device_type: DeviceType::parse("server").unwrap(),
+            seen: Sighting::sanitised("https://git.example/jane/tool/blob/1f2e3d/config.yml#L7 <b>"),
+            reporter: Reporter::Anyone,
+            source,
+            at: asked_at,
+        },
         LetterKind::TokensFrozen => Contents::TokensFrozen { username, at: asked_at, source },
     }
 }
