@@ -66,6 +66,10 @@ kinds! {
     Passkey = "0PK";
     /// A recovery code: what stands in for a lost second factor.
     RecoveryCode = "0RC";
+    /// A sighting of a token where it should not be.
+    Leak = "0LE";
+    /// A reset of all users of a profile.
+    BulkReset = "0BR";
 }
 
 /// The identifier of one `K`.

@@ -172,7 +172,7 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
             out.note(&format!("Token {id} is retired."))
         }
         // Needs no server; `super::dispatch` has done it.
-        TokenCommand::Check { .. } => Ok(()),
+        TokenCommand::Check { .. } | TokenCommand::Scan { .. } => Ok(()),
     }
 }
 

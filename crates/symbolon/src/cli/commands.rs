@@ -89,6 +89,15 @@ pub(crate) enum TokenCommand {
         /// The token's id, from `token list`
         id: String,
     },
+    /// Find tokens in files, directories and the history of git; prints places, never tokens; asks no server
+    Scan {
+        /// Files, directories with everything beneath them, or - for standard input
+        #[arg(value_name = "PATH", required_unless_present = "repositories")]
+        paths: Vec<PathBuf>,
+        /// A git repository: every line that any commit has added, and every message
+        #[arg(long = "git", value_name = "REPOSITORY")]
+        repositories: Vec<PathBuf>,
+    },
     /// Check format and checksum of a token, read from stdin or a file; asks no server
     Check {
         /// The file to read

@@ -9,8 +9,10 @@ mod doctor;
 mod explain;
 mod keys;
 pub(crate) mod link;
+mod progress;
 mod proxy_config;
 mod recover_admin;
+mod scan;
 mod token_check;
 
 use std::ffi::OsStr;
@@ -97,6 +99,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::User(command) => on_this_thread(admin::user(setting.link()?, out, command)),
         Command::Token(TokenCommand::Check { file }) => token_check::check(out, file.as_deref()),
+        Command::Token(TokenCommand::Scan { paths, repositories }) => {
+            scan::scan(out, &paths, &repositories)
+        }
         Command::Token(command) => on_this_thread(admin::token(setting.link()?, out, command)),
         Command::DeviceType(command) => {
             on_this_thread(admin::device_type(setting.link()?, out, command))

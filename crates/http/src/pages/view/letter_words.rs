@@ -21,6 +21,7 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
         LetterKind::SecondFactorAdded => "notice of a new second factor",
         LetterKind::SecondFactorRemoved => "notice of a removed second factor",
         LetterKind::RecoveryCodeUsed => "notice of a used recovery code",
+        LetterKind::TokenLeaked => "notice of a leaked token",
     }
 }
 

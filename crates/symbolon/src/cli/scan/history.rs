@@ -1,0 +1,234 @@
+//! Scans the whole history of a git repository: every line that any commit added, and every message.
+//!
+//! `git log -p` reads it, with all branches, tags, stashes and what only the reflog still knows. Nothing
+//! that a repository's own configuration names is run for it: no external diff, no text conversion, no
+//! check of signatures, no file system monitor.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::str;
+use std::sync::atomic::Ordering;
+
+use memchr::memchr;
+use symbolon_core::token::LENGTH;
+use symbolon_core::token_search::{OVERLAP, mask};
+use zeroize::Zeroizing;
+
+use super::stream::Found;
+use super::{Origin, Scan};
+
+/// Bytes of a line that are held at a time.
+const MOST_HELD: usize = 1024 * 1024;
+
+const ARGUMENTS: &[&str] = &[
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "diff.submodule=short",
+    "--no-pager",
+    "log",
+    "--all",
+    "--reflog",
+    "--patch",
+    "--cc",
+    "--text",
+    "--unified=0",
+    "--no-renames",
+    "--no-color",
+    "--no-decorate",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-show-signature",
+    "--no-notes",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    // A message cannot hold NUL, and its lines are set in by a blank: none passes for a header.
+    "--format=%x00%H%n%w(0,1,1)%B",
+];
+
+/// What would lead git to another repository than the one that is named.
+const FOREIGN: &[&str] =
+    &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"];
+
+/// Scans the history of `repository`.
+pub(super) fn scan(scan: &Scan, repository: &Path) {
+    if let Err(error) = read(scan, repository) {
+        scan.trouble(&format!("the history of {}", repository.display()), &error);
+    }
+}
+
+fn read(scan: &Scan, repository: &Path) -> io::Result<()> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(repository).args(ARGUMENTS);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut git = command.spawn().map_err(|error| {
+        io::Error::new(error.kind(), format!("git cannot be run: {error}"))
+    })?;
+    let log = git.stdout.take().ok_or_else(|| io::Error::other("git has no output"))?;
+    let read = read_log(scan, repository, BufReader::with_capacity(256 * 1024, log));
+    // Whoever stops reading early has closed the pipe, and git ends by that.
+    let status = git.wait()?;
+    read?;
+    if status.success() || scan.is_over() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("git ended with {status}")))
+    }
+}
+
+/// Where in the log a line stands.
+#[derive(Debug, Default)]
+struct Position {
+    commit: String,
+    path: Option<String>,
+    part: Part,
+    /// The number that the next line of the part has.
+    line: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Message,
+    /// From `diff` to the first `@@`.
+    Header,
+    /// Changed lines; each begins with so many marks, one for each parent.
+    Hunk { marks: usize },
+}
+
+fn read_log(scan: &Scan, repository: &Path, mut log: impl BufRead) -> io::Result<()> {
+    let mut position = Position::default();
+    // May hold tokens, so it is wiped.
+    let mut line = Zeroizing::new(Vec::with_capacity(MOST_HELD));
+    let mut cut = 0;
+    loop {
+        let part = log.fill_buf()?;
+        if part.is_empty() || scan.is_over() {
+            break;
+        }
+        let (taken, ends) = match memchr(b'\n', part) {
+            Some(end) => (end + 1, true),
+            None => (part.len(), false),
+        };
+        let taken = taken.min(MOST_HELD - line.len());
+        let ends = ends && part[taken - 1] == b'\n';
+        line.extend_from_slice(&part[..taken]);
+        log.consume(taken);
+        scan.bytes.fetch_add(taken as u64, Ordering::Relaxed);
+        if ends {
+            position.read_line(scan, repository, &line, cut);
+            line.clear();
+            cut = 0;
+        } else if line.len() == MOST_HELD {
+            // A line without end: what was seen of it goes, but for what the next part may complete.
+            position.search(scan, repository, &line, cut);
+            let next = line.len() - OVERLAP;
+            cut += next;
+            line.drain(..next);
+        }
+    }
+    if !line.is_empty() {
+        position.read_line(scan, repository, &line, cut);
+    }
+    Ok(())
+}
+
+impl Position {
+    /// Takes in a line of which `cut` bytes have been dropped.
+    fn read_line(&mut self, scan: &Scan, repository: &Path, line: &[u8], cut: usize) {
+        if cut == 0 && self.turns(line) {
+            return;
+        }
+        self.search(scan, repository, line, cut);
+        if self.is_in_file(line, cut) {
+            self.line += 1;
+        }
+    }
+
+    /// Whether the line begins something new, and then takes it in.
+    fn turns(&mut self, line: &[u8]) -> bool {
+        let text = || String::from_utf8_lossy(line).trim_end().to_owned();
+        match line {
+            [0, hash @ ..] => {
+                let commit = String::from_utf8_lossy(hash).trim_end().to_owned();
+                *self = Self { commit, path: None, part: Part::Message, line: 1 };
+            }
+            [b'd', b'i', b'f', b'f', b' ', ..] => {
+                self.path = None;
+                self.part = Part::Header;
+            }
+            [b'@', b'@', ..] if self.part != Part::Message => {
+                let marks = line.iter().take_while(|byte| **byte == b'@').count() - 1;
+                self.part = Part::Hunk { marks };
+                self.line = first_line(&text());
+            }
+            _ if self.part == Part::Header => {
+                if let Some(path) = text().strip_prefix("+++ ") {
+                    let path = path.trim_matches('"');
+                    self.path = Some(path.strip_prefix("b/").unwrap_or(path).to_owned());
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether the line is one of the file after the commit, or of the message.
+    fn is_in_file(&self, line: &[u8], cut: usize) -> bool {
+        match self.part {
+            Part::Message => true,
+            Part::Header => false,
+            // Of a line that was cut its marks are gone; it was counted as added when it began.
+            Part::Hunk { .. } if cut > 0 => true,
+            Part::Hunk { marks } => {
+                line.first() != Some(&b'\\') && !line.iter().take(marks).any(|mark| *mark == b'-')
+            }
+        }
+    }
+
+    fn search(&self, scan: &Scan, repository: &Path, line: &[u8], cut: usize) {
+        let set_in = match self.part {
+            Part::Message => 1,
+            Part::Header => return,
+            Part::Hunk { marks } => {
+                // What a commit took away, another has added.
+                if cut == 0 && !line.iter().take(marks).any(|mark| *mark == b'+') {
+                    return;
+                }
+                marks
+            }
+        };
+        for begin in scan.search.find_iter(line) {
+            let mask = mask(&line[begin..begin + LENGTH]);
+            let column = (cut + begin + 1).saturating_sub(set_in) as u64;
+            let (commit, path) = (self.commit.as_str(), self.path.as_deref());
+            let origin = Origin::Commit { repository, commit, path };
+            scan.tell(origin, Found { line: self.line, column, mask: &mask });
+        }
+    }
+}
+
+/// The first line after the commit, of `@@ -1,2 +3,4 @@`; with several parents each has its own `-`.
+fn first_line(header: &str) -> u64 {
+    let after = header.split(' ').find_map(|word| word.strip_prefix('+'));
+    let number = after.map(|range| range.split(',').next().unwrap_or_default());
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_line;
+
+    #[test]
+    fn a_hunk_says_where_it_begins() {
+        assert_eq!(first_line("@@ -1,2 +37,4 @@ fn main()"), 37);
+        assert_eq!(first_line("@@@ -1,2 -5 +9 @@@ + 1"), 9);
+        assert_eq!(first_line("@@"), 1);
+    }
+}
