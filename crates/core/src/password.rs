@@ -3,6 +3,9 @@
 //! NIST SP 800-63B-4 §3.1.1.2: length counts, composition rules do not, and what others would try
 //! first is refused with the reason told. Passwords are taken exactly as typed. A profile may ask for
 //! more ([`PasswordPolicy`]), never for less. Whether one was used before takes hashes: not here.
+//!
+//! Breached passwords are refused offline, by the 30 000 that were found most often in published breaches:
+//! `zxcvbn` carries them. Nobody is asked over the network, and no longer list can be loaded.
 
 use std::fmt;
 
@@ -167,6 +170,28 @@ mod tests {
         );
         assert_eq!(judged(&token), Err(PasswordFault::EndsLikeToken));
         assert!(matches!(judged("password1234"), Err(PasswordFault::Guessable(_))));
+    }
+
+    #[test]
+    fn passwords_of_published_breaches_are_refused_also_in_disguise() {
+        // Of the list itself those that are long enough to get as far as the estimate.
+        let listed = [
+            "1q2w3e4r5t6y",
+            "1qaz2wsx3edc4rfv",
+            "gfhjkmgfhjkm",
+            "leavemealone",
+            "sonyericsson",
+            "finalfantasy",
+            "contortionist",
+            "thecakeisalie",
+            "weihnachtsbaum",
+            "mailcreated5240",
+        ];
+        let disguised =
+            ["Contortionist", "c0nt0rtionist", "leavemealone1", "tsinoitrotnoc", "L34veMeAlone"];
+        for text in listed.into_iter().chain(disguised) {
+            assert!(matches!(judged(text), Err(PasswordFault::Guessable(_))), "{text}");
+        }
     }
 
     #[test]
