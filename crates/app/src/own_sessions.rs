@@ -1,4 +1,4 @@
-//! One's own sessions, as their owner sees and ends them.
+//! A user's sessions, as their owner and administrators see and end them.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Place, Session, User};
@@ -7,14 +7,19 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::sessions::OpenSession;
 use symbolon_store::{sessions, uses};
 
+use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
+use crate::{trail, users};
 
 /// Sessions that are shown; the last used come first.
 const MOST_SESSIONS: i64 = 200;
 /// Clients that are shown of each session.
 const MOST_USES: i64 = 5;
+
+/// What ends the sessions that an administrator ends.
+const BY_ADMINISTRATOR: &str = "ended by an administrator";
 
 /// A session, as its owner's list shows it.
 #[derive(Debug, Clone)]
@@ -77,6 +82,44 @@ pub async fn end(ctx: &Ctx, user: Id<User>, session: Id<Session>) -> Result<(), 
     }
     changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
     commit(ctx, tx).await
+}
+
+/// Ends one session of a user, for an administrator.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is somebody else's, or has ended.
+pub async fn end_for(
+    ctx: &Ctx,
+    actor: Actor,
+    username: &str,
+    session: Id<Session>,
+) -> Result<(), AppError> {
+    let user = users::show(ctx, username).await?.id;
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    if sessions::end(&mut tx, session, BY_ADMINISTRATOR, now).await? != Some(user) {
+        return Err(AppError::NotFound("session"));
+    }
+    let (subject, details) = (format!("user:{user}"), format!("session={session}"));
+    trail::append(&mut tx, actor, "session.ended", subject, details, now).await?;
+    changes::record(&mut tx, Change::SessionEnded, user, Some(session.raw()), now).await?;
+    commit(ctx, tx).await
+}
+
+/// Ends every session of a user, for an administrator; tells how many. The user may log in again at once.
+///
+/// # Errors
+/// [`AppError::NotFound`].
+pub async fn end_all_for(ctx: &Ctx, actor: Actor, username: &str) -> Result<u64, AppError> {
+    let user = users::show(ctx, username).await?.id;
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let ended = sessions::end_of_user(&mut tx, user, None, BY_ADMINISTRATOR, now).await?;
+    let (subject, details) = (format!("user:{user}"), format!("ended={ended}"));
+    trail::append(&mut tx, actor, "sessions.ended", subject, details, now).await?;
+    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
+    commit(ctx, tx).await?;
+    Ok(ended)
 }
 
 /// Ends every session of a user but the one that asks; tells how many.

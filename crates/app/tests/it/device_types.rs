@@ -41,7 +41,7 @@ async fn an_organization_begins_with_five_device_types_and_none_is_a_whole_crede
 async fn a_further_start_leaves_the_device_types_as_they_were_set() {
     let house = TestHouse::new().await;
     device_types::set(&house.ctx, OPERATOR, &named("server"), |rules| {
-        rules.bearer = BearerUse::Allowed
+        rules.bearer = BearerUse::Allowed;
     })
     .await
     .unwrap();

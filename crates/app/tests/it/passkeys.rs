@@ -492,7 +492,9 @@ async fn a_browser_that_is_known_to_the_owner_stays_the_place_that_it_is() {
         let (ctx, here) = (&house.ctx, origin(HERE));
         match login::log_in(ctx, BROWSER, &asked.name, &answer, held, &here).await.unwrap() {
             Entrance::Opened(opened) => opened.place,
-            other => panic!("not let in: {other:?}"),
+            refused @ (Entrance::NotTaken(_) | Entrance::Refused(_)) => {
+                panic!("not let in: {refused:?}")
+            }
         }
     };
 

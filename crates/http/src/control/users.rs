@@ -6,15 +6,18 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::hashing::Asker;
+use symbolon_app::own_sessions::{self, SessionView};
 use symbolon_app::profiles;
 use symbolon_app::second_factors::removal;
 use symbolon_app::users::{self, NewUser, UserView};
 use symbolon_app::{Actor, AppError};
 use symbolon_core::Timestamp;
+use symbolon_core::id::Session;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
 use symbolon_core::secret::Password;
+use symbolon_core::session::SessionKind;
 
-use super::ask::{Body, Fields, Named, Operator, PageFields, route};
+use super::ask::{Body, Fields, Named, Operator, PageFields, id_of, route};
 use super::problem::Failed;
 use crate::routes::Route;
 use crate::state::HttpState;
@@ -31,6 +34,9 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
         route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
         route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
+        route(MethodFilter::GET, "/users/{username}/sessions", list_sessions),
+        route(MethodFilter::DELETE, "/users/{username}/sessions", end_sessions),
+        route(MethodFilter::DELETE, "/users/{username}/sessions/{session}", end_session),
     ]
 }
 
@@ -193,6 +199,69 @@ async fn reset_second_factors(
     Named(username): Named,
 ) -> Result<StatusCode, Failed> {
     done(&state, removal::remove_all_of(&state.ctx, Actor::Operator, &username).await)
+}
+
+#[derive(Serialize)]
+struct SessionShape {
+    id: String,
+    kind: &'static str,
+    head: String,
+    client: String,
+    source: String,
+    device_type: Option<String>,
+    proof: Option<String>,
+    started_at: String,
+    last_used_at: String,
+}
+
+impl From<SessionView> for SessionShape {
+    fn from(session: SessionView) -> Self {
+        Self {
+            id: session.session.to_string(),
+            kind: match session.kind {
+                SessionKind::Web => "web",
+                SessionKind::Api => "api",
+            },
+            head: session.head,
+            client: session.client,
+            source: session.source,
+            device_type: session.device_type,
+            proof: session.proof,
+            started_at: session.started_at.rfc3339(),
+            last_used_at: session.last_used_at.rfc3339(),
+        }
+    }
+}
+
+async fn list_sessions(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<Json<Vec<SessionShape>>, Failed> {
+    let all = async {
+        let user = users::show(&state.ctx, &username).await?.id;
+        own_sessions::list(&state.ctx, user).await
+    };
+    let all = all.await.map_err(|error| Failed::app(&state.ctx, &error))?;
+    Ok(Json(all.into_iter().map(SessionShape::from).collect()))
+}
+
+async fn end_sessions(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    let ended = own_sessions::end_all_for(&state.ctx, Actor::Operator, &username).await;
+    done(&state, ended.map(drop))
+}
+
+async fn end_session(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named((username, session)): Named<(String, String)>,
+) -> Result<StatusCode, Failed> {
+    let session = id_of::<Session>(&state, "session", &session)?;
+    done(&state, own_sessions::end_for(&state.ctx, Actor::Operator, &username, session).await)
 }
 
 fn done(state: &HttpState, outcome: Result<(), AppError>) -> Result<StatusCode, Failed> {

@@ -209,7 +209,7 @@ fn administrators() -> Vec<Route> {
 fn user_administration() -> Vec<Route> {
     use Admits::Administrator;
     use admin::user_actions as act;
-    use admin::user_profile;
+    use admin::{user_profile, user_sessions};
     vec![
         get("/setup/users", Administrator, admin::users::show),
         proved(get("/setup/add-user", Administrator, admin::add_user::show)),
@@ -218,6 +218,17 @@ fn user_administration() -> Vec<Route> {
         proved(post("/setup/users/{username}/freeze", Administrator, act::freeze)),
         proved(post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze)),
         proved(post("/setup/users/{username}/unlock", Administrator, act::unlock)),
+        get("/setup/users/{username}/sessions", Administrator, user_sessions::show),
+        proved(post(
+            "/setup/users/{username}/sessions/end-all",
+            Administrator,
+            user_sessions::end_all,
+        )),
+        proved(post(
+            "/setup/users/{username}/sessions/{session}/end",
+            Administrator,
+            user_sessions::end,
+        )),
         proved(get("/setup/users/{username}/reset-security-token", Administrator, act::show_reset)),
         proved(post(
             "/setup/users/{username}/reset-security-token",

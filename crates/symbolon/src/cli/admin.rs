@@ -18,6 +18,15 @@ use crate::out::{Column, Out, table};
 /// Rows of one answer; a shorter one is the last.
 const PAGE: usize = 1000;
 
+const SESSIONS: &[Column] = &[
+    ("ID", "id"),
+    ("KIND", "kind"),
+    ("CLIENT", "client"),
+    ("FROM", "source"),
+    ("SINCE", "started_at"),
+    ("LAST USE", "last_used_at"),
+];
+
 const USERS: &[Column] = &[
     ("USERNAME", "username"),
     ("NAME", "name"),
@@ -141,6 +150,20 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
         UserCommand::ResetSecondFactors(OneUser { username }) => {
             link.delete(&format!("/users/{}/second-factors", segment(&username))).await?;
             out.note(&format!("{username} has no second factor any more, and is told by mail."))
+        }
+        UserCommand::Sessions(OneUser { username }) => {
+            let path = format!("/users/{}/sessions", segment(&username));
+            out.rows(&link.get(&path).await?, SESSIONS)
+        }
+        UserCommand::EndSession { username, session, .. } => {
+            let sessions = format!("/users/{}/sessions", segment(&username));
+            if let Some(session) = session {
+                link.delete(&format!("{sessions}/{}", segment(&session))).await?;
+                out.note(&format!("Session {session} of {username} has ended."))
+            } else {
+                link.delete(&sessions).await?;
+                out.note(&format!("Every session of {username} has ended."))
+            }
         }
     }
 }

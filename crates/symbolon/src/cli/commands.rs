@@ -54,6 +54,19 @@ pub(crate) enum UserCommand {
     },
     /// Remove every second factor of a user who has lost them
     ResetSecondFactors(OneUser),
+    /// List a user's live sessions
+    Sessions(OneUser),
+    /// End one session of a user, or all; without a freeze the user may log in again
+    EndSession {
+        /// The user
+        username: String,
+        /// The session, as the list names it
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        session: Option<String>,
+        /// End every session of the user
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Args)]

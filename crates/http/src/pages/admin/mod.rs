@@ -13,4 +13,5 @@ mod removal;
 pub(crate) mod user;
 pub(crate) mod user_actions;
 pub(crate) mod user_profile;
+pub(crate) mod user_sessions;
 pub(crate) mod users;

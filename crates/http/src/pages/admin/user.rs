@@ -9,6 +9,7 @@ use symbolon_app::tokens::{self, TokenState, TokenView};
 use symbolon_app::users::{self, UserView};
 use symbolon_core::factor::FactorKinds;
 
+use crate::pages::admin::user_sessions::sessions_of;
 use crate::pages::admin::users::{Badges, PATH, badges};
 use crate::pages::view::faults::sentence;
 use crate::pages::view::form::{FormView, Tone};
@@ -39,6 +40,7 @@ struct UserPage {
     frame: Frame,
     user: UserView,
     badges: Badges,
+    sessions: String,
     history: String,
     tokens: Vec<TokenView>,
     actions: Vec<Action>,
@@ -64,6 +66,7 @@ pub(crate) async fn show(
         tokens: tokens::list(&visit.ctx, Some(user.username.as_str()), TOKENS, None).await?,
         actions: actions(&user, factors, spared, &session, &nonce_of(&visit.ctx.keys, &session)),
         badges: badges(&user),
+        sessions: sessions_of(user.username.as_str()),
         history: history_of(user.username.as_str()),
         user,
     };

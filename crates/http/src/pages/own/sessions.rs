@@ -24,19 +24,36 @@ const THIS_ONE: &str = "This is the session that you are using: Log Out ends it.
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
-struct SessionsPage {
-    frame: Frame,
-    sessions: Vec<Row>,
-    end_others: FormView,
+pub(crate) struct SessionsPage {
+    pub(crate) frame: Frame,
+    pub(crate) lead: &'static str,
+    pub(crate) sessions: Vec<Row>,
+    pub(crate) all: EndMany,
+}
+
+/// The button that ends many at once, and what that means.
+pub(crate) struct EndMany {
+    pub(crate) title: &'static str,
+    pub(crate) meaning: &'static str,
+    pub(crate) form: FormView,
 }
 
 /// A session in the table, with the button that ends it.
-struct Row {
+pub(crate) struct Row {
     session: SessionView,
     end: FormView,
 }
 
 impl Row {
+    /// The row of `session`, which is ended beneath `path`; `own` is the session that looks at it.
+    pub(crate) fn new(session: SessionView, path: &str, csrf: &str, own: Id<Session>) -> Self {
+        let end = FormView::new(format!("{path}/{}/end", session.session), csrf, "End")
+            .about(format!("the session of {} at {}", session.client, session.source))
+            .tone(Tone::Quiet)
+            .obstacle((session.session == own).then_some(THIS_ONE));
+        Self { session, end }
+    }
+
     fn kind(&self) -> &'static str {
         match self.session.kind {
             SessionKind::Web => "browser",
@@ -69,17 +86,23 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let nonce = nonce_of(&visit.ctx.keys, &session);
     let all = own_sessions::list(&visit.ctx, session.user).await?;
     let others = all.iter().any(|each| each.session != session.session);
-    let rows = all.into_iter().map(|each| {
-        let end = FormView::new(format!("{PATH}/{}/end", each.session), &nonce, "End")
-            .about(format!("the session of {} at {}", each.client, each.source))
-            .tone(Tone::Quiet)
-            .obstacle((each.session == session.session).then_some(THIS_ONE));
-        Row { end, session: each }
-    });
+    let own = session.session;
+    let rows = all.into_iter().map(|each| Row::new(each, PATH, &nonce, own));
     let end_others = FormView::new(format!("{PATH}/end-others"), &nonce, "End All Other Sessions")
         .tone(Tone::Grave)
         .obstacle((!others).then_some("There is no other session."));
-    Ok(SessionsPage { frame, sessions: rows.collect(), end_others }.answer(StatusCode::OK))
+    let page = SessionsPage {
+        frame,
+        lead: "Where you are logged in: browsers, and programs at an API. End what you do not know, and change \
+               your password then.",
+        sessions: rows.collect(),
+        all: EndMany {
+            title: "All others at once",
+            meaning: "This session stays. Programs have to log in again, with your password and security token.",
+            form: end_others,
+        },
+    };
+    Ok(page.answer(StatusCode::OK))
 }
 
 /// `POST /setup/sessions/{session}/end`

@@ -36,11 +36,12 @@ pub(crate) enum Done {
     UserAdded,
     UserFrozen,
     UserRemoved,
+    UserSessionsEnded,
     UserUnfrozen,
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 33] = [
+const ALL: [(Done, &str, &str); 34] = [
     (
         Done::Activated,
         "activated",
@@ -146,6 +147,11 @@ const ALL: [(Done, &str, &str); 33] = [
         Done::UserRemoved,
         "user-removed",
         "The user was removed, with every token, session and link.",
+    ),
+    (
+        Done::UserSessionsEnded,
+        "user-sessions-ended",
+        "Every session of the user was ended. The user may log in again.",
     ),
     (Done::UserUnfrozen, "user-unfrozen", "The user may log in again."),
     (Done::UserUnlocked, "user-unlocked", "The lockout was lifted."),
