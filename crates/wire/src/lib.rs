@@ -26,6 +26,7 @@ mod header_lines;
 pub mod identity_headers;
 pub mod introspection;
 mod json;
+pub mod leaks;
 pub mod oauth;
 mod presented;
 pub mod problem;
