@@ -16,6 +16,16 @@ pub enum Scope {
     DeviceType,
 }
 
+impl Scope {
+    /// Whether a reset for `asked` ends the live tokens of the device type `held`.
+    pub fn covers(self, asked: &DeviceType, held: &DeviceType) -> bool {
+        match self {
+            Self::Account => true,
+            Self::DeviceType => asked == held,
+        }
+    }
+}
+
 /// A live token, as the plan needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveToken {
@@ -25,6 +35,10 @@ pub struct LiveToken {
     pub device_type: DeviceType,
     /// While a rotation lets it live on: the token that comes in its place.
     pub succeeded_by: Option<Id<Token>>,
+    /// The first instant at which it is no longer accepted.
+    pub expires_at: Timestamp,
+    /// When it was last let in.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// What a reset is going to write.
@@ -92,10 +106,8 @@ pub fn plan_reset(
     if !order.rules.holders.include(profile) {
         return Err(ResetRefusal::NotAHolder);
     }
-    let in_scope = |token: &&LiveToken| match order.scope {
-        Scope::Account => true,
-        Scope::DeviceType => token.device_type == *order.device_type,
-    };
+    let in_scope =
+        |token: &&LiveToken| order.scope.covers(order.device_type, &token.device_type);
     Ok(ResetPlan {
         retire: live.iter().filter(in_scope).map(|token| token.token).collect(),
         cause: order.cause,
@@ -128,6 +140,8 @@ mod tests {
             token: Id::from_raw(raw),
             device_type: DeviceType::parse(name).unwrap(),
             succeeded_by: None,
+            expires_at: T0 + DAY,
+            last_used_at: None,
         };
         [token(1, "any"), token(2, "server")]
     }
