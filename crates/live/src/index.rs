@@ -88,7 +88,7 @@ impl Record {
             started_s: seconds(new.started_ms).0,
             user: new.user,
             generation: new.generation,
-            place: AtomicU32::new(0),
+            place: AtomicU32::new(NO_PLACE),
             sort: new.sort,
             device_type: new.device_type,
             extra: match new.sort {
@@ -127,8 +127,8 @@ impl Record {
         (self.sort == RecordSort::Session && self.extra != NO_CLIENT).then_some(self.extra)
     }
 
-    /// Notes a use. Tells whether it was from another place, or another time, than the last noted.
-    pub(crate) fn note_use(&self, now_ms: i64, place: u32) -> bool {
+    /// Notes a use.
+    pub(crate) fn note_use(&self, now_ms: i64, place: u32) -> Use {
         if self.sort == RecordSort::Session {
             let now_s = seconds(now_ms).0;
             // Most uses fall into the same second: then nothing is written, and no core disturbs another.
@@ -136,10 +136,31 @@ impl Record {
                 self.clock_s.fetch_max(now_s, Ordering::Relaxed);
             }
         }
-        self.place.load(Ordering::Relaxed) != place
-            && self.place.swap(place, Ordering::Relaxed) != place
+        if self.place.load(Ordering::Relaxed) == place {
+            return Use::Again;
+        }
+        match self.place.swap(place, Ordering::Relaxed) {
+            before if before == place => Use::Again,
+            NO_PLACE => Use::First,
+            _ => Use::Elsewhere,
+        }
     }
 }
+
+/// What a use is to those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// From the same place, and within the same time, as the last noted.
+    Again,
+    /// From another place, or another time.
+    Elsewhere,
+    /// The first since the record was put in.
+    First,
+}
+
+/// That there was no use yet. One place in four thousand millions folds to the same: its uses are taken for
+/// first ones, which costs a batch and no more.
+const NO_PLACE: u32 = 0;
 
 /// That a session was opened through no API client.
 pub(crate) const NO_CLIENT: u16 = u16::MAX;
@@ -323,12 +344,13 @@ mod tests {
         let mut shard = Shard::default();
         shard.put(&session).unwrap();
 
-        assert!(shard.find(fingerprint).unwrap().note_use(1_800_000_060_000, 9));
+        assert_eq!(shard.find(fingerprint).unwrap().note_use(1_800_000_060_000, 9), Use::First);
         shard.put(&session).unwrap();
 
         let record = shard.find(fingerprint).unwrap();
         assert_eq!(record.clock_ms(), 1_800_000_060_000);
-        assert!(!record.note_use(1_800_000_061_000, 9));
+        assert_eq!(record.note_use(1_800_000_061_000, 9), Use::Again);
+        assert_eq!(record.note_use(1_800_000_061_000, 8), Use::Elsewhere);
         assert_eq!(record.client(), Some(3));
     }
 

@@ -15,7 +15,7 @@ use symbolon_core::verification::{
     BearerUse, CredentialKind, CredentialRecord, CredentialRefusal, judge_credential,
 };
 
-use crate::index::{Fingerprint, Record, RecordSort};
+use crate::index::{Fingerprint, Record, RecordSort, Use};
 use crate::rules::Rules;
 use crate::users::{Holder, State, Users};
 use crate::view::{LiveView, read};
@@ -79,6 +79,8 @@ pub struct Admission<'view> {
     pub revision: i64,
     /// Whether this use is from another place, or another time, than the last that was noted.
     pub noteworthy: bool,
+    /// Whether this is the first use of a token that this node knows of.
+    pub first_use: bool,
     rules: Guard<Arc<Rules>>,
     profile: u16,
     device_type: u8,
@@ -206,7 +208,7 @@ impl LiveView {
             return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
         judge_credential(&facts, now).map_err(|refusal| self.refused(record, refusal))?;
-        let noteworthy = record.note_use(now.unix_ms(), place);
+        let used = record.note_use(now.unix_ms(), place);
         let idle = idle_of(state, &rules);
         Ok(Admission {
             credential: record.id(),
@@ -218,7 +220,8 @@ impl LiveView {
             },
             session_idle: idle,
             revision,
-            noteworthy,
+            noteworthy: used != Use::Again,
+            first_use: used == Use::First && record.sort == RecordSort::Token,
             profile: state.profile,
             device_type: record.device_type,
             client: record.client(),
