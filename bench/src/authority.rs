@@ -66,6 +66,7 @@ pub(crate) async fn open_as_it_is(path: &Path, master: MasterKey) -> Ctx {
         letters_waiting: tokio::sync::Notify::new(),
         live: symbolon_app::live::Live::to_be_filled(),
         notebook: symbolon_app::notebook::Notebook::default(),
+        leak_reports: symbolon_app::leaks::ReportLimit::default(),
     });
     setup::prepare(&ctx).await.expect("it is founded");
     ctx

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::hash_pool::Hasher;
+use crate::leaks::ReportLimit;
 use crate::live::Live;
 use crate::notebook::Notebook;
 use crate::turnstile::Turnstile;
@@ -76,6 +77,8 @@ pub struct House {
     pub live: Live,
     /// What verifications leave behind until the scribe writes it down.
     pub notebook: Notebook,
+    /// Who has reported leaked tokens lately.
+    pub leak_reports: ReportLimit,
 }
 
 impl Ctx {

@@ -15,6 +15,7 @@ pub mod columns;
 pub mod device_types;
 pub mod error;
 pub mod history;
+pub mod leaks;
 pub mod letters;
 pub mod links;
 pub mod live;

@@ -137,6 +137,7 @@ impl TestHouse {
             letters_waiting: tokio::sync::Notify::new(),
             live: symbolon_app::live::Live::to_be_filled(),
             notebook: symbolon_app::notebook::Notebook::default(),
+            leak_reports: symbolon_app::leaks::ReportLimit::default(),
         });
         Self { ctx, clock, post: Post::default(), letterhead }
     }

@@ -5,12 +5,14 @@
 mod accounts;
 mod api_codes;
 mod authenticator_app;
+mod breakage;
 mod clients;
 mod device_types;
 mod explanations;
 mod hash_line;
 mod house;
 mod it_was_not_me;
+mod leaks;
 mod letters;
 mod live;
 mod logins;

@@ -115,6 +115,7 @@ impl TestHouse {
             letters_waiting: Notify::new(),
             live: live::Live::to_be_filled(),
             notebook: symbolon_app::notebook::Notebook::default(),
+            leak_reports: symbolon_app::leaks::ReportLimit::default(),
         });
         setup::prepare(&ctx).await.unwrap();
         if plan.view == View::Current {

@@ -12,6 +12,7 @@ mod clients;
 mod clock;
 mod device_types;
 mod history;
+mod leaks;
 mod letters;
 mod links;
 mod live;

@@ -85,6 +85,7 @@ pub(super) async fn open(
         letters_waiting: Notify::new(),
         live: symbolon_app::live::Live::to_be_filled(),
         notebook: symbolon_app::notebook::Notebook::default(),
+        leak_reports: symbolon_app::leaks::ReportLimit::default(),
     });
     setup::prepare(&ctx)
         .await

@@ -1,0 +1,70 @@
+//! Sightings of tokens where others can read them.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Leak, Token, User};
+use symbolon_core::leak::{Reporter, Sighting};
+use symbolon_core::names::Source;
+
+use crate::columns::{Columns, args};
+use crate::error::StoreError;
+use crate::sql::{Conn, Row, Tx};
+
+/// Sightings of one token that are kept: whoever holds it can report it anywhere and for ever.
+pub const MOST_OF_TOKEN: i64 = 50;
+
+const INSERT: &str = "
+    INSERT INTO leak (id, token_id, found_at, reporter, source, at) VALUES ($1, $2, $3, $4, $5, $6)";
+const OF_TOKEN: &str = "
+    SELECT token_id, found_at, reporter, at FROM leak WHERE token_id = $1 ORDER BY at, id LIMIT $2";
+const OF_USER: &str = "
+    SELECT leak.token_id, leak.found_at, leak.reporter, leak.at
+    FROM leak JOIN token ON token.id = leak.token_id
+    WHERE token.user_id = $1 ORDER BY leak.at, leak.id LIMIT $2";
+
+/// A sighting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeakRow {
+    /// Of which token.
+    pub token: Id<Token>,
+    /// Where it was seen.
+    pub seen: Sighting,
+    /// Who reported it.
+    pub reporter: Reporter,
+    /// When it was reported.
+    pub at: Timestamp,
+}
+
+/// Notes a sighting.
+pub async fn insert(
+    tx: &mut Tx,
+    id: Id<Leak>,
+    leak: &LeakRow,
+    source: Source,
+) -> Result<(), StoreError> {
+    let LeakRow { token, seen, reporter, at } = leak;
+    tx.execute_one(INSERT, args![id, *token, seen.as_str(), reporter.word(), source, *at]).await
+}
+
+/// The sightings of a token, the first ones first.
+pub async fn of_token(conn: &mut Conn, token: Id<Token>) -> Result<Vec<LeakRow>, StoreError> {
+    let rows = conn.fetch_all(OF_TOKEN, args![token, MOST_OF_TOKEN]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// The sightings of a user's tokens, the first ones first.
+pub async fn of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+    limit: i64,
+) -> Result<Vec<LeakRow>, StoreError> {
+    conn.fetch_all(OF_USER, args![user, limit]).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<LeakRow, StoreError> {
+    Ok(LeakRow {
+        token: row.id(0)?,
+        seen: Sighting::sanitised(&row.text(1)?),
+        reporter: row.parsed(2, "reporter", Reporter::from_word)?,
+        at: row.at(3)?,
+    })
+}

@@ -1,0 +1,39 @@
+//! Sightings of leaked tokens: by token, by owner, in their order.
+
+use symbolon_core::id::Id;
+use symbolon_core::leak::{Reporter, Sighting};
+use symbolon_core::names::Source;
+use symbolon_store::leaks::{self, LeakRow, MOST_OF_TOKEN};
+
+use super::{HOUR, T0, add_user, for_each_house, issue, write};
+
+#[tokio::test]
+async fn sightings_are_told_by_token_and_by_owner_the_first_ones_first() {
+    for_each_house(async |store| {
+        let (jane, joe) = (add_user(&store, 1, "jane").await, add_user(&store, 2, "joe").await);
+        let (one, other) =
+            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
+        let foreign = issue(&store, joe, 3, "any").await;
+        let leak = |token, place: &str, reporter, at| {
+            let seen = Sighting::sanitised(place);
+            LeakRow { token, seen, reporter, at }
+        };
+        let first = leak(one, "https://x/1", Reporter::GitHub, T0);
+        let second = leak(one, "", Reporter::Anyone, T0 + HOUR);
+        let of_other = leak(other, "a paste", Reporter::Anyone, T0 + HOUR * 2);
+        let of_foreign = leak(foreign, "a paste", Reporter::Anyone, T0);
+        let source = Source::new("192.0.2.1".parse().unwrap());
+        for (id, row) in [&second, &first, &of_other, &of_foreign].into_iter().enumerate() {
+            let id = Id::from_raw(i64::try_from(id).unwrap());
+            write(&store, async |tx| leaks::insert(tx, id, row, source).await).await;
+        }
+
+        let mut reader = store.read().await.unwrap();
+        let of_token = leaks::of_token(&mut reader, one).await.unwrap();
+        let of_user = leaks::of_user(&mut reader, jane, MOST_OF_TOKEN).await.unwrap();
+
+        assert_eq!(of_token, [first.clone(), second.clone()]);
+        assert_eq!(of_user, [first, second, of_other]);
+    })
+    .await;
+}
