@@ -34,6 +34,8 @@ pub struct PersonalInformation {
     pub name: DisplayName,
     /// Where mail goes.
     pub email: EmailAddress,
+    /// Where mail with a token goes instead.
+    pub delivery: Option<EmailAddress>,
     /// The profile's name.
     pub profile: String,
     /// Whether an administrator.
@@ -103,6 +105,7 @@ pub async fn personal_information(
         username: found.username,
         name: found.name,
         email: found.email,
+        delivery: found.delivery,
         profile: profile.name,
         administrator: found.admin_since.is_some(),
         password_changed_at: found.password_changed_at,

@@ -104,7 +104,8 @@ impl TokenLetter {
         now: Timestamp,
     ) -> Result<(), AppError> {
         let kind = LetterKind::NewToken;
-        self.drawn.insert(ctx, tx, user, &user.email, kind, &facts, Some(token), now).await
+        let to = user.delivery.as_ref().unwrap_or(&user.email);
+        self.drawn.insert(ctx, tx, user, to, kind, &facts, Some(token), now).await
     }
 }
 

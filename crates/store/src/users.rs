@@ -28,7 +28,8 @@ macro_rules! select_user {
             "SELECT id, username, email, name, profile_id, admin_since, password_hash, password_key,
                     password_changed_at, password_expired_at, epoch, frozen_at, tokens_frozen_at,
                     failures, last_failure_at, locked_until, last_login_at, created_at,
-                    code_failures, last_code_failure_at, code_locked_until, profile_since
+                    code_failures, last_code_failure_at, code_locked_until, profile_since,
+                    delivery_email
              FROM user_account WHERE removed_at IS NULL ",
             $rest
         )
@@ -79,10 +80,12 @@ const SET_FROZEN: &str = "UPDATE user_account SET frozen_at = $2 WHERE id = $1";
 const SET_TOKENS_FROZEN: &str = "UPDATE user_account SET tokens_frozen_at = $2 WHERE id = $1";
 const SET_NAME: &str = "UPDATE user_account SET name = $2 WHERE id = $1 AND removed_at IS NULL";
 const SET_EMAIL: &str = "UPDATE user_account SET email = $2 WHERE id = $1 AND removed_at IS NULL";
+const SET_DELIVERY: &str = "
+    UPDATE user_account SET delivery_email = $2 WHERE id = $1 AND removed_at IS NULL";
 const REMOVE: &str = "
     UPDATE user_account
-    SET removed_at = $2, email = '', name = '', password_hash = NULL, password_key = NULL,
-        admin_since = NULL
+    SET removed_at = $2, email = '', name = '', delivery_email = NULL, password_hash = NULL,
+        password_key = NULL, admin_since = NULL
     WHERE id = $1 AND removed_at IS NULL";
 
 /// A user's row.
@@ -94,6 +97,8 @@ pub struct UserRecord {
     pub username: Username,
     /// Where mail goes.
     pub email: EmailAddress,
+    /// Where mail with a token goes instead.
+    pub delivery: Option<EmailAddress>,
     /// As shown.
     pub name: DisplayName,
     /// Under whose policy.
@@ -323,6 +328,17 @@ pub async fn set_email(
     tx.execute_at_most_one(SET_EMAIL, args![user, email]).await
 }
 
+/// Says where mail with a token goes, or that it goes to the user's own address; `false` if the user is
+/// gone.
+pub async fn set_delivery(
+    tx: &mut Tx,
+    user: Id<User>,
+    delivery: Option<&EmailAddress>,
+) -> Result<bool, StoreError> {
+    let delivery = delivery.map(EmailAddress::as_str);
+    tx.execute_at_most_one(SET_DELIVERY, args![user, delivery]).await
+}
+
 /// Removes a user: the row stays for the trail, what belongs to the person is erased.
 pub async fn remove(tx: &mut Tx, user: Id<User>, now: Timestamp) -> Result<(), StoreError> {
     tx.execute_one(REMOVE, args![user, now]).await
@@ -332,6 +348,12 @@ fn read(row: &Row) -> Result<UserRecord, StoreError> {
     let hash = row.optional_text(6)?;
     let pepper = row.optional_int(7)?.and_then(|key| u32::try_from(key).ok()).map(KeyId);
     let password = hash.zip(pepper).map(|(hash, pepper)| PasswordRecord { hash, pepper });
+    let delivery = match row.optional_text(22)? {
+        Some(_) => {
+            Some(row.parsed(22, "delivery_email", |text| EmailAddress::parse(text).ok())?)
+        }
+        None => None,
+    };
     Ok(UserRecord {
         standing: Standing {
             user: row.id(0)?,
@@ -346,6 +368,7 @@ fn read(row: &Row) -> Result<UserRecord, StoreError> {
         },
         username: row.parsed(1, "username", |text| Username::parse(text).ok())?,
         email: row.parsed(2, "email", |text| EmailAddress::parse(text).ok())?,
+        delivery,
         name: row.parsed(3, "name", |text| DisplayName::parse(text).ok())?,
         profile: row.id(4)?,
         profile_since: row.at(21)?,

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use symbolon_app::delivery;
 use symbolon_app::hashing::Asker;
 use symbolon_app::own_sessions::{self, SessionView};
 use symbolon_app::profiles;
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::POST, "/users/{username}/unlock", unlock),
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
         route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
+        route(MethodFilter::PUT, "/users/{username}/delivery", set_delivery),
         route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
         route(MethodFilter::GET, "/users/{username}/sessions", list_sessions),
         route(MethodFilter::DELETE, "/users/{username}/sessions", end_sessions),
@@ -191,6 +193,23 @@ async fn set_profile(
 ) -> Result<StatusCode, Failed> {
     let actor = Actor::Operator;
     done(&state, profiles::assign(&state.ctx, actor, &username, &asked.profile).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delivery {
+    email: Option<String>,
+}
+
+async fn set_delivery(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+    Body(asked): Body<Delivery>,
+) -> Result<StatusCode, Failed> {
+    let email = asked.email.as_deref().map(EmailAddress::parse).transpose();
+    let email = email.map_err(|fault| Failed::name(&state.ctx, "the address", fault))?;
+    done(&state, delivery::set_for(&state.ctx, Actor::Operator, &username, email).await)
 }
 
 async fn reset_second_factors(

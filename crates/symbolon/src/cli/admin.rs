@@ -147,6 +147,12 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             link.put(&path, json!({ "profile": profile })).await?;
             out.note(&format!("{username} is under the profile {profile}."))
         }
+        UserCommand::SetDelivery { username, to, none: _ } => {
+            let path = format!("/users/{}/delivery", segment(&username));
+            link.put(&path, json!({ "email": to })).await?;
+            let to = to.unwrap_or_else(|| "the user's own address".to_owned());
+            out.note(&format!("Mail with a token of {username} goes to {to} from now on."))
+        }
         UserCommand::ResetSecondFactors(OneUser { username }) => {
             link.delete(&format!("/users/{}/second-factors", segment(&username))).await?;
             out.note(&format!("{username} has no second factor any more, and is told by mail."))

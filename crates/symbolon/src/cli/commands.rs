@@ -52,6 +52,17 @@ pub(crate) enum UserCommand {
         /// The profile; not the one that holds for everybody
         profile: String,
     },
+    /// Say where mail with a token of a user goes: for integrations that read no mail
+    SetDelivery {
+        /// The user
+        username: String,
+        /// The address that it goes to
+        #[arg(long, value_name = "ADDRESS", required_unless_present = "none")]
+        to: Option<String>,
+        /// To the user's own address again
+        #[arg(long, conflicts_with = "to")]
+        none: bool,
+    },
     /// Remove every second factor of a user who has lost them
     ResetSecondFactors(OneUser),
     /// List a user's live sessions

@@ -13,6 +13,7 @@ pub(crate) enum Done {
     ChallengeOver,
     ClientRemoved,
     ClientSecretRemoved,
+    DeliveryChanged,
     MailRetried,
     NameChanged,
     NetworkAdded,
@@ -25,6 +26,7 @@ pub(crate) enum Done {
     ProfileChanged,
     ProfileSaved,
     Recovered,
+    RotationCancelled,
     SecondFactorRemoved,
     SecondFactorRenamed,
     SecondFactorsReset,
@@ -41,7 +43,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 34] = [
+const ALL: [(Done, &str, &str); 36] = [
     (
         Done::Activated,
         "activated",
@@ -84,6 +86,11 @@ const ALL: [(Done, &str, &str); 34] = [
         "client-secret-removed",
         "The secret was removed. Whoever still uses it is refused.",
     ),
+    (
+        Done::DeliveryChanged,
+        "delivery-changed",
+        "The delivery contact was changed. Whoever is concerned has been told by mail.",
+    ),
     (Done::MailRetried, "mail-retried", "Waiting mail is being tried again now."),
     (Done::NameChanged, "name-changed", "Your name was changed."),
     (Done::NetworkAdded, "network-added", "The trusted network was added."),
@@ -116,6 +123,11 @@ const ALL: [(Done, &str, &str); 34] = [
         "recovered",
         "Your password was changed. Every security token of yours was retired and every session ended: \
          log in and reset your security token.",
+    ),
+    (
+        Done::RotationCancelled,
+        "rotation-cancelled",
+        "The rotation was cancelled: the new token has ended, the old one goes on as before.",
     ),
     (
         Done::SecondFactorRemoved,
