@@ -68,6 +68,8 @@ kinds! {
     RecoveryCode = "0RC";
     /// A sighting of a token where it should not be.
     Leak = "0LE";
+    /// What looks as if a token were shared.
+    SharingSignal = "0SG";
     /// A reset of all users of a profile.
     BulkReset = "0BR";
 }

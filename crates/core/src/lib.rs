@@ -28,6 +28,7 @@ pub mod rotation;
 pub mod sealed;
 pub mod secret;
 pub mod session;
+pub mod sharing;
 pub mod time;
 pub mod token;
 pub mod token_search;

@@ -81,6 +81,33 @@ impl fmt::Display for LoginRanges {
     }
 }
 
+/// The area of the internet that an address lies in: addresses of one area are near to each other, those of
+/// two areas are far. Coarse on purpose: a /16 of IPv4 or a /32 of IPv6 is about what one provider hands out
+/// in one place, and all private addresses are the organization's own.
+pub fn area_of(source: Source) -> String {
+    match source.address() {
+        IpAddr::V4(address) => {
+            let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+            if address.is_private() || address.is_loopback() || address.is_link_local() || shared {
+                return PRIVATE.to_owned();
+            }
+            let [first, second, ..] = address.octets();
+            format!("{first}.{second}.0.0/16")
+        }
+        IpAddr::V6(address) => {
+            if address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local()
+            {
+                return PRIVATE.to_owned();
+            }
+            let [first, second, ..] = address.segments();
+            format!("{first:x}:{second:x}::/32")
+        }
+    }
+}
+
+/// The area of every private address.
+const PRIVATE: &str = "private addresses";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +129,20 @@ mod tests {
     fn a_single_address_is_a_network_of_one() {
         assert!(Network::parse("::1").unwrap().contains(source("::1")));
         assert_eq!(Network::parse("10.1"), Err(NetworkError));
+    }
+
+    #[test]
+    fn an_area_is_what_a_provider_hands_out_or_the_own_house() {
+        for (address, area) in [
+            ("203.0.113.7", "203.0.0.0/16"),
+            ("2001:db8:7::1", "2001:db8::/32"),
+            ("10.1.2.3", "private addresses"),
+            ("100.64.0.1", "private addresses"),
+            ("100.128.0.1", "100.128.0.0/16"),
+            ("fd00::1", "private addresses"),
+        ] {
+            assert_eq!(area_of(source(address)), area);
+        }
     }
 
     #[test]
