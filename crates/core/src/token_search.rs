@@ -7,7 +7,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::token::{LENGTH, PREFIX, check_bytes};
+use crate::token::{LENGTH, PREFIX, PresentedToken, check_bytes};
 
 /// Bytes before the end of a piece that may be the beginning of a token which the next piece ends.
 pub const OVERLAP: usize = LENGTH - 1;
@@ -32,6 +32,16 @@ impl TokenSearch {
             text.get(*begin..begin + LENGTH).is_some_and(|candidate| check_bytes(candidate).is_ok())
         })
     }
+}
+
+/// The tokens in `text`, in their order.
+pub fn tokens_in(text: &str) -> impl Iterator<Item = PresentedToken> {
+    let search = TokenSearch::default();
+    let begins: Vec<usize> = search.find_iter(text.as_bytes()).collect();
+    begins.into_iter().filter_map(|begin| {
+        // All of a token is ASCII, so what is found lies between characters.
+        PresentedToken::parse(text.get(begin..begin + LENGTH)?).ok()
+    })
 }
 
 /// The same text with nothing left of each token but what tells it from another: its prefix and the last

@@ -92,7 +92,9 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Gathered, BodyF
     if said > MOST_THROWN_AWAY {
         return Err(BodyFault::TooLarge);
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit));
+    // A length that was said holds, so no more room is taken than it needs.
+    let room = if said == 0 { limit } else { said.min(limit) };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     let mut sent: usize = 0;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyFault::Broken)?.into_data() else {

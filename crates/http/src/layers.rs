@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use symbolon_app::Ctx;
+use symbolon_wire::leaks::MAX_BODY as MAX_REPORT;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
@@ -22,6 +23,7 @@ use tracing::field::Empty;
 
 use crate::answer::{Kind, finish, refuse};
 use crate::body;
+use crate::leaks;
 use crate::metrics::method_word;
 use crate::state::Front;
 
@@ -88,6 +90,9 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 /// Bodies that are being read at a time, on all connections: 128 MiB. Further ones wait their time.
 static BODIES: Semaphore = Semaphore::const_new(2048);
 
+/// Reports of leaked tokens that are being read at a time: 32 MiB.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(64);
+
 /// Middleware: reads the whole body before anything is looked up.
 ///
 /// Who may ask, and what is there, is then judged as of the end of the request: a body that is held back
@@ -99,8 +104,12 @@ pub(crate) async fn gather(request: Request, next: Next) -> Response {
         return next.run(Request::from_parts(parts, Body::empty())).await;
     }
     let read = async {
-        let _place = BODIES.acquire().await;
-        body::read(body, body::MAX_BODY).await
+        let (places, limit) = match parts.uri.path() {
+            leaks::REPORTS | leaks::GITHUB => (&LARGE_BODIES, MAX_REPORT),
+            _ => (&BODIES, body::MAX_BODY),
+        };
+        let _place = places.acquire().await;
+        body::read(body, limit).await
     };
     match timeout(BODY_TIME_LIMIT, read).await {
         Ok(Ok(gathered)) => {

@@ -13,6 +13,7 @@ pub mod health;
 pub mod host;
 mod instant;
 mod layers;
+mod leaks;
 pub mod metrics;
 pub mod normalise;
 pub mod origin;
@@ -42,6 +43,7 @@ pub use crate::verification::{Answering, Entrance};
 pub fn all_routes() -> Vec<Route> {
     let mut routes = heads::routes();
     routes.extend(verification::routes());
+    routes.extend(leaks::routes());
     routes.extend(health::routes());
     routes.extend(pages::routes());
     routes
@@ -56,7 +58,7 @@ pub fn router(state: HttpState) -> Router {
     let inner = routes::assemble(all_routes())
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(body::MAX_BODY))
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn(layers::gather))
         .layer(from_fn_with_state(host_rule, host::check))
         .layer(from_fn(layers::guard))

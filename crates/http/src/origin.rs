@@ -106,6 +106,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/24".parse().unwrap()],
             allowed_hosts: vec![],
             mailbox: None,
+            secret_scanning_keys: None,
             metrics: Metrics::new(),
         };
         let mut headers = HeaderMap::new();

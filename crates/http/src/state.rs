@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use symbolon_app::Ctx;
 use symbolon_mail::Mailbox;
+use symbolon_wire::leaks::github::SigningKeys;
 
 use crate::metrics::Metrics;
 
@@ -27,6 +28,8 @@ pub struct Front {
     pub allowed_hosts: Vec<String>,
     /// The development mailbox, with `demo` alone. Shared with the courier, which fills it.
     pub mailbox: Option<Arc<Mailbox>>,
+    /// The keys by which GitHub's secret scanning signs its alerts, where they are configured.
+    pub secret_scanning_keys: Option<SigningKeys>,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -8,6 +8,7 @@
 pub mod address_changes;
 pub mod audit;
 pub mod authenticators;
+pub mod bulk_resets;
 pub mod challenges;
 pub mod changes;
 pub mod clients;
@@ -29,6 +30,7 @@ pub mod password_history;
 pub mod places;
 pub mod profiles;
 pub mod recovery_codes;
+pub mod reminders;
 pub mod retired_uses;
 mod rows;
 pub mod sessions;

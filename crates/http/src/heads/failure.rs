@@ -11,7 +11,7 @@ use crate::answer::{Kind, refuse, with_retry_after};
 
 /// What a client may be told of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Too many log-ins at once, in all or from this address.
     TooMany {
         /// When it may go better.
@@ -25,7 +25,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Sorts a failure and writes it down: this is where it is handled.
-    pub(super) fn noted(error: &AppError) -> Self {
+    pub(crate) fn noted(error: &AppError) -> Self {
         match error {
             // Counted where it happens: a line in the log for each would make a flood of log-ins one of
             // writes.
@@ -53,7 +53,7 @@ impl Failure {
     }
 
     /// The status that tells of it.
-    pub(super) fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TryLater => StatusCode::SERVICE_UNAVAILABLE,
@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// The sentence that tells of it.
-    pub(super) fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::TooMany { .. } => "Too many logins at once; Retry-After tells when to try again.",
             Self::TryLater => "The server cannot answer now; try again in a moment.",
@@ -71,7 +71,7 @@ impl Failure {
     }
 
     /// The answer that tells of it in the words of `kind`.
-    pub(super) fn refuse(self, kind: Kind) -> Response {
+    pub(crate) fn refuse(self, kind: Kind) -> Response {
         let response = refuse(kind, self.status(), self.text());
         match self {
             Self::TooMany { retry_after } => with_retry_after(response, retry_after),

@@ -11,6 +11,8 @@ mod rest;
 mod session;
 mod soap;
 
+pub(crate) use failure::Failure;
+
 use crate::routes::Route;
 
 /// The routes of every head.

@@ -91,12 +91,14 @@ impl TestHouse {
             source_policy: SourcePolicy::default(),
             password_grant: Switch::On,
             tell_missing_token: Switch::Off,
+            time_zone: symbolon_core::weekly::Zone::UTC,
             mail_configured: Switch::On,
         };
         let front = Front {
             trusted_proxies: vec![],
             allowed_hosts: vec![],
             mailbox: None,
+            secret_scanning_keys: None,
             metrics: Metrics::new(),
         };
         let mut plan = Plan { settings, front, view: View::Current };

@@ -182,6 +182,18 @@ pub(crate) const KEYS: &[Key] = &[
         "Name of the organization, shown in mails and pages; 1 to 100 characters.",
     ),
     key(
+        "time_zone",
+        Kind::Text,
+        Preset::Value("UTC"),
+        "Time zone of the organization, such as Europe/Berlin: the weekly digest comes on Monday at 08:00 there.",
+    ),
+    key(
+        "secret_scanning_keys_file",
+        Kind::Path,
+        Preset::Unset("none: alerts of GitHub are not taken"),
+        "File of the public keys by which GitHub signs alerts of leaked tokens, as GitHub publishes them.",
+    ),
+    key(
         "hash_threads",
         Kind::Count,
         Preset::Unset("one per processor"),

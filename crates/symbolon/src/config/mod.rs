@@ -25,6 +25,7 @@ use symbolon_core::policy::SourcePolicy;
 use symbolon_http::control::spans;
 use symbolon_mail::MailTarget;
 use symbolon_store::DatabaseTarget;
+use symbolon_wire::leaks::github::SigningKeys;
 use tracing::level_filters::LevelFilter;
 
 use layers::Layers;
@@ -46,10 +47,14 @@ pub(crate) struct Config {
     pub(crate) mail_from: Option<EmailAddress>,
     /// Shown in mails and pages.
     pub(crate) organization: DisplayName,
+    /// In which the weekly digest's Monday begins.
+    pub(crate) time_zone: Zone,
     /// How logins are taken.
     pub(crate) logins: Logins,
     /// The log.
     pub(crate) logs: Logs,
+    /// By which GitHub's secret scanning signs its alerts.
+    pub(crate) secret_scanning_keys: Option<SigningKeys>,
     /// Passwords hashed at a time.
     pub(crate) hash_threads: usize,
 }
@@ -128,9 +133,11 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Config> {
     let mail = reader.optional("mail", mail_target).unwrap_or(MailTarget::None);
     let mail_from = reader.optional("mail_from", EmailAddress::parse);
     let organization = reader.value("organization", DisplayName::parse);
+    let time_zone = reader.value("time_zone", Zone::parse);
     let logins = read_logins(reader);
     let logs = read_logs(reader);
     let threads = reader.optional("hash_threads", |text| Reader::count(text, 1, 256));
+    let secret_scanning_keys = reader.optional("secret_scanning_keys_file", signing_keys);
     let data_dir: PathBuf = data_dir?;
     Some(Config {
         database: database.unwrap_or_else(|| embedded_database(&data_dir)),
@@ -139,8 +146,10 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Config> {
         mail,
         mail_from,
         organization: organization?,
+        time_zone: time_zone?,
         logins,
         logs,
+        secret_scanning_keys,
         hash_threads: threads.map_or_else(processors, |threads| threads as usize),
     })
 }
@@ -178,6 +187,11 @@ fn mail_target(text: &str) -> Result<MailTarget, String> {
         Ok(target @ (MailTarget::None | MailTarget::Smtp(_))) => Ok(target),
         Err(fault) => Err(fault.to_string()),
     }
+}
+
+fn signing_keys(path: &str) -> Result<SigningKeys, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    SigningKeys::parse(&text).map_err(|fault| fault.to_string())
 }
 
 fn period(text: &str) -> Result<Duration, String> {

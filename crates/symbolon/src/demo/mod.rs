@@ -98,6 +98,7 @@ async fn config_in(dir: &Path) -> Result<Config, Failure> {
             source: SourcePolicy::default(),
         },
         logs: LOGS,
+        secret_scanning_keys: None,
         hash_threads: 2,
     })
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_app::links::LinkKind;
-use symbolon_app::{AppError, Ctx, courier, janitor, live, scribe, setup};
+use symbolon_app::{AppError, Ctx, courier, digest, janitor, live, reminders, scribe, setup};
 use symbolon_http::control as operators;
 use symbolon_http::{Entrance, Front, HttpState, Metrics, ops_router};
 use symbolon_mail::Mailbox;
@@ -66,7 +66,8 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     doors: JoinSet<()>,
     courier: Option<JoinHandle<()>>,
-    janitor: JoinHandle<()>,
+    /// What goes round for ever and may be broken off anywhere.
+    rounds: JoinSet<()>,
     feed: JoinHandle<()>,
     scribe: JoinHandle<()>,
     /// The scribe writes its last notes when nobody can verify any more.
@@ -141,6 +142,7 @@ impl Server {
                 trusted_proxies: config.listeners.trusted_proxies.clone(),
                 allowed_hosts: config.listeners.allowed_hosts.clone(),
                 mailbox,
+                secret_scanning_keys: config.secret_scanning_keys.clone(),
                 metrics: Metrics::new(),
             }),
         };
@@ -167,12 +169,15 @@ impl Server {
             let stop = accept::until(stopped.clone());
             tokio::spawn(courier::run(ctx.clone(), letterhead, transport, stop))
         });
-        let janitor = tokio::spawn(janitor::run(ctx.clone()));
+        let mut rounds = JoinSet::new();
+        rounds.spawn(janitor::run(ctx.clone()));
+        rounds.spawn(reminders::run(ctx.clone()));
+        rounds.spawn(digest::run(ctx.clone()));
         let (doors_closed, closed) = watch::channel(false);
         let feed = tokio::spawn(live::run(ctx.clone(), accept::until(closed.clone())));
         let scribe = tokio::spawn(scribe::run(ctx.clone(), accept::until(closed)));
         info!(public.url = bound.public_url, "serving {}", bound.public_url);
-        Ok(Self { ctx, bound, stop, doors, courier, janitor, feed, scribe, doors_closed, data_dir })
+        Ok(Self { ctx, bound, stop, doors, courier, rounds, feed, scribe, doors_closed, data_dir })
     }
 
     /// Where keys, database and control socket are.
@@ -196,7 +201,7 @@ impl Server {
         tell_supervisor(&[sd_notify::NotifyState::Stopping]);
         info!("stopping");
         self.stop.send_replace(true);
-        self.janitor.abort();
+        self.rounds.abort_all();
         tokio::join!(close_doors(&mut self.doors), dismiss(self.courier.as_mut()));
         self.doors_closed.send_replace(true);
         for (name, work) in [("live view", self.feed), ("scribe", self.scribe)] {

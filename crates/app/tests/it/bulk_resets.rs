@@ -1,0 +1,116 @@
+//! Bulk resets: everybody of a profile once, whatever breaks off, and nobody else.
+
+use symbolon_app::bulk_reset::{self, Asked, State};
+use symbolon_app::users::UserView;
+use symbolon_app::{Actor, AppError, users};
+use symbolon_core::names::DeviceType;
+use symbolon_core::reset::Scope;
+
+use crate::house::{PASSWORD, TestHouse};
+
+const PROFILE: &str = "Standard";
+
+fn asked(scope: Scope) -> Asked<'static> {
+    Asked { profile: PROFILE, device_type: DeviceType::any(), scope, reason: Some("a drill") }
+}
+
+async fn people(house: &TestHouse, count: usize) -> Vec<UserView> {
+    let mut people = Vec::new();
+    for number in 0..count {
+        people.push(house.user(&format!("user{number}")).await);
+    }
+    people
+}
+
+async fn token_mails(house: &TestHouse) -> usize {
+    house.deliver_mail().await;
+    house.arrived().iter().filter(|mail| mail.subject.starts_with("Your new")).count()
+}
+
+#[tokio::test]
+async fn everybody_of_the_profile_is_reset_once_in_steps() {
+    let house = TestHouse::new().await;
+    let people = people(&house, 60).await;
+    let old = house.reset_and_read(&people[0]).await;
+    let before = token_mails(&house).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let begun = begun.unwrap().0;
+    assert_eq!((begun.total, begun.done, begun.state), (60, 0, State::Running));
+
+    let first = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+    let second = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+    let last = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+    let again = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+
+    assert_eq!((first.done, second.done), (50, 60));
+    assert_eq!((last.done, last.passed_over, last.state), (60, 0, State::Done));
+    assert_eq!(again, last);
+    assert_eq!(token_mails(&house).await, before + 60);
+    assert!(house.log_in(&people[0], &format!("{PASSWORD}{old}")).await.is_err());
+    let row = house.last_audited(1).await.remove(0);
+    assert_eq!(row.action, "bulk-reset.done");
+}
+
+#[tokio::test]
+async fn whom_a_rule_forbids_it_is_passed_over_and_counted_beforehand() {
+    let house = TestHouse::new().await;
+    let people = people(&house, 3).await;
+    users::freeze(&house.ctx, Actor::Operator, people[1].username.as_str()).await.unwrap();
+    let scope = Scope::Account;
+
+    let forecast = bulk_reset::forecast(&house.ctx, &asked(scope)).await.unwrap();
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(scope)).await.unwrap().0;
+    let stands = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+
+    assert_eq!((forecast.users, forecast.passed_over), (3, 1));
+    assert_eq!((stands.done, stands.passed_over), (2, 1));
+}
+
+#[tokio::test]
+async fn a_cancelled_bulk_reset_goes_no_further_and_what_was_reset_stays() {
+    let house = TestHouse::new().await;
+    people(&house, 60).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let id = begun.unwrap().0.id;
+    bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap();
+
+    let cancelled = bulk_reset::cancel(&house.ctx, Actor::Operator, id).await.unwrap().0;
+
+    assert_eq!((cancelled.done, cancelled.state), (50, State::Cancelled));
+    let refused = bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap_err();
+    assert!(matches!(refused, AppError::Forbidden(_)));
+    let refused = bulk_reset::cancel(&house.ctx, Actor::Operator, id).await.unwrap_err();
+    assert!(matches!(refused, AppError::Forbidden(_)));
+    assert_eq!(token_mails(&house).await, 50);
+    assert_eq!(bulk_reset::list(&house.ctx).await.unwrap(), [bulk_reset::BulkResetView(cancelled)]);
+}
+
+#[tokio::test]
+async fn two_who_drive_the_same_bulk_reset_reset_nobody_twice() {
+    let house = TestHouse::new().await;
+    people(&house, 120).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let id = begun.unwrap().0.id;
+
+    let drivers = (0..2).map(|_| {
+        let ctx = house.ctx.clone();
+        tokio::spawn(async move {
+            while bulk_reset::step(&ctx, Actor::Operator, id).await.unwrap().0.state == State::Running {}
+        })
+    });
+    for driver in drivers.collect::<Vec<_>>() {
+        driver.await.unwrap();
+    }
+
+    assert_eq!(token_mails(&house).await, 120);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_not_found() {
+    let house = TestHouse::new().await;
+    let asked = Asked { profile: "Nobody's", ..asked(Scope::Account) };
+
+    let refused = bulk_reset::begin(&house.ctx, Actor::Operator, &asked).await.unwrap_err();
+
+    assert!(matches!(refused, AppError::NotFound("profile")));
+}
