@@ -28,6 +28,7 @@ mod passwords;
 mod profiles;
 mod proved_places;
 mod races;
+mod reminders;
 mod resets;
 mod rotations;
 mod scribe;

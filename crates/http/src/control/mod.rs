@@ -5,14 +5,16 @@
 //! request ([`ControlSocket`]), so that a route which strays onto a network listener admits nobody.
 //! Answers are plain JSON, refusals RFC 9457 problems whose `type` tells scripts what happened.
 
-mod ask;
+pub(crate) mod ask;
 mod audit;
+mod bulk_resets;
+pub(crate) mod breakage;
 mod clients;
 mod device_types;
 mod logins;
 mod mail;
 mod networks;
-mod problem;
+pub(crate) mod problem;
 mod profiles;
 mod setup;
 pub mod spans;
@@ -32,6 +34,7 @@ pub fn routes() -> Vec<Route> {
     [
         users::routes(),
         tokens::routes(),
+        bulk_resets::routes(),
         networks::routes(),
         clients::routes(),
         device_types::routes(),

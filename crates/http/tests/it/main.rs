@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error here has failed")]
 
+mod api_tokens;
 mod administration;
 mod asking;
 mod authenticator_app;
@@ -19,6 +20,7 @@ mod hosts;
 mod house;
 mod identity;
 mod introspection;
+mod leaks;
 mod lifetimes;
 mod oauth;
 mod operations;

@@ -10,7 +10,7 @@ use super::commands::{
     ClientCommand, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand, OnOff, OneUser,
     PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
 };
-use super::explain;
+use super::{breakage, bulk_reset, explain};
 use super::link::{Link, segment};
 use crate::exit::{Exit, Failure};
 use crate::out::{Column, Out, table};
@@ -176,7 +176,7 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
 
 pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result<(), Failure> {
     match command {
-        TokenCommand::Reset { username, device_type, scope, reason } => {
+        TokenCommand::Reset { username, bulk, device_type, scope, reason, dry_run } => {
             let usual =
                 if device_type.is_some() { ScopeArg::DeviceType } else { ScopeArg::Account };
             let scope = match scope.unwrap_or(usual) {
@@ -184,6 +184,13 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
                 ScopeArg::DeviceType => "device-type",
             };
             let device_type = device_type.as_ref().map(DeviceType::as_str);
+            let Some(username) = username else {
+                let asked = json!({ "device_type": device_type, "scope": scope, "reason": reason });
+                return bulk_reset::reset(&link, out, &bulk, asked, dry_run).await;
+            };
+            if dry_run {
+                return breakage::token_reset(&link, out, &username, scope, device_type).await;
+            }
             let asked = json!({ "device_type": device_type, "scope": scope, "reason": reason });
             let path = format!("/users/{}/reset", segment(&username));
             let receipt = link.post(&path, asked).await?;
@@ -192,6 +199,7 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
                 format!("Done: {retired} retired. The new token is mailed to its owner.")
             })
         }
+        TokenCommand::BulkResets => bulk_reset::list(&link, out).await,
         TokenCommand::List { user } => {
             let of = user.map(|user| format!("user={}&", segment(&user))).unwrap_or_default();
             out.rows(&all_pages(&link, &format!("/tokens?{of}"), "id").await?, TOKENS)

@@ -88,10 +88,13 @@ pub(crate) struct OneUser {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Reset a user's security token; the new one is mailed, never printed
+    /// Reset a user's security token, or those of a whole profile; new ones are mailed, never printed
     Reset {
         /// The user
-        username: String,
+        #[arg(required_unless_present = "bulk", conflicts_with = "bulk")]
+        username: Option<String>,
+        #[command(flatten)]
+        bulk: BulkArgs,
         /// Reset the token of this device type alone
         #[arg(long, value_name = "TYPE", value_parser = DeviceType::parse)]
         device_type: Option<DeviceType>,
@@ -101,7 +104,12 @@ pub(crate) enum TokenCommand {
         /// Why; for the audit trail
         #[arg(long)]
         reason: Option<String>,
+        /// Change nothing; tell which clients would stop, or how many users and tokens it is about
+        #[arg(long)]
+        dry_run: bool,
     },
+    /// List resets of whole profiles and how far each has come
+    BulkResets,
     /// List tokens (never the secrets themselves)
     List {
         /// Of this user alone
@@ -128,6 +136,21 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
+}
+
+/// A reset of a whole profile.
+#[derive(Debug, Args)]
+#[group(id = "bulk", multiple = false)]
+pub(crate) struct BulkArgs {
+    /// Every user of this profile, in steps that can be interrupted
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// Go on with a reset of a profile that was interrupted
+    #[arg(long, value_name = "ID")]
+    pub(crate) resume: Option<String>,
+    /// End a reset of a profile where it stands
+    #[arg(long, value_name = "ID")]
+    pub(crate) cancel: Option<String>,
 }
 
 /// Which earlier tokens a reset ends.
@@ -335,6 +358,9 @@ pub(crate) struct LoginQuestion {
     /// What kind of login
     #[arg(long, value_name = "NAME", default_value = "soap-partner", value_parser = ["web", "soap-partner", "soap-enterprise", "oauth-password"])]
     pub(crate) head: String,
+    /// What the client says it is, such as jsforce (default: nothing)
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) client: String,
 }
 
 #[derive(Debug, Subcommand)]

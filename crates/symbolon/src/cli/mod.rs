@@ -3,6 +3,8 @@
 mod admin;
 mod args;
 mod audit;
+mod breakage;
+mod bulk_reset;
 mod commands;
 mod config_commands;
 mod doctor;

@@ -1,0 +1,188 @@
+//! Reports of leaked tokens: from anybody, and from GitHub's secret scanning.
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use serde_json::{Value, json};
+use symbolon_wire::leaks::github::SigningKeys;
+
+use crate::asking::token_never_issued;
+use crate::calls::{Answer, request};
+use crate::house::{PASSWORD, TestHouse};
+
+const REPORTS: &str = "/api/v1/leaked-tokens";
+const GITHUB: &str = "/api/v1/leaked-tokens/github";
+
+async fn post(house: &TestHouse, body: impl Into<Body>) -> Answer {
+    let request = request(Method::POST, REPORTS).header("content-type", "application/json");
+    house.send(request.body(body.into()).unwrap()).await
+}
+
+fn report(tokens: &[&str]) -> String {
+    let tokens: Vec<Value> = tokens
+        .iter()
+        .map(|token| json!({ "token": token, "url": "https://paste.example/1" }))
+        .collect();
+    json!({ "tokens": tokens }).to_string()
+}
+
+async fn accepts(house: &TestHouse, token: &str) -> bool {
+    let credential = format!("{PASSWORD}{token}");
+    house.soap(crate::calls::login("ada@example.com", &credential)).await.status == 200
+}
+
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.json()["status"], status);
+    assert_eq!(answer.json()["correlation_id"].as_str().unwrap().len(), 12);
+}
+
+#[tokio::test]
+async fn a_token_that_anybody_reports_is_dead_and_the_answer_is_the_same_as_for_junk() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+    assert!(accepts(&house, &token).await);
+
+    let known = post(&house, report(&[&token])).await;
+    let again = post(&house, report(&[&token])).await;
+    let unknown = post(&house, report(&[&token_never_issued()])).await;
+    let junk = post(&house, report(&["junk"])).await;
+
+    assert!(!accepts(&house, &token).await);
+    for answer in [&known, &again, &unknown, &junk] {
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (202, r#"{"received":1}"#));
+        assert_eq!(answer.headers, known.headers);
+    }
+}
+
+#[tokio::test]
+async fn a_token_behind_its_password_is_found_too() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+
+    let answer = post(&house, report(&[&format!("{PASSWORD}{token}")])).await;
+
+    assert_eq!(answer.status, 202);
+    assert!(!accepts(&house, &token).await);
+}
+
+#[tokio::test]
+async fn reports_are_bounded_and_what_was_sent_is_not_repeated() {
+    let house = TestHouse::open().await;
+
+    assert_eq!(post(&house, report(&["hunter2"; 1000])).await.body, r#"{"received":1000}"#);
+    for body in [
+        report(&["hunter2"; 1001]),
+        report(&[]),
+        report(&["hunter2".repeat(200).as_str()]),
+        String::from("{"),
+        String::from(r#"{"tokens":[{"token":"hunter2","hunter2":1}]}"#),
+    ] {
+        let answer = post(&house, body).await;
+        assert_problem(&answer, 422);
+        assert!(!answer.body.contains("hunter2"));
+    }
+    let large = post(&house, " ".repeat(600 * 1024)).await;
+    assert_problem(&large, 413);
+    let form = request(Method::POST, REPORTS).header("content-type", "text/plain");
+    assert_problem(&house.send(form.body(Body::from(report(&["x"]))).unwrap()).await, 415);
+    assert_problem(&house.get(REPORTS).await, 405);
+}
+
+#[tokio::test]
+async fn an_address_that_reports_too_often_is_told_when_to_come_back() {
+    let house = TestHouse::open().await;
+    // What cannot be read is counted like any other.
+    for _ in 0..10 {
+        assert_problem(&post(&house, "{").await, 422);
+    }
+
+    let answer = post(&house, report(&["x"])).await;
+
+    assert_problem(&answer, 429);
+    assert_eq!(answer.header("retry-after"), "6");
+    house.clock.advance(std::time::Duration::from_secs(6));
+    assert_eq!(post(&house, report(&["x"])).await.status, 202);
+}
+
+fn key_of(byte: u8) -> SigningKey {
+    SigningKey::from_slice(&[byte; 32]).unwrap()
+}
+
+/// The key as GitHub publishes it.
+fn published(key: &SigningKey) -> SigningKeys {
+    let mut info = STANDARD.decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA=").unwrap();
+    info.extend_from_slice(key.verifying_key().to_encoded_point(false).as_bytes());
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(info));
+    let keys = json!({ "public_keys": [{ "key_identifier": "k1", "key": pem, "is_current": true }] });
+    SigningKeys::parse(&keys.to_string()).unwrap()
+}
+
+async fn alert(house: &TestHouse, key: &SigningKey, body: &str) -> Answer {
+    let signature: Signature = key.sign(body.as_bytes());
+    let request = request(Method::POST, GITHUB)
+        .header("content-type", "application/json")
+        .header("Github-Public-Key-Identifier", "k1")
+        .header("Github-Public-Key-Signature", STANDARD.encode(signature.to_der()));
+    house.send(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+fn alert_of(tokens: &[&str]) -> String {
+    let findings: Vec<Value> = tokens
+        .iter()
+        .map(|token| {
+            json!({ "token": token, "type": "symbolon_token", "url": "", "source": "commit" })
+        })
+        .collect();
+    Value::from(findings).to_string()
+}
+
+#[tokio::test]
+async fn github_is_told_which_of_its_findings_were_ever_tokens() {
+    let key = key_of(7);
+    let house = TestHouse::open_with(|plan| {
+        plan.front.secret_scanning_keys = Some(published(&key));
+    })
+    .await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+
+    let answer = alert(&house, &key, &alert_of(&[&token_never_issued(), &token, "junk"])).await;
+
+    assert_eq!(answer.status, 200);
+    let labels: Vec<Value> =
+        answer.json().as_array().unwrap().iter().map(|told| told["label"].clone()).collect();
+    assert_eq!(labels, ["false_positive", "true_positive", "false_positive"]);
+    assert!(!accepts(&house, &token).await);
+}
+
+#[tokio::test]
+async fn what_github_has_not_signed_ends_nothing() {
+    let key = key_of(7);
+    let house = TestHouse::open_with(|plan| {
+        plan.front.secret_scanning_keys = Some(published(&key));
+    })
+    .await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+    let body = alert_of(&[&token]);
+
+    assert_problem(&alert(&house, &key_of(8), &body).await, 403);
+    let bare = request(Method::POST, GITHUB).header("content-type", "application/json");
+    assert_problem(&house.send(bare.body(Body::from(body)).unwrap()).await, 400);
+    assert_problem(&alert(&house, &key, "junk").await, 422);
+    assert!(accepts(&house, &token).await);
+}
+
+#[tokio::test]
+async fn without_keys_there_is_nothing_for_github() {
+    let house = TestHouse::open().await;
+
+    assert_problem(&alert(&house, &key_of(7), &alert_of(&["x"])).await, 404);
+}

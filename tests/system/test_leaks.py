@@ -1,0 +1,158 @@
+"""The scanner, the rules for other scanners, and a report from a stranger, by the binary itself."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import string
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RULES = ROOT / "docs" / "leak-rules"
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def token_of(random):
+    """A token of the public format, made by contract §3 alone."""
+    body = "sbn" + random
+    rest, check = zlib.crc32(body.encode()) % 62**5, ""
+    for _ in range(5):
+        rest, digit = divmod(rest, 62)
+        check = DIGITS[digit] + check
+    return body + check
+
+
+TOKEN = token_of("0123456789abcdefghijkl")
+OTHER = token_of("ABCDEFGHIJKLMNOPQRSTUV")
+LOOKALIKE = TOKEN[:-1] + ("0" if TOKEN[-1] != "0" else "1")
+
+
+def scan(binary, *arguments, **options):
+    return subprocess.run(
+        [binary, "token", "scan", *map(str, arguments)],
+        capture_output=True, text=True, timeout=60, check=False, **options,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "plain.txt").write_text(f"nothing\n  key={TOKEN}\n")
+    (tmp_path / "deep" / ".hidden").write_text(f"password{OTHER}")
+    (tmp_path / "deep" / "er" / "binary").write_bytes(b"\0\xff" * 300_000 + TOKEN.encode() + b"\0")
+    (tmp_path / "lookalike").write_text(LOOKALIKE)
+    (tmp_path / "link").symlink_to(tmp_path / "plain.txt")
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path
+
+
+def test_a_tree_is_scanned_whole_and_no_token_is_printed(binary, tree):
+    ran = scan(binary, tree)
+
+    assert ran.returncode == 3
+    places = sorted(re.sub(r": sbn….{4}$", "", line) for line in ran.stdout.splitlines())
+    assert places == [
+        f"{tree}/deep/.hidden:1:9", f"{tree}/deep/er/binary:1:600001", f"{tree}/plain.txt:2:7",
+    ]
+    assert "3 tokens found" in ran.stderr
+    assert TOKEN not in ran.stdout + ran.stderr and OTHER not in ran.stdout + ran.stderr
+
+
+def test_the_same_as_json(binary, tree):
+    ran = scan(binary, tree, "--json")
+
+    found = json.loads(ran.stdout)
+    assert ran.returncode == 3 and len(found) == 3
+    assert {"path": f"{tree}/plain.txt", "line": 2, "column": 7, "token": f"sbn…{TOKEN[-4:]}"} in found
+
+
+def test_standard_input_is_scanned(binary):
+    assert scan(binary, "-", input=f"a\nb {TOKEN}").stdout == f"-:2:3: sbn…{TOKEN[-4:]}\n"
+    nothing = scan(binary, "-", "--json", input=LOOKALIKE)
+    assert nothing.returncode == 0 and json.loads(nothing.stdout) == []
+
+
+def test_what_cannot_be_read_is_told(binary, tmp_path):
+    ran = scan(binary, tmp_path / "nowhere")
+
+    assert ran.returncode == 1 and "nowhere" in ran.stderr
+    assert scan(binary).returncode == 2
+
+
+def git(repository, *arguments):
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(repository), *arguments],
+        check=True, capture_output=True, timeout=60,
+    )
+
+
+def test_a_token_that_a_later_commit_removed_is_found_in_the_history(binary, tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    git(tmp_path, "add", "."), git(tmp_path, "commit", "-qm", "first")
+    (tmp_path / "a.txt").write_text(f"one\n++ {TOKEN}\ntwo\n")
+    git(tmp_path, "commit", "-qam", f"second, by {OTHER}")
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    git(tmp_path, "commit", "-qam", "third")
+    # A repository's configuration must not get anything run.
+    trap = tmp_path / "trap"
+    git(tmp_path, "config", "diff.external", f"touch {trap}")
+    git(tmp_path, "config", "core.pager", f"touch {trap}")
+    git(tmp_path, "config", "core.fsmonitor", f"touch {trap}")
+
+    ran = scan(binary, "--git", tmp_path, "--json")
+
+    found = {(entry["path"], entry["line"], entry["column"]) for entry in json.loads(ran.stdout)}
+    assert ran.returncode == 3
+    assert found == {("a.txt", 2, 4), (None, 1, 12)}
+    assert all(len(entry["commit"]) == 40 for entry in json.loads(ran.stdout))
+    assert not trap.exists()
+    assert scan(binary, tmp_path / "a.txt").returncode == 0
+
+
+def test_a_directory_without_history_is_told(binary, tmp_path):
+    ran = scan(binary, "--git", tmp_path)
+
+    assert ran.returncode == 1 and "history" in ran.stderr
+
+
+def test_the_rule_for_detect_secrets_finds_tokens_and_no_lookalikes(tree):
+    (tree / "pipe").unlink()
+    command = [
+        sys.executable, "-m", "detect_secrets", "scan", "--all-files",
+        "-p", str(RULES / "symbolon_detector.py"), str(tree),
+    ]
+
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=tree)
+
+    results = json.loads(ran.stdout)["results"]
+    found = {
+        pathlib.Path(path).name
+        for path, secrets in results.items()
+        for secret in secrets
+        if secret["type"] == "Symbolon security token"
+    }
+    assert {"plain.txt", ".hidden"} <= found and "lookalike" not in found
+
+
+def test_the_rule_for_secretlint_finds_tokens(tree):
+    modules = ROOT / "tests" / "browser" / "node_modules"
+    node = shutil.which("node")
+    assert node and (modules / "secretlint").exists(), "npm ci in tests/browser is missing"
+    command = [
+        node, str(modules / "secretlint" / "bin" / "secretlint.js"),
+        "--secretlintrc", str(RULES / "secretlintrc.json"), "--maskSecrets",
+        "--format", "json", str(tree / "plain.txt"), str(tree / "link.md"),
+    ]
+    (tree / "link.md").write_text("nothing here")
+
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=modules.parent)
+
+    assert ran.returncode == 1, ran.stderr
+    found = [entry["filePath"] for entry in json.loads(ran.stdout) if entry["messages"]]
+    assert [pathlib.Path(path).name for path in found] == ["plain.txt"]
