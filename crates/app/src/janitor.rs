@@ -14,14 +14,20 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::{self, commit};
 use crate::places::KNOWN_FOR;
+use crate::rotation;
+use crate::tokens::LOOK_BACK;
 
 const ROUND: Duration = Duration::from_mins(1);
 /// How long what has ended is kept, so that an owner can still look it up.
 const KEEP_ENDED: Duration = Duration::from_hours(30 * 24);
+/// How long sessions are kept that have ended: what they were used for tells who uses the token that
+/// opened them.
+const KEEP_SESSIONS: Duration = LOOK_BACK.saturating_add(DAY);
 /// How long the login history goes back.
 const KEEP_HISTORY: Duration = Duration::from_hours(400 * 24);
 
-/// One round: letters that nobody took become too old; what nobody needs any more is forgotten.
+/// One round: letters that nobody took become too old; rotations end at their deadline; what nobody needs any
+/// more is forgotten.
 ///
 /// Each table is tidied in a transaction of its own: locks on rows of several would be taken in another
 /// order than by those who work on one user.
@@ -42,7 +48,7 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     source_failures::forget(&mut tx, failures).await?;
     commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
-    sessions::forget(&mut tx, ended).await?;
+    sessions::forget(&mut tx, now - KEEP_SESSIONS).await?;
     commit(ctx, tx).await?;
     let mut tx = ctx.store.begin().await?;
     challenges::forget(&mut tx, now - DAY).await?;
@@ -62,6 +68,7 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     let mut tx = ctx.store.begin().await?;
     uses::forget(&mut tx, now - KEEP_HISTORY).await?;
     commit(ctx, tx).await?;
+    rotation::end_overdue(ctx).await?;
     live::sweep(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let silent = tx.clock().await? - DAY;

@@ -1,14 +1,19 @@
 //! Tokens as their owner and administrators see them, and revocation.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use symbolon_core::Timestamp;
+use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::{DeviceType, Username};
-use symbolon_core::policy::SessionsOnReset;
+use symbolon_core::names::{DeviceType, Source, Username};
+use symbolon_core::policy::{DAY, SessionsOnReset};
 use symbolon_core::token::PresentedToken;
 use symbolon_store::changes::{self, Change};
+use symbolon_store::device_types::{self, DeviceTypeRow};
 use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::{self, TokenRow};
 use symbolon_store::{Conn, history, users, uses};
@@ -18,10 +23,17 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::{commit, settle_what_is_there};
-use crate::{outbox, retirement, trail};
+use crate::login::Head;
+use crate::{outbox, passwords, retirement, trail};
+
+/// How far back it is asked who used a token.
+pub const LOOK_BACK: Duration = DAY.saturating_mul(90);
+/// Clients that are told of one token: those that used it last.
+pub const MOST_USES: usize = 100;
 
 const MOST_TOKENS: i64 = 200;
-const MOST_USES: i64 = 20;
+const NOT_A_HOLDER: &str =
+    "Users of your profile may not hold one. An administrator can allow it in the device type.";
 
 /// Whether a token is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,23 +76,71 @@ pub struct TokenView {
     pub expires_at: Timestamp,
     /// When it was last let in.
     pub last_used_at: Option<Timestamp>,
+    /// When it dies if nobody uses it until then, where its device type sets a limit.
+    pub idle_end: Option<Timestamp>,
     /// When and why it was retired.
     pub retired: Option<(Timestamp, RetirementCause)>,
-    /// Who uses it; of a retired token, who still tries to.
+    /// Its part in a rotation that is under way.
+    pub rotation: Option<Rotation>,
+    /// Whether its device type lets an old token live on beside a new one.
+    pub overlap: Overlap,
+    /// Who used it in the last 90 days; of a retired token, who still tries to.
     pub uses: Vec<TokenUse>,
 }
 
+/// A token's part in a rotation that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// It lives on until the token that comes in its place is first used, or until it expires.
+    Outgoing(Id<Token>),
+    /// It comes in the place of this one.
+    Incoming(Id<Token>),
+}
+
 /// A client that uses a token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenUse {
     /// What it says it is.
     pub client: String,
-    /// From where.
+    /// From where, the last time.
     pub source: String,
+    /// The network that counts as one place: the address, or the /64 of an IPv6 address.
+    pub network: String,
+    /// How the token was presented.
+    pub by: UsedBy,
+    /// When first, as far as is known.
+    pub first_at: Timestamp,
     /// When last.
     pub last_at: Timestamp,
-    /// How often.
+    /// How often, since the first.
     pub times: i64,
+}
+
+impl TokenUse {
+    /// Whether both are the same client in the same network.
+    pub(crate) fn is_the_place_of(&self, other: &Self) -> bool {
+        self.client == other.client && self.network == other.network
+    }
+}
+
+/// How a token is presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UsedBy {
+    /// By a person who proves himself on the pages; the browser is known from then on and needs it no more.
+    Browser,
+    /// By a program, which goes on needing it.
+    Program,
+}
+
+/// A device type that a reset may name.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Its name.
+    pub device_type: DeviceType,
+    /// What holds for its tokens.
+    pub rules: DeviceRules,
+    /// The rule that keeps the user from a token of it, and who can lift that.
+    pub obstacle: Option<&'static str>,
 }
 
 /// The tokens of one user, newest first, with who uses them.
@@ -90,12 +150,72 @@ pub struct TokenUse {
 pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenView>, AppError> {
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
+    let rules = device_types::list(&mut reader).await?;
+    let rows = tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await?;
     let mut views = Vec::new();
-    for row in tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await? {
-        let uses = uses_of(&mut reader, &row).await?;
-        views.push(view(row, uses, now));
+    for row in &rows {
+        let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
+        views.push(view(row, uses, &rows, &rules, now));
     }
     Ok(views)
+}
+
+/// The live tokens of one user by device type, with who uses them.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn live_of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenView>, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let rules = device_types::list(&mut reader).await?;
+    let mut rows = Vec::new();
+    for live in tokens::live_of_user(&mut reader, user).await? {
+        rows.extend(tokens::find(&mut reader, live.token).await?);
+    }
+    let mut views = Vec::new();
+    for row in &rows {
+        let view = view(row, Vec::new(), &rows, &rules, now);
+        if view.state == TokenState::Live {
+            let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
+            views.push(TokenView { uses, ..view });
+        }
+    }
+    Ok(views)
+}
+
+/// One token of a user, with who uses it.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is somebody else's or nobody's.
+pub async fn one_of_user(
+    ctx: &Ctx,
+    user: Id<User>,
+    token: Id<Token>,
+) -> Result<TokenView, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let row = tokens::find(&mut reader, token).await?.filter(|row| row.record.user == user);
+    let row = row.ok_or(AppError::NotFound("token"))?;
+    let rules = device_types::list(&mut reader).await?;
+    let rows = tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await?;
+    let uses = uses_of(&mut reader, &row, now - LOOK_BACK).await?;
+    Ok(view(&row, uses, &rows, &rules, now))
+}
+
+/// Every device type, with the rule that keeps `user` from a token of it, if one does.
+///
+/// # Errors
+/// The database's.
+pub async fn offers(ctx: &Ctx, user: Id<User>) -> Result<Vec<Offer>, AppError> {
+    let profile = passwords::find(ctx, user).await?.profile;
+    let mut reader = ctx.store.read().await?;
+    let all = device_types::list(&mut reader).await?;
+    let offer = |row: DeviceTypeRow| Offer {
+        obstacle: (!row.rules.holders.include(profile)).then_some(NOT_A_HOLDER),
+        device_type: row.name,
+        rules: row.rules,
+    };
+    Ok(all.into_iter().map(offer).collect())
 }
 
 /// For administrators: the tokens of one user, or of everybody, newest first; `after` is the last one
@@ -126,8 +246,9 @@ pub async fn list(
         }
         None => newest(),
     };
+    let rules = device_types::list(&mut reader).await?;
     let rows = tokens::list(&mut reader, user, before, limit).await?;
-    Ok(rows.into_iter().map(|row| view(row, Vec::new(), now)).collect())
+    Ok(rows.iter().map(|row| view(row, Vec::new(), &rows, &rules, now)).collect())
 }
 
 /// Ends the live token that somebody holds, if it is one; who holds it needs no other right (RFC 7009 §2.1).
@@ -191,29 +312,81 @@ const fn newest() -> (Timestamp, Id<Token>) {
     (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX))
 }
 
-async fn uses_of(reader: &mut Conn, row: &TokenRow) -> Result<Vec<TokenUse>, AppError> {
-    let token = row.record.token;
-    if row.record.retired.is_some() {
-        return Ok(merged(retired_uses::of_token(reader, token, MOST_USES).await?, Vec::new()));
+/// Who used a token since `since`; of a retired one, who still tries to.
+async fn uses_of(
+    conn: &mut Conn,
+    row: &TokenRow,
+    since: Timestamp,
+) -> Result<Vec<TokenUse>, AppError> {
+    match row.record.retired {
+        Some(_) => tries_of_retired(conn, row.record.token).await,
+        None => admitted_uses(conn, row.record.user, row.record.token, since).await,
     }
-    let logins = history::uses_of_token(reader, row.record.user, token, MOST_USES).await?;
-    Ok(merged(logins, uses::of_token(reader, token, MOST_USES).await?))
 }
 
-/// Log-ins and verifications of the same client from the same address together, the latest first.
-fn merged(logins: Vec<UseRow>, verifications: Vec<UseRow>) -> Vec<TokenUse> {
+/// Who has tried a token since it was retired, the latest first.
+pub(crate) async fn tries_of_retired(
+    conn: &mut Conn,
+    token: Id<Token>,
+) -> Result<Vec<TokenUse>, AppError> {
+    Ok(merged(retired_uses::of_token(conn, token, limit()).await?))
+}
+
+/// Who has been let in with a token of `user` since `since`, by logging in or by itself or through a
+/// session that it opened; the latest first.
+pub(crate) async fn admitted_uses(
+    conn: &mut Conn,
+    user: Id<User>,
+    token: Id<Token>,
+    since: Timestamp,
+) -> Result<Vec<TokenUse>, AppError> {
+    let mut rows = history::uses_of_token(conn, user, token, since, limit()).await?;
+    rows.extend(uses::of_token(conn, user, token, since, limit()).await?);
+    Ok(merged(rows))
+}
+
+const fn limit() -> i64 {
+    MOST_USES as i64
+}
+
+/// The uses of the same client in the same network together, the latest first.
+pub(crate) fn merged(rows: Vec<UseRow>) -> Vec<TokenUse> {
     let mut uses: Vec<TokenUse> = Vec::new();
-    for UseRow { client, source, last_at, times } in logins.into_iter().chain(verifications) {
-        match uses.iter_mut().find(|known| known.client == client && known.source == source) {
+    for row in rows {
+        let new = TokenUse {
+            network: network_of(&row.source),
+            by: match row.head.as_deref() {
+                Some(head) if head == Head::Web.word() => UsedBy::Browser,
+                Some(_) | None => UsedBy::Program,
+            },
+            client: row.client,
+            source: row.source,
+            first_at: row.first_at,
+            last_at: row.last_at,
+            times: row.times,
+        };
+        match uses.iter_mut().find(|known| known.is_the_place_of(&new)) {
             Some(known) => {
-                known.last_at = known.last_at.max(last_at);
-                known.times += times;
+                if new.last_at > known.last_at {
+                    known.source = new.source;
+                    known.last_at = new.last_at;
+                }
+                known.by = known.by.max(new.by);
+                known.first_at = known.first_at.min(new.first_at);
+                known.times += new.times;
             }
-            None => uses.push(TokenUse { client, source, last_at, times }),
+            None => uses.push(new),
         }
     }
     uses.sort_by_key(|known| std::cmp::Reverse(known.last_at));
+    uses.truncate(MOST_USES);
     uses
+}
+
+/// The network that an address counts as.
+pub(crate) fn network_of(source: &str) -> String {
+    let address: Option<IpAddr> = source.parse().ok();
+    address.map_or_else(|| source.to_owned(), |address| Source::new(address).counted_as())
 }
 
 /// Who ended a token of `owner`, as its mail says.
@@ -225,23 +398,47 @@ fn by(actor: Actor, owner: Id<User>) -> &'static str {
     }
 }
 
-fn view(row: TokenRow, uses: Vec<TokenUse>, now: Timestamp) -> TokenView {
+/// The view of one row; `rows` are those among which its rotation is looked for.
+fn view(
+    row: &TokenRow,
+    uses: Vec<TokenUse>,
+    rows: &[TokenRow],
+    device_types: &[DeviceTypeRow],
+    now: Timestamp,
+) -> TokenView {
     let record = row.record;
+    let rules = device_types.iter().find(|known| known.name == row.device_type);
+    let rules = rules.map(|known| &known.rules);
+    let last = row.last_used_at.unwrap_or(row.issued_at);
+    let idle_end = rules.and_then(|rules| rules.idle_end).map(|idle| last + idle);
     let state = match record.retired {
         Some(_) => TokenState::Retired,
-        None if record.expires_at <= now => TokenState::Expired,
+        None if record.expires_at <= now || idle_end.is_some_and(|end| end <= now) => {
+            TokenState::Expired
+        }
         None => TokenState::Live,
+    };
+    let incoming = rows
+        .iter()
+        .find(|other| other.succeeded_by == Some(record.token) && other.record.retired.is_none());
+    let rotation = match (state, row.succeeded_by, incoming) {
+        (TokenState::Live, Some(successor), _) => Some(Rotation::Outgoing(successor)),
+        (TokenState::Live, None, Some(other)) => Some(Rotation::Incoming(other.record.token)),
+        (TokenState::Live | TokenState::Expired | TokenState::Retired, _, _) => None,
     };
     TokenView {
         token: record.token,
         user: record.user,
-        username: row.username,
-        device_type: row.device_type,
+        username: row.username.clone(),
+        device_type: row.device_type.clone(),
         state,
         issued_at: row.issued_at,
         expires_at: record.expires_at,
         last_used_at: row.last_used_at,
+        idle_end,
         retired: record.retired,
+        rotation,
+        overlap: rules.map_or(Overlap::Forbidden, |rules| rules.overlap),
         uses,
     }
 }

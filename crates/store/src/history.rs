@@ -15,9 +15,9 @@ const INSERT: &str = "
 const OF_SOURCE_SINCE: &str = "SELECT COUNT(*) FROM login WHERE source = $1 AND at > $2";
 const FORGET: &str = "DELETE FROM login WHERE at < $1";
 const USES_OF_TOKEN: &str = "
-    SELECT client, source, MAX(at), COUNT(*) FROM login
-    WHERE user_id = $1 AND token_id = $2 AND outcome = 'admitted'
-    GROUP BY client, source ORDER BY MAX(at) DESC LIMIT $3";
+    SELECT client, source, MIN(at), MAX(at), COUNT(*), head FROM login
+    WHERE user_id = $1 AND at >= $3 AND token_id = $2 AND outcome = 'admitted'
+    GROUP BY client, source, head ORDER BY MAX(at) DESC, client, source, head LIMIT $4";
 
 const LIST: &str = "
     SELECT id, at, user_id, username, head, client, source, outcome, reason, correlation_id
@@ -112,14 +112,15 @@ pub async fn list(
     rows.iter().map(read).collect()
 }
 
-/// Which clients were let in with a token, latest first.
+/// Which clients were let in with a token since `since`, by which head, latest first.
 pub async fn uses_of_token(
     conn: &mut Conn,
     user: Id<User>,
     token: Id<Token>,
+    since: Timestamp,
     limit: i64,
 ) -> Result<Vec<UseRow>, StoreError> {
-    let rows = conn.fetch_all(USES_OF_TOKEN, args![user, token, limit]).await?;
+    let rows = conn.fetch_all(USES_OF_TOKEN, args![user, token, since, limit]).await?;
     rows.iter().map(read_use).collect()
 }
 

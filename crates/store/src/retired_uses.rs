@@ -22,8 +22,8 @@ const WARNINGS_SINCE: &str = "
 const NOTE_WARNING: &str = "
     UPDATE retired_use SET warned_at = $4 WHERE token_id = $1 AND source = $2 AND client = $3";
 const OF_TOKEN: &str = "
-    SELECT client, source, last_at, times FROM retired_use
-    WHERE token_id = $1 ORDER BY last_at DESC LIMIT $2";
+    SELECT client, source, first_at, last_at, times, CAST(NULL AS TEXT) FROM retired_use
+    WHERE token_id = $1 ORDER BY last_at DESC, client, source LIMIT $2";
 
 /// A client that used a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,14 @@ pub struct UseRow {
     pub client: String,
     /// From where.
     pub source: String,
+    /// When first.
+    pub first_at: Timestamp,
     /// When last.
     pub last_at: Timestamp,
     /// How often.
     pub times: i64,
+    /// The head that was asked, where that is known of all the uses.
+    pub head: Option<String>,
 }
 
 /// Notes one more use of a retired token.
@@ -88,12 +92,14 @@ pub async fn of_token(
     rows.iter().map(read_use).collect()
 }
 
-/// Reads client, source, last use and count from the first four columns.
+/// Reads client, source, first and last use, count and head from the first six columns.
 pub(crate) fn read_use(row: &crate::sql::Row) -> Result<UseRow, StoreError> {
     Ok(UseRow {
         client: row.text(0)?,
         source: row.text(1)?,
-        last_at: row.at(2)?,
-        times: row.int(3)?,
+        first_at: row.at(2)?,
+        last_at: row.at(3)?,
+        times: row.int(4)?,
+        head: row.optional_text(5)?,
     })
 }

@@ -41,6 +41,8 @@ const TOUCH_ALL: &str = "
 const END: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3 WHERE id = $1 AND ended_at IS NULL
     RETURNING user_id";
+const COUNT_OF_TOKEN: &str = "
+    SELECT COUNT(*) FROM session WHERE token_id = $1 AND ended_at IS NULL";
 const END_OF_TOKEN: &str = "
     UPDATE session SET ended_at = $2, ended_cause = $3 WHERE token_id = $1 AND ended_at IS NULL";
 /// Those on the web, and those of the kind `$5`.
@@ -305,6 +307,12 @@ pub async fn end_of_token(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     tx.execute(END_OF_TOKEN, args![token, now, cause]).await
+}
+
+/// How many sessions of a token nobody has ended.
+pub async fn count_of_token(conn: &mut Conn, token: Id<Token>) -> Result<u64, StoreError> {
+    let count = conn.fetch_one(COUNT_OF_TOKEN, args![token]).await?.int(0)?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// Ends the sessions that were opened from a known place; tells which.

@@ -17,17 +17,24 @@ const INSERT: &str = "
     INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const FIND_BY_DIGEST: &str = "
-    SELECT id, user_id, expires_at, retired_at, retired_cause FROM token WHERE digest = $1";
+    SELECT id, user_id, expires_at, COALESCE(last_used_at, issued_at), retired_at, retired_cause
+    FROM token WHERE digest = $1";
 /// As many digests as [`FIND_ALL`] asks about.
 const AT_ONCE: usize = 32;
 const FIND_ALL: &str = "
-    SELECT digest, id, user_id, expires_at, retired_at, retired_cause FROM token
-    WHERE digest IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+    SELECT digest, id, user_id, expires_at, COALESCE(last_used_at, issued_at), retired_at, retired_cause
+    FROM token WHERE digest IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
         $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
         $31, $32)";
 const LIVE_OF_USER: &str = "
-    SELECT id, device_type, succeeded_by FROM token WHERE user_id = $1 AND retired_at IS NULL
-    ORDER BY device_type, issued_at";
+    SELECT id, device_type, succeeded_by, expires_at, last_used_at FROM token
+    WHERE user_id = $1 AND retired_at IS NULL
+    ORDER BY device_type, issued_at, id";
+const UNUSED_SINCE: &str = "
+    SELECT id, user_id FROM token
+    WHERE device_type = $1 AND retired_at IS NULL AND COALESCE(last_used_at, issued_at) <= $2
+      AND expires_at > $3
+    ORDER BY id LIMIT $4";
 const RETIRE: &str = "
     UPDATE token SET retired_at = $2, retired_cause = $3, retired_by = $4
     WHERE id = $1 AND retired_at IS NULL";
@@ -44,12 +51,19 @@ const FIND_REQUEST: &str = "
     SELECT token_id FROM reset_request WHERE user_id = $1 AND request_key = $2";
 const FORGET_REQUESTS: &str = "DELETE FROM reset_request WHERE at < $1";
 
+const BEGIN_SUCCESSION: &str = "
+    UPDATE token SET succeeded_by = $2, expiry_before = expires_at, expires_at = $3
+    WHERE id = $1 AND retired_at IS NULL AND succeeded_by IS NULL AND expires_at >= $3";
+const CANCEL_SUCCESSION: &str = "
+    UPDATE token SET succeeded_by = NULL, expires_at = expiry_before, expiry_before = NULL
+    WHERE id = $1 AND retired_at IS NULL AND succeeded_by = $2";
+
 macro_rules! select_token {
     ($rest:literal) => {
         concat!(
             "SELECT token.id, token.user_id, user_account.username, token.device_type,
                     token.issued_at, token.expires_at, token.last_used_at, token.retired_at,
-                    token.retired_cause
+                    token.retired_cause, token.succeeded_by
              FROM token JOIN user_account ON user_account.id = token.user_id ",
             $rest
         )
@@ -57,6 +71,26 @@ macro_rules! select_token {
 }
 
 const FIND: &str = select_token!("WHERE token.id = $1");
+const OUTGOING_BEFORE: &str =
+    select_token!("WHERE token.succeeded_by = $1 AND token.retired_at IS NULL");
+const USED_SUCCESSORS: &str = "
+    SELECT successor.id, successor.user_id FROM token AS older
+    JOIN token AS successor ON successor.id = older.succeeded_by
+    WHERE older.retired_at IS NULL
+      AND older.succeeded_by IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
+      AND successor.last_used_at IS NOT NULL";
+const DUE_TO_RETIRE: &str = "
+    SELECT older.id, older.user_id FROM token AS older
+    LEFT JOIN token AS successor ON successor.id = older.succeeded_by
+    WHERE older.retired_at IS NULL AND older.succeeded_by IS NOT NULL AND older.id > $2
+      AND (older.expires_at <= $1 OR successor.last_used_at IS NOT NULL)
+    ORDER BY older.id LIMIT $3";
+/// A reset retires at the very instant at which it issues; a rotation names the successor.
+const PREDECESSORS: &str = select_token!(
+    "WHERE token.user_id = $1 AND token.id <> $2
+       AND (token.succeeded_by = $2 OR token.retired_at = $3)
+     ORDER BY token.issued_at DESC, token.id DESC LIMIT $4"
+);
 const OF_USER: &str = select_token!(
     "WHERE token.user_id = $4
        AND (token.issued_at < $1 OR (token.issued_at = $1 AND token.id < $2))
@@ -80,6 +114,8 @@ pub struct TokenRow {
     pub issued_at: Timestamp,
     /// When it was last let in.
     pub last_used_at: Option<Timestamp>,
+    /// While a rotation lets it live on: the token that comes in its place.
+    pub succeeded_by: Option<Id<Token>>,
 }
 
 /// A token to be issued.
@@ -114,7 +150,8 @@ pub async fn find_by_digest(
                 token: row.id(0)?,
                 user: row.id(1)?,
                 expires_at: row.at(2)?,
-                retired: read_retired(&row, 3)?,
+                active_at: row.at(3)?,
+                retired: read_retired(&row, 4)?,
             };
             return Ok(Some(record));
         }
@@ -140,7 +177,8 @@ pub async fn find_all(
                 token: row.id(1)?,
                 user: row.id(2)?,
                 expires_at: row.at(3)?,
-                retired: read_retired(&row, 4)?,
+                active_at: row.at(4)?,
+                retired: read_retired(&row, 5)?,
             };
             found.push((Digest::from_bytes(digest), record));
         }
@@ -156,9 +194,24 @@ pub async fn live_of_user(conn: &mut Conn, user: Id<User>) -> Result<Vec<LiveTok
             token: row.id(0)?,
             device_type: read_device_type(row, 1)?,
             succeeded_by: row.optional_id(2)?,
+            expires_at: row.at(3)?,
+            last_used_at: row.optional_at(4)?,
         })
     };
     rows.iter().map(read).collect()
+}
+
+/// Live tokens of a device type whose last use, or issue, is not later than `limit`, and that are not too
+/// old at `now`: the first `at_most`, with their owners.
+pub async fn unused_since(
+    conn: &mut Conn,
+    device_type: &DeviceType,
+    limit: Timestamp,
+    now: Timestamp,
+    at_most: i64,
+) -> Result<Vec<(Id<Token>, Id<User>)>, StoreError> {
+    let rows = conn.fetch_all(UNUSED_SINCE, args![device_type, limit, now, at_most]).await?;
+    rows.iter().map(|row| Ok((row.id(0)?, row.id(1)?))).collect()
 }
 
 /// Retires a token; `false` if it was retired before.
@@ -170,6 +223,57 @@ pub async fn retire(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     tx.execute_at_most_one(RETIRE, args![token, now, cause.word(), by]).await
+}
+
+/// Lets a live token live on until `until` at most, while `successor`, issued next, comes in its place.
+///
+/// The partial unique index `token_one_outgoing` refuses a second one of its device type.
+pub async fn begin_succession(
+    tx: &mut Tx,
+    token: Id<Token>,
+    successor: Id<Token>,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_one(BEGIN_SUCCESSION, args![token, successor, until]).await
+}
+
+/// Gives a token its own expiry back, after its successor was retired.
+pub async fn cancel_succession(
+    tx: &mut Tx,
+    token: Id<Token>,
+    successor: Id<Token>,
+) -> Result<(), StoreError> {
+    tx.execute_one(CANCEL_SUCCESSION, args![token, successor]).await
+}
+
+/// The token that lives on until this one is first used.
+pub async fn outgoing_before(
+    conn: &mut Conn,
+    successor: Id<Token>,
+) -> Result<Option<TokenRow>, StoreError> {
+    conn.fetch_optional(OUTGOING_BEFORE, args![successor]).await?.as_ref().map(read).transpose()
+}
+
+/// Those of `tokens` that were used while another still lives on for them, and whose they are.
+pub async fn used_successors(
+    conn: &mut Conn,
+    tokens: &[Id<Token>],
+) -> Result<Vec<(Id<Token>, Id<User>)>, StoreError> {
+    let tokens = rows(tokens.iter().map(|token| [(*token).into()]));
+    let found = conn.fetch_all(USED_SUCCESSORS, &[tokens]).await?;
+    found.iter().map(|row| Ok((row.id(0)?, row.id(1)?))).collect()
+}
+
+/// Tokens after `after` that live on though their time is over: the deadline has passed, or the token that
+/// came in their place was used.
+pub async fn due_to_retire(
+    conn: &mut Conn,
+    now: Timestamp,
+    after: Id<Token>,
+    limit: i64,
+) -> Result<Vec<(Id<Token>, Id<User>)>, StoreError> {
+    let found = conn.fetch_all(DUE_TO_RETIRE, args![now, after, limit]).await?;
+    found.iter().map(|row| Ok((row.id(0)?, row.id(1)?))).collect()
 }
 
 /// Notes that a token was let in; `false` if it has been retired meanwhile.
@@ -217,6 +321,18 @@ pub async fn find(conn: &mut Conn, token: Id<Token>) -> Result<Option<TokenRow>,
     conn.fetch_optional(FIND, args![token]).await?.as_ref().map(read).transpose()
 }
 
+/// The tokens of `user` in whose place `token` came, which was issued at `issued_at`: latest first.
+pub async fn predecessors(
+    conn: &mut Conn,
+    user: Id<User>,
+    token: Id<Token>,
+    issued_at: Timestamp,
+    limit: i64,
+) -> Result<Vec<TokenRow>, StoreError> {
+    let rows = conn.fetch_all(PREDECESSORS, args![user, token, issued_at, limit]).await?;
+    rows.iter().map(read).collect()
+}
+
 /// Tokens older than the position `before`, newest first; of one user or of everybody.
 pub async fn list(
     conn: &mut Conn,
@@ -232,17 +348,20 @@ pub async fn list(
 }
 
 fn read(row: &Row) -> Result<TokenRow, StoreError> {
+    let (issued_at, last_used_at) = (row.at(4)?, row.optional_at(6)?);
     Ok(TokenRow {
         record: TokenRecord {
             token: row.id(0)?,
             user: row.id(1)?,
             expires_at: row.at(5)?,
+            active_at: last_used_at.unwrap_or(issued_at),
             retired: read_retired(row, 7)?,
         },
         username: row.parsed(2, "username", |text| Username::parse(text).ok())?,
         device_type: read_device_type(row, 3)?,
-        issued_at: row.at(4)?,
-        last_used_at: row.optional_at(6)?,
+        issued_at,
+        last_used_at,
+        succeeded_by: row.optional_id(9)?,
     })
 }
 

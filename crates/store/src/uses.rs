@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token};
+use symbolon_core::id::{Id, Token, User};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -46,13 +46,16 @@ const TRIM: &str = "
 const OF_CREDENTIAL: &str = "
     SELECT network, client, source, head, first_at, last_at, times FROM credential_use
     WHERE credential = $1 ORDER BY last_at DESC, network, client LIMIT $2";
-/// By the token itself, and by the sessions that it opened and that still live. One list of identifiers:
-/// an `OR` would read every use there is.
+/// By the token itself, and by the sessions that it opened. One list of identifiers: an `OR` would read
+/// every use there is; and sessions are found by their owner, for those that have ended are in no index of
+/// tokens.
 const OF_TOKEN: &str = "
-    SELECT client, source, MAX(last_at), CAST(SUM(times) AS BIGINT) FROM credential_use
-    WHERE credential IN (SELECT id FROM session WHERE token_id = $1 AND ended_at IS NULL
-                         UNION ALL SELECT CAST($1 AS BIGINT))
-    GROUP BY client, source ORDER BY MAX(last_at) DESC, client, source LIMIT $2";
+    SELECT client, source, MIN(first_at), MAX(last_at), CAST(SUM(times) AS BIGINT), CAST(NULL AS TEXT)
+    FROM credential_use
+    WHERE credential IN (SELECT id FROM session WHERE user_id = $1 AND token_id = $2
+                         UNION ALL SELECT CAST($2 AS BIGINT))
+      AND last_at >= $3
+    GROUP BY client, source ORDER BY MAX(last_at) DESC, client, source LIMIT $4";
 const FORGET: &str = "DELETE FROM credential_use WHERE last_at < $1";
 
 /// The uses of one credential by one client from one network.
@@ -147,13 +150,17 @@ pub async fn of_credential(
     conn.fetch_all(OF_CREDENTIAL, args![credential, limit]).await?.iter().map(read).collect()
 }
 
-/// Who uses a token, by itself or through a session that it opened, the latest first.
+/// Who has used a token of `user` since `since`, by itself or through a session that it opened, the latest
+/// first. The count is of all uses that are known of, also of those before.
 pub async fn of_token(
     conn: &mut Conn,
+    user: Id<User>,
     token: Id<Token>,
+    since: Timestamp,
     limit: i64,
 ) -> Result<Vec<UseRow>, StoreError> {
-    conn.fetch_all(OF_TOKEN, args![token, limit]).await?.iter().map(read_use).collect()
+    let rows = conn.fetch_all(OF_TOKEN, args![user, token, since, limit]).await?;
+    rows.iter().map(read_use).collect()
 }
 
 /// Forgets uses from before `limit`.

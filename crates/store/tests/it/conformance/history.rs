@@ -6,6 +6,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, Token, User};
 use symbolon_store::Store;
 use symbolon_store::history::{self, LoginRow};
+use symbolon_store::retired_uses::UseRow;
 
 use super::{DAY, MS, T0, add_user, for_each_house, issue, write};
 
@@ -97,11 +98,17 @@ async fn the_uses_of_a_token_are_told_by_client_latest_first() {
         note(&store, 5, later, Some(jane), Some((other, "cli")), "admitted").await;
 
         let mut reader = store.read().await.unwrap();
-        let uses = history::uses_of_token(&mut reader, jane, token, 10).await.unwrap();
+        let all = history::uses_of_token(&mut reader, jane, token, T0, 10).await.unwrap();
+        let late = history::uses_of_token(&mut reader, jane, token, later, 10).await.unwrap();
 
-        let uses: Vec<_> =
-            uses.iter().map(|use_| (use_.client.as_str(), use_.last_at, use_.times)).collect();
-        assert_eq!(uses, [("app", later + MS, 1), ("etl", later, 2)]);
+        let told = |uses: &[UseRow]| -> Vec<_> {
+            uses.iter()
+                .map(|use_| (use_.client.clone(), use_.first_at, use_.last_at, use_.times))
+                .collect()
+        };
+        let app = ("app".to_owned(), later + MS, later + MS, 1);
+        assert_eq!(told(&all), [app.clone(), ("etl".to_owned(), T0, later, 2)]);
+        assert_eq!(told(&late), [app, ("etl".to_owned(), later, later, 1)]);
     })
     .await;
 }

@@ -19,9 +19,15 @@ async fn uses_are_counted_by_source_and_client_latest_first() {
         let uses = retired_uses::of_token(&mut reader, token, 10).await.unwrap();
         let latest = retired_uses::of_token(&mut reader, token, 1).await.unwrap();
 
-        let expected = [("etl", T0 + DAY, 2), ("app", T0 + HOUR, 1)].map(|(client, at, times)| {
-            UseRow { client: client.to_owned(), source: HERE.to_owned(), last_at: at, times }
-        });
+        let row = |(client, first_at, last_at, times): (&str, _, _, _)| UseRow {
+            client: client.to_owned(),
+            source: HERE.to_owned(),
+            first_at,
+            last_at,
+            times,
+            head: None,
+        };
+        let expected = [("etl", T0, T0 + DAY, 2), ("app", T0 + HOUR, T0 + HOUR, 1)].map(row);
         assert_eq!(uses, expected);
         assert_eq!(latest, expected[..1]);
     })

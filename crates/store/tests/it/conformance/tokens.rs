@@ -370,6 +370,34 @@ async fn last_use(store: &Store, token: Id<Token>) -> Option<Timestamp> {
     row.expect("the token is known").last_used_at
 }
 
+#[tokio::test]
+async fn the_predecessors_of_a_token_are_those_that_ended_as_it_began_and_those_that_name_it() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let earlier = issue(&store, jane, 1, "any").await;
+        let reset = issue(&store, jane, 2, "cli").await;
+        let rotated = issue(&store, jane, 3, "server").await;
+        let (before, at) = (T0 + MS, T0 + DAY);
+        write(&store, async |tx| {
+            tokens::retire(tx, earlier, RetirementCause::Reset, "x", before).await?;
+            tokens::retire(tx, reset, RetirementCause::Reset, "x", at).await
+        })
+        .await;
+        let new = issue(&store, jane, 4, "any").await;
+        let succeed = "UPDATE token SET succeeded_by = $2 WHERE id = $1";
+        write(&store, async |tx| tx.execute_one(succeed, &[rotated.into(), new.into()]).await)
+            .await;
+
+        let mut reader = store.read().await.unwrap();
+        let found = tokens::predecessors(&mut reader, jane, new, at, 10).await.unwrap();
+
+        let mut found = raws(&found);
+        found.sort_unstable();
+        assert_eq!(found, [2, 3]);
+    })
+    .await;
+}
+
 fn raws(rows: &[TokenRow]) -> Vec<i64> {
     rows.iter().map(|row| row.record.token.raw()).collect()
 }

@@ -259,7 +259,7 @@ async fn uses_are_forgotten_that_ended_before_the_limit() {
 }
 
 #[tokio::test]
-async fn the_uses_of_a_token_are_its_own_and_those_of_the_sessions_it_opened_that_live() {
+async fn the_uses_of_a_token_are_its_own_and_those_of_the_sessions_it_opened() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
         let (token, other) =
@@ -280,17 +280,22 @@ async fn the_uses_of_a_token_are_its_own_and_those_of_the_sessions_it_opened_tha
         }
 
         let mut reader = store.read().await.unwrap();
-        let found = uses::of_token(&mut reader, token, 10).await.unwrap();
-        let latest = uses::of_token(&mut reader, token, 1).await.unwrap();
+        let found = uses::of_token(&mut reader, jane, token, T0, 10).await.unwrap();
+        let latest = uses::of_token(&mut reader, jane, token, T0, 1).await.unwrap();
+        let late = uses::of_token(&mut reader, jane, token, T0 + MS, 10).await.unwrap();
 
-        let row = |client: &str, last_at, times| UseRow {
+        let row = |client: &str, first_at, last_at, times| UseRow {
             client: client.to_owned(),
             source: "10.1.0.1".to_owned(),
+            first_at,
             last_at,
             times,
+            head: None,
         };
-        assert_eq!(found, [row("etl", T0 + HOUR, 2), row("app", T0 + MS, 1)]);
+        let (app, ended) = (row("app", T0 + MS, T0 + MS, 1), row("ended", T0, T0, 1));
+        assert_eq!(found, [row("etl", T0, T0 + HOUR, 2), app.clone(), ended]);
         assert_eq!(latest, found[..1]);
+        assert_eq!(late, [row("etl", T0 + HOUR, T0 + HOUR, 1), app]);
     })
     .await;
 }
