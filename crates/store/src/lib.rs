@@ -34,6 +34,7 @@ pub mod reminders;
 pub mod retired_uses;
 mod rows;
 pub mod sessions;
+pub mod sharing_signals;
 pub mod source_failures;
 pub mod sql;
 pub mod tokens;

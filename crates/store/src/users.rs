@@ -39,6 +39,9 @@ macro_rules! select_user {
 const FIND: &str = select_user!("AND id = $1");
 const FIND_BY_NAME: &str = select_user!("AND username_key = $1");
 const LIST: &str = select_user!("AND username_key > $1 ORDER BY username_key LIMIT $2");
+const FIRST_ADMINISTRATORS: &str = select_user!(
+    "AND admin_since IS NOT NULL AND frozen_at IS NULL ORDER BY username_key LIMIT $1"
+);
 const ADMINISTRATORS: &str =
     "SELECT COUNT(*) FROM user_account WHERE removed_at IS NULL AND admin_since IS NOT NULL
      AND password_hash IS NOT NULL AND frozen_at IS NULL";
@@ -197,6 +200,11 @@ pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<UserRe
     conn.fetch_all(LIST, args![after, limit]).await?.iter().map(read).collect()
 }
 
+/// Administrators in the order of their names, but for frozen ones.
+pub async fn administrators(conn: &mut Conn, limit: i64) -> Result<Vec<UserRecord>, StoreError> {
+    conn.fetch_all(FIRST_ADMINISTRATORS, args![limit]).await?.iter().map(read).collect()
+}
+
 /// How many administrators can log in.
 pub async fn count_administrators(conn: &mut Conn) -> Result<i64, StoreError> {
     conn.fetch_one(ADMINISTRATORS, args![]).await?.int(0)
@@ -349,9 +357,7 @@ fn read(row: &Row) -> Result<UserRecord, StoreError> {
     let pepper = row.optional_int(7)?.and_then(|key| u32::try_from(key).ok()).map(KeyId);
     let password = hash.zip(pepper).map(|(hash, pepper)| PasswordRecord { hash, pepper });
     let delivery = match row.optional_text(22)? {
-        Some(_) => {
-            Some(row.parsed(22, "delivery_email", |text| EmailAddress::parse(text).ok())?)
-        }
+        Some(_) => Some(row.parsed(22, "delivery_email", |text| EmailAddress::parse(text).ok())?),
         None => None,
     };
     Ok(UserRecord {

@@ -300,6 +300,8 @@ CREATE TABLE letter (
     token_id     BIGINT REFERENCES token (id),
     key_id       BIGINT,
     nonce        BYTEA,
+    -- 1: nobody waits for it, and there may be very many: it stands aside for the others.
+    can_wait     BIGINT NOT NULL,
     state        TEXT    NOT NULL,
     attempts     BIGINT NOT NULL,
     next_try_at  BIGINT NOT NULL,
@@ -309,7 +311,7 @@ CREATE TABLE letter (
     created_at   BIGINT NOT NULL,
     ended_at     BIGINT
 );
-CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_due ON letter (can_wait, next_try_at) WHERE ended_at IS NULL;
 CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
@@ -434,6 +436,7 @@ CREATE TABLE sharing_signal (
     evidence       TEXT    NOT NULL,
     first_at       BIGINT NOT NULL,
     last_at        BIGINT NOT NULL,
+    told_at        BIGINT,
     false_alarm_at BIGINT,
     false_alarm_by TEXT
 );

@@ -300,6 +300,8 @@ CREATE TABLE letter (
     token_id     INTEGER REFERENCES token (id),
     key_id       INTEGER,
     nonce        BLOB,
+    -- 1: nobody waits for it, and there may be very many: it stands aside for the others.
+    can_wait     INTEGER NOT NULL,
     state        TEXT    NOT NULL,
     attempts     INTEGER NOT NULL,
     next_try_at  INTEGER NOT NULL,
@@ -309,7 +311,7 @@ CREATE TABLE letter (
     created_at   INTEGER NOT NULL,
     ended_at     INTEGER
 ) STRICT;
-CREATE INDEX letter_due ON letter (next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_due ON letter (can_wait, next_try_at) WHERE ended_at IS NULL;
 CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
@@ -434,6 +436,7 @@ CREATE TABLE sharing_signal (
     evidence       TEXT    NOT NULL,
     first_at       INTEGER NOT NULL,
     last_at        INTEGER NOT NULL,
+    told_at        INTEGER,
     false_alarm_at INTEGER,
     false_alarm_by TEXT
 ) STRICT;

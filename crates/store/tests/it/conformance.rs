@@ -28,6 +28,7 @@ mod resets;
 mod retired_uses;
 mod schema;
 mod sessions;
+mod sharing_signals;
 mod source_failures;
 mod tokens;
 mod users;

@@ -1,0 +1,104 @@
+//! Signals of sharing: which uses speak for them, and that one is told of once.
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token, User};
+use symbolon_core::names::Username;
+use symbolon_core::sharing::{SharingRule, SignalSubject};
+use symbolon_store::sharing_signals::{self, SignalRow};
+use symbolon_store::uses::{self, Use};
+
+use super::{HOUR, T0, add_user, for_each_house, issue, write};
+
+fn signal(id: i64, token: Id<Token>, user: Id<User>, subject: &str) -> SignalRow {
+    SignalRow {
+        id: Id::from_raw(id),
+        token,
+        user,
+        username: Username::parse("jane").unwrap(),
+        rule: SharingRule::Kinds,
+        subject: SignalSubject::parse(subject),
+        evidence: "seen".to_owned(),
+        first_at: T0,
+        last_at: T0,
+        told_at: None,
+        false_alarm: None,
+    }
+}
+
+fn used_at(network: &str, at: Timestamp) -> Use {
+    Use {
+        network: network.to_owned(),
+        client: "shop".to_owned(),
+        source: network.to_owned(),
+        head: "forward-auth".to_owned(),
+        first_at: at,
+        last_at: at,
+        times: 1,
+    }
+}
+
+#[tokio::test]
+async fn the_late_uses_of_live_tokens_are_found() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let one = issue(&store, jane, 1, "any").await;
+        let idle = issue(&store, jane, 2, "cli").await;
+        let noted = [
+            (one.raw(), used_at("192.0.2.1", T0 + HOUR)),
+            (one.raw(), used_at("2001:db8::/64", T0 + HOUR * 2)),
+            (idle.raw(), used_at("192.0.2.1", T0)),
+        ];
+        write(&store, async |tx| uses::note(tx, &noted).await).await;
+
+        let mut reader = store.read().await.unwrap();
+        let first = Id::from_raw(0);
+        let used = sharing_signals::used_lately(&mut reader, T0, first, 9).await.unwrap();
+        let seen = sharing_signals::uses(&mut reader, &used, T0 + HOUR, 9).await.unwrap();
+
+        assert_eq!(used.iter().map(|used| used.token).collect::<Vec<_>>(), [one]);
+        assert_eq!(used[0].user, jane);
+        assert_eq!(seen.len(), 1);
+        assert_eq!((seen[0].0, seen[0].1.at), (one, T0 + HOUR * 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signal_is_known_once_and_a_false_alarm_is_not_forgotten() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        let [one, again, other] =
+            [(1, "a"), (2, "a"), (3, "b")].map(|(id, about)| signal(id, token, jane, about));
+
+        let inserted = write(&store, async |tx| {
+            let first = sharing_signals::insert(tx, &one).await?;
+            let second = sharing_signals::insert(tx, &again).await?;
+            Ok((first, second, sharing_signals::insert(tx, &other).await?))
+        })
+        .await;
+        let marked = write(&store, async |tx| {
+            sharing_signals::note_again(tx, other.id, "seen twice", T0 + HOUR).await?;
+            let first = sharing_signals::mark_false_alarm(tx, one.id, "user:1", T0).await?;
+            let second = sharing_signals::mark_false_alarm(tx, one.id, "user:2", T0).await?;
+            sharing_signals::note_told(tx, token, T0 + HOUR).await?;
+            Ok((first, second))
+        })
+        .await;
+
+        assert_eq!(inserted, (true, false, true));
+        assert_eq!(marked, (true, false));
+        let mut reader = store.read().await.unwrap();
+        let told = sharing_signals::last_told(&mut reader, token).await.unwrap();
+        assert_eq!(told, Some(T0 + HOUR));
+        let all = sharing_signals::list(&mut reader, Some(jane), 9).await.unwrap();
+        drop(reader);
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].evidence, "seen twice");
+        assert_eq!(all[1].false_alarm, Some((T0, "user:1".to_owned())));
+        assert_eq!(all[1].told_at, None);
+        let forget = async |tx: &mut _| sharing_signals::forget(tx, T0 + HOUR * 9).await;
+        assert_eq!(write(&store, forget).await, 1);
+    })
+    .await;
+}
