@@ -61,6 +61,7 @@ pub(crate) async fn open_as_it_is(path: &Path, master: MasterKey) -> Ctx {
             source_policy: SourcePolicy::default(),
             password_grant: Switch::On,
             tell_missing_token: Switch::Off,
+            time_zone: symbolon_core::weekly::Zone::UTC,
             mail_configured: Switch::Off,
         },
         letters_waiting: tokio::sync::Notify::new(),

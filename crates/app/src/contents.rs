@@ -11,13 +11,14 @@ use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, So
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{LinkSecret, Nonce};
 use symbolon_core::token::TokenSecret;
-use symbolon_mail::{AskedBy, CodeFor, Contents, Link, TokenChange};
+use symbolon_mail::{AskedBy, CodeFor, Contents, Link, RotationStep, TokenChange};
 use symbolon_store::letters::LeasedLetter;
 
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::ReadFacts;
 use crate::links::LinkKind;
+use crate::{digest, reminders};
 
 /// What `letter` says to the user of this name.
 #[expect(clippy::too_many_lines, reason = "a table with one entry for each kind of letter")]
@@ -40,13 +41,11 @@ pub(crate) fn contents_of(
             expires_at: facts.at("expires_at")?,
             retired: facts.get("retired", |text| text.parse().ok())?,
             scope: facts.get("scope", scope_of)?,
+            outgoing_until: facts.at("outgoing_until").ok(),
         },
         LetterKind::TokenChanged => Contents::TokenChanged {
             username,
-            change: match facts.at("expires_at") {
-                Ok(expires_at) => TokenChange::Reset { expires_at },
-                Err(_) => TokenChange::Revoked,
-            },
+            change: token_change(&facts)?,
             device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
             asked_by: token_asked_by(&facts)?,
             source,
@@ -91,6 +90,13 @@ pub(crate) fn contents_of(
         LetterKind::AddressChanged => Contents::AddressChanged {
             username,
             new_address: facts.get("new_address", |text| EmailAddress::parse(text).ok())?,
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            changed_at: facts.at("at")?,
+        },
+        LetterKind::DeliveryChanged => Contents::DeliveryChanged {
+            username,
+            delivery: facts.get_some("delivery", |text| EmailAddress::parse(text).ok()),
             asked_by: facts.get("by", asked_by_of)?,
             source,
             changed_at: facts.at("at")?,
@@ -147,6 +153,8 @@ pub(crate) fn contents_of(
             source,
             at: facts.at("at")?,
         },
+        LetterKind::TokenReminder => reminders::contents_of(&facts, username)?,
+        LetterKind::WeeklyDigest => digest::contents_of(&facts)?,
         LetterKind::TokensFrozen => {
             Contents::TokensFrozen { username, at: facts.at("at")?, source }
         }
@@ -198,6 +206,28 @@ impl Secrets<'_> {
     }
 }
 
+fn token_change(facts: &ReadFacts<'_>) -> Result<TokenChange, AppError> {
+    let step = facts.get_some("rotation", |word| Some(word.to_owned()));
+    let step = match step.as_deref() {
+        None => {
+            let expires_at = facts.at("expires_at");
+            return Ok(match expires_at {
+                Ok(expires_at) => TokenChange::Reset { expires_at },
+                Err(_) => TokenChange::Revoked,
+            });
+        }
+        Some("begun") => RotationStep::Begun {
+            expires_at: facts.at("expires_at")?,
+            until: facts.at("outgoing_until")?,
+        },
+        Some("first-use") => RotationStep::Used,
+        Some("deadline") => RotationStep::TimedOut,
+        Some("cancelled") => RotationStep::Cancelled,
+        Some(_) => return Err(AppError::Corrupt("letter.facts")),
+    };
+    Ok(TokenChange::Rotation(step))
+}
+
 /// Who changed a token: told by the cause that it was retired for, or by `by` where it was revoked.
 fn token_asked_by(facts: &ReadFacts<'_>) -> Result<AskedBy, AppError> {
     let cause = facts.get("cause", RetirementCause::from_word)?;
@@ -207,7 +237,10 @@ fn token_asked_by(facts: &ReadFacts<'_>) -> Result<AskedBy, AppError> {
         RetirementCause::PasswordChange => AskedBy::PasswordChange,
         RetirementCause::Recovery => AskedBy::Recovery,
         RetirementCause::Leaked => AskedBy::Bearer,
-        RetirementCause::Revoked => facts.get("by", asked_by_of)?,
+        RetirementCause::Revoked
+        | RetirementCause::Unused
+        | RetirementCause::Rotation
+        | RetirementCause::RotationCancelled => facts.get("by", asked_by_of)?,
     })
 }
 
@@ -217,6 +250,8 @@ fn asked_by_of(word: &str) -> Option<AskedBy> {
         "administrator" => Some(AskedBy::Administrator),
         "recovery" => Some(AskedBy::Recovery),
         "bearer" => Some(AskedBy::Bearer),
+        "rotation" => Some(AskedBy::Rotation),
+        "disuse" => Some(AskedBy::Disuse),
         _ => None,
     }
 }

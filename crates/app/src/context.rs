@@ -7,6 +7,7 @@ use std::sync::Arc;
 use symbolon_core::keys::KeyRing;
 use symbolon_core::names::DisplayName;
 use symbolon_core::policy::SourcePolicy;
+use symbolon_core::weekly::Zone;
 use symbolon_store::Store;
 use tokio::sync::Notify;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub password_grant: Switch,
     /// Whether a client learns that its password was right and the token missing.
     pub tell_missing_token: Switch,
+    /// In which the weekly digest's Monday begins.
+    pub time_zone: Zone,
     /// Whether a mail server is configured; if not, pages tell administrators that mail waits.
     pub mail_configured: Switch,
 }

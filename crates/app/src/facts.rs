@@ -8,7 +8,7 @@ use symbolon_core::Timestamp;
 use crate::error::AppError;
 
 /// Facts being written down.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Facts(String);
 
 impl Facts {

@@ -19,6 +19,7 @@ pub mod courier;
 pub mod delivery;
 pub mod device_types;
 pub mod digest;
+mod disuse;
 pub mod error;
 pub mod explain;
 mod facts;

@@ -58,6 +58,21 @@ pub(crate) async fn write_notice_to(
     letter.insert(ctx, tx, user, to, kind, &facts, None, now).await
 }
 
+/// Writes a letter about a token to the user's own address: it is ended if the token is retired before it is
+/// sent.
+pub(crate) async fn write_about_token(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    kind: LetterKind,
+    facts: Facts,
+    token: Id<Token>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let letter = Drawn::new(ctx);
+    letter.insert(ctx, tx, user, &user.email, kind, &facts, Some(token), now).await
+}
+
 /// Writes a letter that carries a single-use link to `to`.
 pub(crate) async fn write_with_link(
     ctx: &Ctx,

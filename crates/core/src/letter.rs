@@ -71,6 +71,8 @@ pub enum LetterKind {
     AddressChangeNew,
     /// A notice that the address was changed, to the old one.
     AddressChanged,
+    /// A notice that mail with a token goes to another address from now on.
+    DeliveryChanged,
     /// Something still uses a retired token.
     RetiredTokenUsed,
     /// The user was locked out.
@@ -97,7 +99,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -106,6 +108,7 @@ impl LetterKind {
         (Self::AddressChangeOld, "address-change-old"),
         (Self::AddressChangeNew, "address-change-new"),
         (Self::AddressChanged, "address-changed"),
+        (Self::DeliveryChanged, "delivery-changed"),
         (Self::RetiredTokenUsed, "retired-token-used"),
         (Self::LockedOut, "locked-out"),
         (Self::TokensFrozen, "tokens-frozen"),

@@ -3,7 +3,8 @@
 //! The same letter yields the same bytes at every attempt: date, `Message-ID` and boundary come
 //! from the letter, none from a clock or a generator. Everything is ASCII on the wire, so no
 //! extension of the mail server is needed: a part with other characters is quoted-printable, which
-//! decodes to exactly the lines of the template. There is nothing remote and no tracking in it.
+//! decodes to exactly the lines of the template. A letter with a date in it has a calendar file
+//! beside that (`multipart/mixed`). There is nothing remote and no tracking in it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use askama::Template;
 use lettre::Address;
 use lettre::message::header::{
-    ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MessageId,
+    ContentDisposition, ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MessageId,
 };
 use lettre::message::{Body, MultiPart, MultiPartKind, SinglePart};
 use symbolon_core::id::Letter;
@@ -20,6 +21,7 @@ use symbolon_core::{Id, Timestamp};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::calendar;
 use crate::contents::Contents;
 use crate::letterhead::{Envelope, Letterhead, host_of};
 use crate::link::Link;
@@ -142,6 +144,7 @@ pub fn compose(
         .boundary(format!("=_symbolon_{}", envelope.letter))
         .singlepart(part(ContentType::TEXT_PLAIN, &text))
         .singlepart(part(ContentType::TEXT_HTML, &html));
+    let parts = with_calendar(parts, envelope, calendar::of(letterhead, contents, envelope.dated));
     let mail = lettre::Message::builder()
         .from(mailbox(Some(organization), &letterhead.from))
         .to(mailbox(name, envelope.to))
@@ -196,17 +199,36 @@ fn rendered(template: &impl Template) -> Result<Zeroizing<String>, ComposeError>
     Ok(text)
 }
 
+fn part(content_type: ContentType, text: &str) -> SinglePart {
+    SinglePart::builder().header(content_type).body(body_of(text))
+}
+
+/// The letter with its calendar file beside it, where it has one.
+fn with_calendar(letter: MultiPart, envelope: &Envelope<'_>, file: Option<String>) -> MultiPart {
+    let Some(file) = file else { return letter };
+    // RFC 6047 §2.4: the method stands in the file and on it.
+    let content_type = ContentType::parse("text/calendar; charset=utf-8; method=PUBLISH")
+        .expect("a content type as RFC 2045 writes it");
+    let attached = SinglePart::builder()
+        .header(content_type)
+        .header(ContentDisposition::attachment("security-token.ics"))
+        .body(body_of(&file));
+    // Neither boundary may begin with the other.
+    let boundary = format!("=_symbolon_all_{}", envelope.letter);
+    let all = MultiPart::builder().kind(MultiPartKind::Mixed).boundary(boundary);
+    all.multipart(letter).singlepart(attached)
+}
+
 /// As it is where every line is short ASCII, so that even a parser that never decodes finds the
 /// token; else quoted-printable.
-fn part(content_type: ContentType, text: &str) -> SinglePart {
-    let body = if text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE) {
+fn body_of(text: &str) -> Body {
+    if text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE) {
         let lines = text.replace('\n', "\r\n").into_bytes();
         Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
     } else {
         Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::QuotedPrintable)
             .expect("quoted-printable takes every text")
-    };
-    SinglePart::builder().header(content_type).body(body)
+    }
 }
 
 fn mailbox(name: Option<&str>, address: &EmailAddress) -> lettre::message::Mailbox {

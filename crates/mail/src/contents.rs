@@ -5,6 +5,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
+use symbolon_core::id::{Id, Token};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
@@ -28,6 +29,10 @@ pub enum AskedBy {
     PasswordChange,
     /// Somebody who held the token itself.
     Bearer,
+    /// Nobody now: a rotation that was begun before.
+    Rotation,
+    /// Nobody: the token was not used for longer than its device type allows.
+    Disuse,
 }
 
 /// What became of a token.
@@ -40,6 +45,26 @@ pub enum TokenChange {
     },
     /// It ended without a successor.
     Revoked,
+    /// It is being replaced by one that lives beside it for a while.
+    Rotation(RotationStep),
+}
+
+/// How far a rotation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationStep {
+    /// There are two tokens now.
+    Begun {
+        /// The first instant at which the new one is no longer accepted.
+        expires_at: Timestamp,
+        /// The first instant at which the old one is no longer accepted, whether the new one was used or not.
+        until: Timestamp,
+    },
+    /// The new one was used, which ended the old one.
+    Used,
+    /// The old one ended at its deadline.
+    TimedOut,
+    /// The new one was ended before it was used.
+    Cancelled,
 }
 
 /// What a mailed code is for.
@@ -49,6 +74,54 @@ pub enum CodeFor {
     Login,
     /// A sensitive change by somebody who is logged in.
     Change,
+}
+
+/// How long a token has to live, as of the letter that tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeLeft {
+    /// So many days at most.
+    Days(u16),
+    /// It has died.
+    None,
+}
+
+/// Who uses a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUse {
+    /// What the client says it is.
+    pub client: ClientName,
+    /// From where, where that is known.
+    pub source: Option<Source>,
+    /// When last.
+    pub last_at: Timestamp,
+}
+
+/// How the tokens of everybody stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Tokens that expire within 30 days.
+    pub expiring: u32,
+    /// Tokens that have expired within 30 days and were not replaced.
+    pub expired: u32,
+    /// Tokens that were issued more than 30 days ago and never used.
+    pub never_used: u32,
+    /// Users who have no second factor.
+    pub without_second_factor: u32,
+}
+
+/// A token that is among the next to die.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiringToken {
+    /// Which.
+    pub token: Id<Token>,
+    /// Whose.
+    pub username: Username,
+    /// What kind of thing holds it.
+    pub device_type: DeviceType,
+    /// The first instant at which it is no longer accepted.
+    pub expires_at: Timestamp,
+    /// Who uses it, the latest first; a few.
+    pub clients: Vec<ClientName>,
 }
 
 /// What one letter says. One variant for each [`LetterKind`].
@@ -77,6 +150,8 @@ pub enum Contents {
         retired: u32,
         /// Which earlier tokens ended.
         scope: Scope,
+        /// In a rotation none has ended yet: until when the old one works, unless this one is used before.
+        outgoing_until: Option<Timestamp>,
     },
     /// A notice, without the token, that it was changed.
     TokenChanged {
@@ -166,6 +241,19 @@ pub enum Contents {
         username: Username,
         /// The address that is now; the letter shows it masked.
         new_address: EmailAddress,
+        /// Who changed it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        changed_at: Timestamp,
+    },
+    /// A notice that mail with a token goes to another address from now on.
+    DeliveryChanged {
+        /// Whose tokens.
+        username: Username,
+        /// Where they go; to the owner's own address if `None`. The letter shows it masked.
+        delivery: Option<EmailAddress>,
         /// Who changed it.
         asked_by: AskedBy,
         /// From where.
@@ -286,6 +374,28 @@ pub enum Contents {
         /// When it was reported, and ended.
         at: Timestamp,
     },
+    /// A token dies soon, or has died with a reminder owed.
+    TokenReminder {
+        /// Whose.
+        username: Username,
+        /// What kind of thing holds it.
+        device_type: DeviceType,
+        /// Which: the calendar knows the event by it.
+        token: Id<Token>,
+        /// The first instant at which it is no longer accepted.
+        expires_at: Timestamp,
+        /// How long it has to live.
+        left: TimeLeft,
+        /// Who uses it, the latest first.
+        uses: Vec<TokenUse>,
+    },
+    /// What administrators should know of all tokens, once a week.
+    WeeklyDigest {
+        /// The numbers.
+        tally: Tally,
+        /// The next to die, the soonest first.
+        next: Vec<ExpiringToken>,
+    },
 }
 
 impl Contents {
@@ -300,6 +410,7 @@ impl Contents {
             Self::AddressChangeOld { .. } => LetterKind::AddressChangeOld,
             Self::AddressChangeNew { .. } => LetterKind::AddressChangeNew,
             Self::AddressChanged { .. } => LetterKind::AddressChanged,
+            Self::DeliveryChanged { .. } => LetterKind::DeliveryChanged,
             Self::RetiredTokenUsed { .. } => LetterKind::RetiredTokenUsed,
             Self::LockedOut { .. } => LetterKind::LockedOut,
             Self::TokensFrozen { .. } => LetterKind::TokensFrozen,
@@ -308,6 +419,8 @@ impl Contents {
             Self::SecondFactorAdded { .. } => LetterKind::SecondFactorAdded,
             Self::SecondFactorRemoved { .. } => LetterKind::SecondFactorRemoved,
             Self::RecoveryCodeUsed { .. } => LetterKind::RecoveryCodeUsed,
+            Self::TokenReminder { .. } => LetterKind::TokenReminder,
+            Self::WeeklyDigest { .. } => LetterKind::WeeklyDigest,
             Self::TokenLeaked { .. } => LetterKind::TokenLeaked,
         }
     }
@@ -325,11 +438,14 @@ impl Contents {
             | Self::CodesLocked { .. }
             | Self::PasswordChanged { .. }
             | Self::AddressChanged { .. }
+            | Self::DeliveryChanged { .. }
             | Self::RetiredTokenUsed { .. }
             | Self::LockedOut { .. }
             | Self::SecondFactorAdded { .. }
             | Self::SecondFactorRemoved { .. }
             | Self::RecoveryCodeUsed { .. }
+            | Self::TokenReminder { .. }
+            | Self::WeeklyDigest { .. }
             | Self::TokenLeaked { .. }
             | Self::TokensFrozen { .. } => (None, None),
         };

@@ -5,6 +5,7 @@
 //! often they are tried and what becomes of their secrets is the courier's business, not this
 //! crate's: there is no clock, no database and no retry here.
 
+mod calendar;
 mod compose;
 mod contents;
 mod letterhead;
@@ -16,7 +17,9 @@ mod transport;
 mod wording;
 
 pub use compose::{ComposeError, Message, compose};
-pub use contents::{AskedBy, CodeFor, Contents, TokenChange};
+pub use contents::{
+    AskedBy, CodeFor, Contents, ExpiringToken, RotationStep, Tally, TimeLeft, TokenChange, TokenUse,
+};
 pub use letterhead::{Envelope, Letterhead};
 pub use link::{Link, LinkError};
 pub use mailbox::{Mailbox, Received};

@@ -4,9 +4,11 @@
 //! they cannot tell different things. Text from outside stands in facts, one line each, and never
 //! at the beginning of a line: nobody can forge the two lines that programs look for.
 
+mod age;
 mod codes;
 mod factors;
 mod leak;
+mod rotation;
 
 use std::borrow::Cow;
 
@@ -99,6 +101,7 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
             expires_at,
             retired,
             scope,
+            outgoing_until,
         } => Wording {
             subject: format!("Your new {org} security token"),
             blocks: vec![
@@ -123,7 +126,10 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                     fact("Expires at", &deadline(*expires_at)),
                 ]),
                 Block::Heading("Earlier tokens"),
-                paragraph(earlier_tokens(*scope, *retired, device_type, *asked_at)),
+                paragraph(match outgoing_until {
+                    Some(until) => rotation::lives_on(device_type, *until),
+                    None => earlier_tokens(*scope, *retired, device_type, *asked_at),
+                }),
             ],
         },
         Contents::TokenChanged {
@@ -252,6 +258,23 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 ],
             }
         }
+        Contents::DeliveryChanged { username, delivery, asked_by, source, changed_at } => Wording {
+            subject: format!("{org} security tokens are delivered elsewhere now"),
+            blocks: vec![
+                paragraph(match delivery {
+                    Some(to) => format!(
+                        "From now on the mail with a new {org} security token of this account goes to \
+                         {}. Every other mail still goes to the account's own address.",
+                        to.masked()
+                    ),
+                    None => format!(
+                        "From now on the mail with a new {org} security token of this account goes to \
+                         the account's own address again."
+                    ),
+                }),
+                changed(username, *asked_by, *source, *changed_at),
+            ],
+        },
         Contents::RetiredTokenUsed { username, retired_at, cause, client, source, seen_at } => {
             Wording {
                 subject: format!("A retired {org} security token is still in use"),
@@ -325,6 +348,10 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
             let of = (username, device_type);
             leak::token_leaked(org, url, of, seen, (*reporter, *source, *at))
         }
+        Contents::TokenReminder { username, device_type, expires_at, left, uses, .. } => {
+            age::reminder(org, url, username, device_type, (*left, *expires_at), uses)
+        }
+        Contents::WeeklyDigest { tally, next } => age::digest(org, url, *tally, next),
         Contents::TokensFrozen { username, at, source } => Wording {
             subject: format!("Your {org} security tokens are frozen"),
             blocks: vec![
@@ -359,6 +386,7 @@ fn token_changed<'a>(
             ("changed", " This notice does not hold the new one: that came in a mail of its own.")
         }
         TokenChange::Revoked => ("revoked", " There is no new one."),
+        TokenChange::Rotation(step) => return rotation::step_of_rotation(org, step, facts),
     };
     Wording {
         subject: format!("Your {org} security token was {verb}"),
@@ -448,6 +476,7 @@ fn by(asked_by: AskedBy) -> &'static str {
         AskedBy::Recovery => "you, with the link for a forgotten password",
         AskedBy::PasswordChange => "a change of your password",
         AskedBy::Bearer => "somebody who had the token itself",
+        AskedBy::Rotation => "the rotation that was asked for before",
     }
 }
 
@@ -467,6 +496,11 @@ fn event(at: Timestamp) -> String {
 /// When something ends, to the minute that has surely not passed it: `23 November 2026, 07:00 UTC`.
 fn deadline(at: Timestamp) -> String {
     written(at, "%-d %B %Y, %H:%M UTC")
+}
+
+/// The day on which something ends, in UTC: `23 November 2026`.
+fn day(at: Timestamp) -> String {
+    written(at, "%-d %B %Y")
 }
 
 fn written(at: Timestamp, format: &str) -> String {

@@ -16,12 +16,12 @@ use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
     INSERT INTO letter (id, user_id, kind, to_address, to_name, facts, token_id, key_id, nonce, state,
-                        attempts, next_try_at, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $10)";
+                        attempts, next_try_at, created_at, can_wait)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $10, $11)";
 const DUE: &str = "
     SELECT id FROM letter
     WHERE ended_at IS NULL AND next_try_at <= $1 AND (state = 'waiting' OR leased_until <= $1)
-    ORDER BY next_try_at LIMIT $2";
+    ORDER BY can_wait, next_try_at LIMIT $2";
 const NEXT_DUE: &str = "
     SELECT MIN(CASE WHEN state = 'leased' THEN leased_until ELSE next_try_at END)
     FROM letter WHERE ended_at IS NULL";
@@ -197,6 +197,7 @@ pub async fn insert(tx: &mut Tx, letter: &NewLetter<'_>, now: Timestamp) -> Resu
         letter.nonce.map(|(key, _)| key),
         letter.nonce.map(|(_, nonce)| nonce),
         now,
+        i64::from(letter.kind.can_wait()),
     ];
     tx.execute_one(INSERT, args).await
 }

@@ -5,13 +5,13 @@ use symbolon_core::id::{Id, Organization};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
-use crate::sql::{Conn, Tx};
+use crate::sql::{Conn, Row, Tx};
 
 const FOUND: &str = "
     INSERT INTO organization (singleton, id, key_fingerprint, created_at)
     VALUES (1, $1, $2, $3)
     ON CONFLICT (singleton) DO NOTHING";
-const FIND: &str = "SELECT id, key_fingerprint FROM organization WHERE singleton = 1";
+const FIND: &str = "SELECT id, key_fingerprint, created_at FROM organization WHERE singleton = 1";
 const HOLD: &str = "UPDATE organization SET created_at = created_at WHERE singleton = 1";
 
 /// The organization's row.
@@ -21,6 +21,8 @@ pub struct OrganizationRecord {
     pub id: Id<Organization>,
     /// Names the oldest key of the ring that belongs to this database.
     pub key_fingerprint: Vec<u8>,
+    /// When it was founded.
+    pub created_at: Timestamp,
 }
 
 /// Founds the organization, unless another node was first.
@@ -36,8 +38,14 @@ pub async fn found(
 /// The organization; `None` before the first start.
 pub async fn find(conn: &mut Conn) -> Result<Option<OrganizationRecord>, StoreError> {
     let row = conn.fetch_optional(FIND, args![]).await?;
-    row.map(|row| Ok(OrganizationRecord { id: row.id(0)?, key_fingerprint: row.blob(1)? }))
-        .transpose()
+    let read = |row: Row| {
+        Ok(OrganizationRecord {
+            id: row.id(0)?,
+            key_fingerprint: row.blob(1)?,
+            created_at: row.at(2)?,
+        })
+    };
+    row.map(read).transpose()
 }
 
 /// Holds the organization's row for the rest of the transaction: what concerns all its users together,

@@ -10,7 +10,7 @@ use symbolon_app::{Actor, AppError, profiles};
 use symbolon_core::Timestamp;
 use symbolon_core::judge::Rule;
 use symbolon_core::login_hours::LoginHours;
-use symbolon_core::names::Source;
+use symbolon_core::names::{ClientName, Source};
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{Access, Duty, Policy};
 
@@ -20,7 +20,13 @@ const HERE: &str = "10.1.2.3";
 
 fn question(user: &UserView, head: Head) -> Question {
     let username = user.username.to_string();
-    Question { username, source: Source::new(HERE.parse().unwrap()), at: None, head }
+    Question {
+        username,
+        source: Source::new(HERE.parse().unwrap()),
+        at: None,
+        head,
+        client: ClientName::sanitised(""),
+    }
 }
 
 async fn explain(house: &TestHouse, user: &UserView, head: Head) -> Explanation {

@@ -92,18 +92,37 @@ impl TestHouse {
 
     /// A house whose database answers nothing but errors until it is migrated.
     pub(crate) async fn without_tables(change: impl FnOnce(&mut Settings)) -> Self {
-        let clock = ManualClock(Arc::new(AtomicI64::new(T0)));
         let store = Store::open(&DatabaseTarget::SqliteMemory).await.unwrap();
+        Self::without_tables_over(store, change)
+    }
+
+    /// A house over this empty database.
+    pub(crate) async fn founded_over(store: Store) -> Self {
+        let house = Self::without_tables_over(store, |_| {});
+        migrate_all(&house.ctx.store, house.clock.now()).await.unwrap();
+        setup::prepare(&house.ctx).await.unwrap();
+        house
+    }
+
+    fn without_tables_over(store: Store, change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = ManualClock(Arc::new(AtomicI64::new(T0)));
         let mut settings = Settings {
             organization: DisplayName::parse("Acme").unwrap(),
             public_url: "https://symbolon.example".to_owned(),
             source_policy: SourcePolicy::default(),
             password_grant: Switch::On,
             tell_missing_token: Switch::Off,
+            time_zone: symbolon_core::weekly::Zone::UTC,
             mail_configured: Switch::On,
         };
         change(&mut settings);
-        Self::around(store, vec![(KeyId(1), MasterKey::from_bytes([7; 32]))], clock, settings)
+        Self::around(store, vec![(KeyId(1), MasterKey::from_bytes([7; 32]))], clock, settings, 1)
+    }
+
+    /// The same house after a start; its chance is another one.
+    pub(crate) fn restarted_over(&self, store: Store, seed: u64) -> Self {
+        let keys = vec![(KeyId(1), MasterKey::from_bytes([7; 32]))];
+        Self::around(store, keys, self.clock.clone(), self.ctx.settings.clone(), seed)
     }
 
     /// The same house after a restart with one key more, the newest.
@@ -111,7 +130,7 @@ impl TestHouse {
         let keys =
             [(1, 7), (2, 8)].map(|(id, byte)| (KeyId(id), MasterKey::from_bytes([byte; 32])));
         let (store, settings) = (self.ctx.store.clone(), self.ctx.settings.clone());
-        Self::around(store, keys.into(), self.clock.clone(), settings)
+        Self::around(store, keys.into(), self.clock.clone(), settings, 1)
     }
 
     fn around(
@@ -119,6 +138,7 @@ impl TestHouse {
         keys: Vec<(KeyId, MasterKey)>,
         clock: ManualClock,
         settings: Settings,
+        seed: u64,
     ) -> Self {
         let from = EmailAddress::parse("symbolon@symbolon.example").unwrap();
         let letterhead = Letterhead {
@@ -130,7 +150,7 @@ impl TestHouse {
             store,
             keys: KeyRing::new(keys).unwrap(),
             clock: Box::new(clock.clone()),
-            chance: Chance::new(StdRng::seed_from_u64(1)),
+            chance: Chance::new(StdRng::seed_from_u64(seed)),
             hasher: Hasher::start_at_normal_priority(2, 1024).unwrap(),
             turnstile: Turnstile::default(),
             settings,
@@ -145,6 +165,17 @@ impl TestHouse {
     pub(crate) fn wait(&self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).unwrap();
         self.clock.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn turn_back(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap();
+        self.clock.0.fetch_sub(ms, Ordering::SeqCst);
+    }
+
+    /// Puts the clock back.
+    pub(crate) fn put_back(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap();
+        self.clock.0.fetch_sub(ms, Ordering::SeqCst);
     }
 
     /// A user called `name@example.com` with [`PASSWORD`].

@@ -1,19 +1,28 @@
 //! Every letter, word by word, and the rules that hold for all of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::EmailAddress;
+use symbolon_core::names::{DeviceType, EmailAddress, Username};
 use symbolon_core::reset::Scope;
-use symbolon_mail::{Contents, Envelope, Letterhead, compose};
+use symbolon_mail::{AskedBy, Contents, Envelope, Letterhead, RotationStep, TokenChange, compose};
 
 use crate::mime::{Entity, raw_of};
 use crate::samples::{
-    ASKED_AT, LETTER, letterhead, message, message_to, name, new_token, new_token_of, sample, token,
+    ASKED_AT, IN_A_YEAR, LETTER, letterhead, message, message_to, name, new_token, new_token_of,
+    sample, token,
 };
 
+/// The letter itself: the whole mail, or the first part of one that has a calendar file beside it.
+fn letter_of(raw: &str) -> Entity {
+    let mail = Entity::read(raw);
+    let whole = mail.headers["content-type"].starts_with("multipart/alternative;");
+    if whole { mail } else { mail.parts().remove(0) }
+}
+
 fn both_parts(raw: &str) -> (String, String) {
-    let parts = Entity::read(raw).parts();
+    let parts = letter_of(raw).parts();
     let [text, html] = parts.as_slice() else { panic!("a mail has two parts") };
     assert_eq!(text.headers["content-type"], "text/plain; charset=utf-8");
     assert_eq!(html.headers["content-type"], "text/html; charset=utf-8");
@@ -68,7 +77,8 @@ fn every_letter_has_the_headers_of_automatic_mail() {
         assert_eq!(headers["x-symbolon-event"], word);
         assert_eq!(headers["from"], "\"Example Corp\" <symbolon@example.com>");
         assert_eq!(headers["to"], "\"Jane Doe\" <jane@example.com>");
-        assert!(headers["content-type"].starts_with("multipart/alternative;"));
+        let letter = letter_of(raw);
+        assert!(letter.headers["content-type"].starts_with("multipart/alternative;"));
         assert_eq!(headers["mime-version"], "1.0");
         for absent in ["reply-to", "list-unsubscribe", "bcc", "cc"] {
             assert!(!headers.contains_key(absent));
@@ -257,4 +267,36 @@ fn neither_a_message_nor_its_contents_show_a_secret_in_debug_output() {
     let shown = format!("{contents:?} {message:?}");
 
     assert!(!shown.contains("sbn") && !shown.contains("Zq3mV"), "{shown}");
+}
+
+#[test]
+fn the_letters_of_a_rotation_say_what_works_until_when() {
+    let notice = |change, asked_by| Contents::TokenChanged {
+        username: Username::parse("jane.doe@example.com").unwrap(),
+        change: TokenChange::Rotation(change),
+        device_type: DeviceType::any(),
+        asked_by,
+        source: None,
+        asked_at: ASKED_AT,
+        retired: 0,
+        scope: Scope::DeviceType,
+    };
+    let (expires_at, until) = (IN_A_YEAR, ASKED_AT + Duration::from_hours(24));
+    let begun = RotationStep::Begun { expires_at, until };
+    let mut token = new_token();
+    if let Contents::NewToken { outgoing_until, .. } = &mut token {
+        *outgoing_until = Some(until);
+    }
+
+    for (name, contents) in [
+        ("token", token),
+        ("begun", notice(begun, AskedBy::Owner)),
+        ("used", notice(RotationStep::Used, AskedBy::Rotation)),
+        ("timed-out", notice(RotationStep::TimedOut, AskedBy::Rotation)),
+        ("cancelled", notice(RotationStep::Cancelled, AskedBy::Administrator)),
+    ] {
+        let message = message(&contents);
+        let text = format!("Subject: {}\n\n{}", message.subject(), message.reveal_text());
+        insta::assert_snapshot!(format!("rotation-{name}.text"), text);
+    }
 }

@@ -3,8 +3,8 @@
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
+use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::mailed_code::MailedCode;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
@@ -13,13 +13,14 @@ use symbolon_core::secret::Nonce;
 use symbolon_core::time::Timestamp;
 use symbolon_core::token::TokenSecret;
 use symbolon_mail::{
-    AskedBy, CodeFor, Contents, Envelope, Letterhead, Link, Message, TokenChange, compose,
+    AskedBy, CodeFor, Contents, Envelope, ExpiringToken, Letterhead, Link, Message, Tally,
+    TimeLeft, TokenChange, TokenUse, compose,
 };
 
 /// 2026-11-23T07:00:05Z.
 pub(crate) const ASKED_AT: Timestamp = Timestamp::from_unix_ms(1_795_417_205_000);
 const IN_AN_HOUR: Timestamp = Timestamp::from_unix_ms(1_795_420_805_000);
-const IN_A_YEAR: Timestamp = Timestamp::from_unix_ms(1_826_953_205_000);
+pub(crate) const IN_A_YEAR: Timestamp = Timestamp::from_unix_ms(1_826_953_205_000);
 pub(crate) const LETTER: Id<Letter> = Id::from_raw(4711);
 
 pub(crate) fn letterhead() -> Letterhead {
@@ -81,6 +82,7 @@ pub(crate) fn new_token_of(
         expires_at: IN_A_YEAR,
         retired,
         scope,
+        outgoing_until: None,
     }
 }
 
@@ -134,6 +136,13 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             source,
             changed_at: asked_at,
         },
+        LetterKind::DeliveryChanged => Contents::DeliveryChanged {
+            username,
+            delivery: Some(address("integrations@elsewhere.example")),
+            asked_by: AskedBy::Owner,
+            source,
+            changed_at: asked_at,
+        },
         LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
             username,
             retired_at: asked_at,
@@ -174,12 +183,41 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
         LetterKind::TokenLeaked => Contents::TokenLeaked {
             username,
             device_type: DeviceType::parse("server").unwrap(),
-            seen: Sighting::sanitised("https://git.example/jane/tool/blob/1f2e3d/config.yml#L7 <b>"),
+            seen: Sighting::sanitised(
+                "https://git.example/jane/tool/blob/1f2e3d/config.yml#L7 <b>",
+            ),
             reporter: Reporter::Anyone,
             source,
             at: asked_at,
         },
+        LetterKind::TokenReminder => reminder(TimeLeft::Days(30)),
+        LetterKind::WeeklyDigest => Contents::WeeklyDigest {
+            tally: Tally { expiring: 12, expired: 3, never_used: 4, without_second_factor: 7 },
+            next: vec![ExpiringToken {
+                token: Id::from_raw(815),
+                username,
+                device_type: DeviceType::any(),
+                expires_at: IN_AN_HOUR,
+                clients: ["jsforce/3.10 <b>", ""].map(ClientName::sanitised).to_vec(),
+            }],
+        },
         LetterKind::TokensFrozen => Contents::TokensFrozen { username, at: asked_at, source },
+    }
+}
+
+pub(crate) fn reminder(left: TimeLeft) -> Contents {
+    let used = |client, source| TokenUse {
+        client: ClientName::sanitised(client),
+        source,
+        last_at: ASKED_AT,
+    };
+    Contents::TokenReminder {
+        username: Username::parse("jane.doe@example.com").unwrap(),
+        device_type: DeviceType::parse("server").unwrap(),
+        token: Id::from_raw(815),
+        expires_at: IN_A_YEAR,
+        left,
+        uses: vec![used("jsforce/3.10", Some(source())), used("", None)],
     }
 }
 

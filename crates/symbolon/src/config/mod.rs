@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use symbolon_core::names::{DisplayName, EmailAddress};
 use symbolon_core::policy::SourcePolicy;
+use symbolon_core::weekly::Zone;
 use symbolon_http::control::spans;
 use symbolon_mail::MailTarget;
 use symbolon_store::DatabaseTarget;

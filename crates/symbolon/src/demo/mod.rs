@@ -90,6 +90,7 @@ async fn config_in(dir: &Path) -> Result<Config, Failure> {
         database: embedded_database(&dir.join("data")),
         mail: MailTarget::Mailbox,
         mail_from: None,
+        time_zone: symbolon_core::weekly::Zone::UTC,
         organization: organization
             .map_err(|fault| Failure::new(Exit::Failed, format!("the organization {fault}")))?,
         logins: Logins {

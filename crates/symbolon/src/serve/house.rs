@@ -80,6 +80,7 @@ pub(super) async fn open(
             source_policy: config.logins.source,
             password_grant: switch(config.logins.password_grant),
             tell_missing_token: switch(config.logins.tell_missing_token),
+            time_zone: config.time_zone.clone(),
             mail_configured: switch(mail),
         },
         letters_waiting: Notify::new(),

@@ -12,6 +12,7 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
         LetterKind::PasswordChanged => "notice of a changed password",
         LetterKind::AddressChangeOld => "a question about a new address, to the old one",
         LetterKind::AddressChangeNew => "a question about a new address, to the new one",
+        LetterKind::DeliveryChanged => "notice of a changed delivery contact",
         LetterKind::AddressChanged => "notice of a changed address",
         LetterKind::RetiredTokenUsed => "warning that a retired token is still used",
         LetterKind::LockedOut => "notice of a lockout",
@@ -21,6 +22,8 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
         LetterKind::SecondFactorAdded => "notice of a new second factor",
         LetterKind::SecondFactorRemoved => "notice of a removed second factor",
         LetterKind::RecoveryCodeUsed => "notice of a used recovery code",
+        LetterKind::TokenReminder => "reminder that a token expires",
+        LetterKind::WeeklyDigest => "the weekly digest",
         LetterKind::TokenLeaked => "notice of a leaked token",
     }
 }
