@@ -5,6 +5,7 @@
 //! counters, security headers, time limit and panic net, the check of the host name.
 
 mod answer;
+mod api;
 pub mod body;
 pub mod control;
 mod forwarded;
@@ -44,6 +45,7 @@ pub fn all_routes() -> Vec<Route> {
     let mut routes = heads::routes();
     routes.extend(verification::routes());
     routes.extend(leaks::routes());
+    routes.extend(api::routes());
     routes.extend(health::routes());
     routes.extend(pages::routes());
     routes

@@ -34,7 +34,7 @@ impl FromRequestParts<HttpState> for Operator {
 }
 
 /// A JSON body, read strictly.
-pub(super) struct Body<T>(pub(super) T);
+pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<HttpState> for Body<T> {
     type Rejection = Failed;
@@ -51,7 +51,7 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for Body<T> {
 }
 
 /// The query's fields, read strictly.
-pub(super) struct Fields<T>(pub(super) T);
+pub(crate) struct Fields<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<HttpState> for Fields<T> {
     type Rejection = Failed;
@@ -67,7 +67,7 @@ impl<T: DeserializeOwned> FromRequestParts<HttpState> for Fields<T> {
 }
 
 /// The variable segment of the path; where there are several, a tuple of them.
-pub(super) struct Named<T = String>(pub(super) T);
+pub(crate) struct Named<T = String>(pub(crate) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<HttpState> for Named<T> {
     type Rejection = Failed;
@@ -99,7 +99,7 @@ impl PageFields {
 }
 
 /// Reads an identifier; one that is not well-formed names nothing.
-pub(super) fn id_of<K: Kind>(
+pub(crate) fn id_of<K: Kind>(
     state: &HttpState,
     what: &'static str,
     text: &str,

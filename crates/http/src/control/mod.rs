@@ -7,8 +7,8 @@
 
 pub(crate) mod ask;
 mod audit;
-mod bulk_resets;
 pub(crate) mod breakage;
+mod bulk_resets;
 mod clients;
 mod device_types;
 mod logins;

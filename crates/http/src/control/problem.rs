@@ -34,7 +34,7 @@ pub mod kind {
 
 /// A request that was not done.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     status: StatusCode,
     kind: &'static str,
     title: &'static str,
@@ -58,15 +58,15 @@ impl Failed {
         Self { status, kind, title, detail, correlation_id, retry_after: None }
     }
 
-    pub(super) fn unreadable(ctx: &Ctx, detail: &str) -> Self {
+    pub(crate) fn unreadable(ctx: &Ctx, detail: &str) -> Self {
         Self::new(ctx, kind::INVALID, detail.to_owned())
     }
 
-    pub(super) fn not_found(ctx: &Ctx, what: &str) -> Self {
+    pub(crate) fn not_found(ctx: &Ctx, what: &str) -> Self {
         Self::new(ctx, kind::NOT_FOUND, format!("no such {what}"))
     }
 
-    pub(super) fn name(ctx: &Ctx, field: &str, fault: NameError) -> Self {
+    pub(crate) fn name(ctx: &Ctx, field: &str, fault: NameError) -> Self {
         Self::new(ctx, kind::INVALID, format!("{field} {fault}"))
     }
 
@@ -74,7 +74,7 @@ impl Failed {
         Self::new(ctx, kind::FORBIDDEN, "this is for the control socket alone".to_owned())
     }
 
-    pub(super) fn app(ctx: &Ctx, error: &AppError) -> Self {
+    pub(crate) fn app(ctx: &Ctx, error: &AppError) -> Self {
         let kind = match error {
             AppError::NotFound(_) => kind::NOT_FOUND,
             AppError::Taken(_) => kind::TAKEN,
@@ -99,7 +99,7 @@ impl Failed {
         failed
     }
 
-    pub(super) fn reset(ctx: &Ctx, error: &ResetError) -> Self {
+    pub(crate) fn reset(ctx: &Ctx, error: &ResetError) -> Self {
         match error {
             ResetError::App(error) => Self::app(ctx, error),
             ResetError::Forbidden(why) => Self::new(ctx, kind::FORBIDDEN, (*why).to_owned()),

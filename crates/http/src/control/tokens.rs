@@ -6,12 +6,13 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::tokens::{self, TokenState, TokenView};
-use symbolon_app::{Actor, reset};
+use symbolon_app::{Actor, breakage, reset};
 use symbolon_core::Timestamp;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
 use super::ask::{Body, Fields, Named, Operator, PageFields, id_of, route};
+use super::breakage::BreakageShape;
 use super::problem::Failed;
 use crate::routes::Route;
 use crate::state::HttpState;
@@ -21,12 +22,13 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::GET, "/tokens", list),
         route(MethodFilter::DELETE, "/tokens/{token}", revoke),
         route(MethodFilter::POST, "/users/{username}/reset", reset_for),
+        route(MethodFilter::GET, "/users/{username}/breakage", breakage_of),
     ]
 }
 
 /// The shape of contract §1.
 #[derive(Serialize)]
-struct TokenShape {
+pub(crate) struct TokenShape {
     id: String,
     user: String,
     device_type: String,
@@ -123,4 +125,31 @@ async fn reset_for(
         revision: receipt.revision,
         retired: receipt.retired,
     }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Planned {
+    device_type: Option<String>,
+    scope: ScopeShape,
+}
+
+/// What a reset would break; it changes nothing.
+async fn breakage_of(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+    Fields(planned): Fields<Planned>,
+) -> Result<Json<BreakageShape>, Failed> {
+    let ctx = &state.ctx;
+    let device_type = planned.device_type.as_deref().map(DeviceType::parse).transpose();
+    let device_type = device_type
+        .map_err(|fault| Failed::name(ctx, "the device type", fault))?
+        .unwrap_or_else(DeviceType::any);
+    let scope = match planned.scope {
+        ScopeShape::Account => Scope::Account,
+        ScopeShape::DeviceType => Scope::DeviceType,
+    };
+    let breakage = breakage::of_user(ctx, &username, scope, &device_type).await;
+    breakage.map(|breakage| Json(breakage.into())).map_err(|error| Failed::app(ctx, &error))
 }

@@ -8,7 +8,7 @@ mod failure;
 mod ids;
 mod oauth;
 mod rest;
-mod session;
+pub(crate) mod session;
 mod soap;
 
 pub(crate) use failure::Failure;

@@ -26,7 +26,7 @@ pub(super) fn told(organization: Id<Organization>, secret: &SessionSecret) -> Pr
 }
 
 /// The secret in a session id; `None` if the text is none.
-pub(super) fn secret_of(presented: &Presented) -> Option<SessionSecret> {
+pub(crate) fn secret_of(presented: &Presented) -> Option<SessionSecret> {
     let text = presented.reveal();
     session_id::parse(text).ok()?;
     let (_, secret) = text.split_once('!')?;
@@ -35,7 +35,7 @@ pub(super) fn secret_of(presented: &Presented) -> Option<SessionSecret> {
 
 /// The session id in the headers: `Authorization: Bearer`, `Authorization: OAuth` or
 /// `X-SFDC-Session`.
-pub(super) fn in_headers(headers: &HeaderMap) -> Option<Presented> {
+pub(crate) fn in_headers(headers: &HeaderMap) -> Option<Presented> {
     match header_text(headers, &header::AUTHORIZATION) {
         Single::Text(text) => match authorization::parse(text) {
             Ok(Authorization::Bearer(id) | Authorization::OAuth(id)) => Some(id),
@@ -56,7 +56,7 @@ pub(super) fn in_query(form: &mut Form) -> Option<Presented> {
 }
 
 /// The live session that a client presents at `head`; `None` if it presents none or a dead one.
-pub(super) async fn live(
+pub(crate) async fn live(
     ctx: &Ctx,
     presented: Option<Presented>,
     head: Head,

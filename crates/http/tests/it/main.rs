@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error here has failed")]
 
-mod api_tokens;
 mod administration;
+mod api_tokens;
 mod asking;
 mod authenticator_app;
 mod bad_input;

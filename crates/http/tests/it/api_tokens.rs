@@ -1,0 +1,123 @@
+//! The JSON API of one's own tokens.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Method, StatusCode, header};
+use symbolon_app::{Actor, device_types};
+use symbolon_core::device_type::{DeviceRules, Overlap};
+use symbolon_core::names::DeviceType;
+
+use crate::calls::{Answer, bearer, request};
+use crate::house::{PASSWORD, TestHouse};
+
+const TOKENS: &str = "/api/v1/tokens";
+
+impl TestHouse {
+    /// `POST` of JSON under a session, as the request of this key.
+    async fn post_json(&self, session: &str, (path, key): (&str, &str), body: &str) -> Answer {
+        let request = request(Method::POST, path)
+            .header(header::AUTHORIZATION, bearer(session))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("Idempotency-Key", key);
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    async fn delete_as(&self, session: &str, path: &str) -> Answer {
+        let request = request(Method::DELETE, path).header(header::AUTHORIZATION, bearer(session));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn an_owner_reads_his_tokens_and_nobody_elses() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    house.user("ada").await;
+    let (janes, adas) = (house.api_session("jane").await, house.api_session("ada").await);
+
+    let list = house.get_as(&janes, TOKENS).await;
+    let tokens = list.json()["tokens"].clone();
+    let path = format!("{TOKENS}/{}", tokens[0]["id"].as_str().unwrap());
+
+    assert_eq!(tokens.as_array().unwrap().len(), 1);
+    assert_eq!((&tokens[0]["state"], &tokens[0]["device_type"]), (&"live".into(), &"any".into()));
+    assert_eq!(tokens[0]["uses"][0]["client"], "test");
+    assert!(!list.body.contains("sbn"), "no answer holds a token");
+    assert_eq!(house.get_as(&janes, &path).await.json()["id"], tokens[0]["id"]);
+    assert_eq!(house.get_as(&adas, &path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(house.delete_as(&adas, &path).await.status, StatusCode::NOT_FOUND);
+    let stranger = house.get(TOKENS).await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+    assert!(stranger.json()["correlation_id"].is_string());
+}
+
+#[tokio::test]
+async fn a_reset_asks_for_the_password_and_ends_the_session_that_its_token_opened() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let reset = format!("{TOKENS}/reset");
+    let right = format!(r#"{{"current_password":"{PASSWORD}"}}"#);
+
+    let foreseen = house.get_as(&session, &format!("{TOKENS}/breakage")).await.json();
+    let wrong = house.post_json(&session, (&reset, "1"), r#"{"current_password":"no"}"#).await;
+    let odd = house.post_json(&session, (&reset, "2"), r#"{"password":"x"}"#).await;
+    let done = house.post_json(&session, (&reset, "3"), &right).await;
+    let after = house.get_as(&session, TOKENS).await;
+
+    assert_eq!(foreseen["tokens"][0]["ends"], true);
+    assert_eq!(foreseen["tokens"][0]["open_sessions"], 1);
+    assert_eq!(wrong.status, StatusCode::FORBIDDEN);
+    assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!odd.body.contains("\"x\""), "what may be a password is not repeated");
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!((&done.json()["retired"], &done.json()["repeated"]), (&1.into(), &false.into()));
+    assert!(done.json()["revision"].as_i64().unwrap() > 0);
+    assert_eq!(after.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_rotation_sent_twice_is_one_and_can_be_cancelled() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let set = |rules: &mut DeviceRules| rules.overlap = Overlap::Allowed;
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let rotate = format!("{TOKENS}/rotate");
+    let body = format!(r#"{{"current_password":"{PASSWORD}","overlap_seconds":3600}}"#);
+
+    let first = house.post_json(&session, (&rotate, "spring"), &body).await.json();
+    let again = house.post_json(&session, (&rotate, "spring"), &body).await.json();
+    let path = format!("{TOKENS}/{}/cancel-rotation", first["token"].as_str().unwrap());
+    let cancelled = house.post_json(&session, (&path, "1"), "").await;
+
+    assert_eq!((&first["repeated"], &again["repeated"]), (&false.into(), &true.into()));
+    assert_eq!(first["token"], again["token"]);
+    assert_eq!(cancelled.json()["retired"], first["token"], "{}", cancelled.body);
+    assert_eq!(cancelled.json()["kept"], first["outgoing"]);
+}
+
+#[tokio::test]
+async fn pages_of_a_list_follow_one_another() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    house.token("jane").await;
+    house.clock.advance(Duration::from_secs(1));
+    let session = house.api_session("jane").await;
+
+    let first = house.get_as(&session, &format!("{TOKENS}?limit=1")).await;
+    let link = first.header("link").to_owned();
+    let next = link.split_once("auth.example").unwrap().1.split_once('>').unwrap().0;
+    let second = house.get_as(&session, next).await;
+
+    assert!(link.ends_with("rel=\"next\""));
+    assert_eq!(first.json()["tokens"][0]["state"], "live");
+    assert_eq!(second.json()["tokens"][0]["state"], "retired");
+    assert!(second.headers.get("link").is_none());
+    assert_eq!(
+        house.get_as(&session, &format!("{TOKENS}?colour=red")).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+}
