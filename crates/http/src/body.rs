@@ -135,6 +135,9 @@ where
         } else if sent <= limit {
             pieces.extend_from_slice(&data);
         }
+        if body.is_end_stream() {
+            break;
+        }
     }
     if sent > limit {
         return Err(BodyFault::TooLarge);

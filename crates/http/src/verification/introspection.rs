@@ -1,5 +1,8 @@
 //! Token introspection (RFC 7662) for registered API clients.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -119,7 +122,27 @@ pub(super) async fn gathered<B>(body: B, limit: usize) -> Result<Bytes, BodyFaul
 where
     B: HttpBody<Data = Bytes>,
 {
-    timeout(BODY_TIME, read_lean(body, limit)).await.unwrap_or(Err(BodyFault::TooSlow))
+    let mut reading = pin!(read_lean(body, limit));
+    if let Some(read) = at_second_look(reading.as_mut()).await {
+        return read;
+    }
+    timeout(BODY_TIME, reading).await.unwrap_or(Err(BodyFault::TooSlow))
+}
+
+/// What `work` comes to, if it is done when it is looked at for the second time: nearly every body has come
+/// with its head, and is handed over as soon as it is asked for. A timer is set for the others alone.
+async fn at_second_look<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
+    let mut looked = false;
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 fn refused(error: OAuthError) -> Response {
