@@ -4,8 +4,9 @@ use symbolon_app::reset::{self, ResetError};
 use symbolon_app::second_factors;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::users::{self, UserView};
-use symbolon_app::{Actor, AppError};
+use symbolon_app::{Actor, AppError, breakage, tokens};
 use symbolon_core::factor::FactorKinds;
+use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
 use crate::pages::admin::user::{OWN_FACTORS, path_of};
@@ -14,8 +15,9 @@ use crate::pages::own::reset_confirm::{device_type_of, scope_of, with_scope, wor
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::{Faults, of_app, sentence};
 use crate::pages::view::form::{Control, Field, FormView, Tone};
-use crate::pages::view::form_page::form_page;
+use crate::pages::view::form_page::{form_page, reset_form_page};
 use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::view::scopes::ScopesTable;
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::failure::Failure;
@@ -178,7 +180,8 @@ pub(crate) async fn reset_token(
     if scope.is_none() {
         faults.add("scope", "Choose which earlier tokens end.");
     }
-    let device_type = device_type_of(text("device_type"));
+    let offers = tokens::offers(&visit.ctx, user.id).await?;
+    let device_type = device_type_of(&offers, text("device_type"));
     if device_type.is_none() {
         faults.add("device_type", "Choose one of the device types.");
     }
@@ -213,7 +216,8 @@ async fn reset_page(
     let here = path_of(user.username.as_str());
     let csrf = nonce_of(&visit.ctx.keys, session);
     let form = FormView::new(format!("{here}/reset-security-token"), &csrf, "Reset Security Token");
-    let form = with_scope(form, scope, device_type, of_one_type)
+    let offers = tokens::offers(&visit.ctx, user.id).await?;
+    let form = with_scope(form, &offers, scope, device_type, of_one_type)
         .obstacle(obstacle.map(sentence))
         .field(
             Field::new("reason", "Reason", Control::Text)
@@ -229,7 +233,9 @@ async fn reset_page(
         user.username,
         user.email.masked()
     );
-    Ok(form_page(frame, &[&intro], form, faults))
+    let (scope, any) = (Scope::Account, DeviceType::any());
+    let breakage = breakage::of_own(&visit.ctx, user.id, scope, &any).await?;
+    Ok(reset_form_page(frame, &intro, form, faults, ScopesTable::new(breakage)))
 }
 
 fn faults_of(error: ResetError) -> Result<Faults, Failure> {

@@ -1,5 +1,6 @@
 //! Accounts & Settings: what everybody does for themselves.
 
+pub(crate) mod delivery;
 pub(crate) mod explanation;
 pub(crate) mod history;
 pub(crate) mod home;
@@ -10,6 +11,7 @@ pub(crate) mod places;
 pub(crate) mod receipt;
 pub(crate) mod reset;
 pub(crate) mod reset_confirm;
+pub(crate) mod rotation;
 pub(crate) mod second_factors;
 pub(crate) mod sessions;
 pub(crate) mod token_card;

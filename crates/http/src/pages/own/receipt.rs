@@ -5,13 +5,17 @@ use std::str::FromStr;
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::context::Switch;
+use symbolon_app::follow_up::{self, FollowUp, Followed, Whereabouts};
 use symbolon_app::reset::{self, ReceiptView};
-use symbolon_core::id::{Id, Token};
+use symbolon_app::tokens::{self, Rotation};
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token, User};
 use symbolon_core::letter::LetterState;
+use symbolon_core::names::DeviceType;
 
 use crate::pages::view::frame::Frame;
 use crate::pages::view::letter_words::{state_badge, state_words};
-use crate::pages::view::moment::{moment, plain};
+use crate::pages::view::moment::{counted, moment, plain, span};
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, Page};
 use crate::pages::web::failure::Failure;
@@ -28,7 +32,21 @@ struct ReceiptPage {
     under_way: bool,
     offers_new_reset: bool,
     here: String,
+    /// Until when the old token lives on at most, where a rotation lets it.
+    old_until: Option<Timestamp>,
+    follow_up: FollowUp,
+    clients: Vec<ClientRow>,
     receipt: ReceiptView,
+}
+
+/// A client that used what was replaced, and what became of it.
+#[derive(Debug)]
+struct ClientRow {
+    client: String,
+    source: String,
+    badge: &'static str,
+    state: &'static str,
+    words: String,
 }
 
 impl Page for ReceiptPage {
@@ -45,6 +63,9 @@ pub(crate) async fn show(
 ) -> Answer {
     let token = Id::<Token>::from_str(&token).map_err(|_| Failure::NoSuchPage)?;
     let receipt = reset::receipt(&visit.ctx, session.user, token).await?;
+    let follow_up = follow_up::of_token(&visit.ctx, session.user, token).await?;
+    let now = visit.ctx.clock.now();
+    let rows = follow_up.clients.iter().map(|client| row(client, &receipt.device_type, now));
     let page = ReceiptPage {
         frame: Frame::for_session(&visit, &session, "Security Token Reset").await?,
         badge: state_badge(receipt.mail_state),
@@ -53,9 +74,69 @@ pub(crate) async fn show(
         under_way: is_under_way(receipt.mail_state),
         offers_new_reset: never_arrives(receipt.mail_state),
         here: visit.path.clone(),
+        old_until: old_until(&visit, session.user, token).await?,
+        clients: rows.collect(),
+        follow_up,
         receipt,
     };
     Ok(page.answer(StatusCode::OK))
+}
+
+/// Until when the token that this one comes in place of lives on, if it does still.
+async fn old_until(
+    visit: &Visit,
+    user: Id<User>,
+    token: Id<Token>,
+) -> Result<Option<Timestamp>, Failure> {
+    match tokens::one_of_user(&visit.ctx, user, token).await?.rotation {
+        Some(Rotation::Incoming(old)) => {
+            Ok(Some(tokens::one_of_user(&visit.ctx, user, old).await?.expires_at))
+        }
+        Some(Rotation::Outgoing(_)) | None => Ok(None),
+    }
+}
+
+fn row(followed: &Followed, new: &DeviceType, now: Timestamp) -> ClientRow {
+    let (badge, state) = match followed.whereabouts {
+        Whereabouts::OnRetired { .. } => ("badge bad", "still on the retired token"),
+        Whereabouts::OnOld { .. } => ("badge going", "still on the old token"),
+        Whereabouts::NotSeen => ("badge", "not seen since"),
+        Whereabouts::Back { .. } => ("badge good", "came back"),
+    };
+    ClientRow {
+        client: followed.client.clone(),
+        source: followed.source.clone(),
+        badge,
+        state,
+        words: words_of(followed, new, now),
+    }
+}
+
+/// What became of a client, after the words of its badge.
+fn words_of(followed: &Followed, new: &DeviceType, now: Timestamp) -> String {
+    let ago = |at: Timestamp| format!("{} ago", span(now.since(at)));
+    match &followed.whereabouts {
+        Whereabouts::OnRetired { last_at, times, back_at } => {
+            let tries = counted(u64::try_from(*times).unwrap_or(0), "try").replace("trys", "tries");
+            let back = back_at.map_or_else(String::new, |at| {
+                format!("; the same client came back with the new token at {}", plain(at))
+            });
+            format!("last try {}, {tries} in all{back}", ago(*last_at))
+        }
+        Whereabouts::OnOld { last_at } => {
+            format!("by the token or a session that it opened, last {}", ago(*last_at))
+        }
+        Whereabouts::NotSeen => match followed.before {
+            Some(before) => format!("it used the earlier token last at {}", plain(before)),
+            None => String::new(),
+        },
+        Whereabouts::Back { at, device_type } if device_type == new => {
+            format!("with the new token at {}", plain(*at))
+        }
+        Whereabouts::Back { at, device_type } => {
+            format!("with the token of device type {device_type} at {}", plain(*at))
+        }
+    }
 }
 
 /// Whether another look can show anything else.
@@ -113,8 +194,7 @@ fn mail_words(receipt: &ReceiptView, mail: Switch) -> String {
 
 #[cfg(test)]
 mod tests {
-    use symbolon_core::Timestamp;
-    use symbolon_core::names::DeviceType;
+    use std::time::Duration;
 
     use super::*;
 
@@ -148,5 +228,22 @@ mod tests {
         let words = mail_words(&receipt(LetterState::Waiting), Switch::Off);
 
         assert!(words.starts_with("No mail server is configured"));
+    }
+
+    #[test]
+    fn a_client_on_the_retired_token_is_told_with_its_last_try() {
+        let now = Timestamp::from_unix_ms(1_795_417_200_000);
+        let last_at = now - Duration::from_mins(3);
+        let followed = Followed {
+            client: "jsforce".to_owned(),
+            source: "10.1.2.3".to_owned(),
+            before: None,
+            whereabouts: Whereabouts::OnRetired { last_at, times: 2, back_at: None },
+        };
+
+        let row = row(&followed, &DeviceType::any(), now);
+
+        assert_eq!(row.state, "still on the retired token");
+        assert_eq!(row.words, "last try 3 minutes ago, 2 tries in all");
     }
 }

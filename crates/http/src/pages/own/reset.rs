@@ -2,12 +2,14 @@
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::{reset, tokens};
+use symbolon_app::breakage::{self, Outlook};
+use symbolon_app::reset;
+use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
-use crate::pages::own::token_card::TokenCard;
+use crate::pages::own::token_card::UsesTable;
 use crate::pages::view::frame::Frame;
-use crate::pages::view::moment::moment;
+use crate::pages::view::moment::{counted, moment};
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, Page};
 use crate::pages::web::visit::Visit;
@@ -20,7 +22,7 @@ pub(crate) const PATH: &str = "/setup/reset-security-token";
 struct ResetPage {
     frame: Frame,
     masked_address: String,
-    live: Vec<TokenCard>,
+    live: Vec<(Outlook, UsesTable)>,
     obstacle: Option<&'static str>,
     remark: Option<&'static str>,
 }
@@ -34,18 +36,24 @@ impl Page for ResetPage {
 /// `GET /setup/reset-security-token`
 pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let frame = Frame::for_session(&visit, &session, "Reset My Security Token").await?;
-    let all = tokens::of_user(&visit.ctx, session.user).await?;
-    let now = visit.ctx.clock.now();
+    let (scope, any) = (Scope::Account, DeviceType::any());
+    let breakage = breakage::of_own(&visit.ctx, session.user, scope, &any).await?;
+    let live: Vec<_> = breakage
+        .tokens
+        .into_iter()
+        .map(|outlook| (outlook.clone(), UsesTable::of(outlook)))
+        .collect();
     let page = ResetPage {
         frame,
         masked_address: session.email.masked(),
-        live: all
-            .into_iter()
-            .map(|token| TokenCard::new(token, now))
-            .filter(TokenCard::is_live)
-            .collect(),
+        live,
         obstacle: reset::obstacle(&visit.ctx, session.user, Scope::Account).await?,
         remark: reset::remark(&visit.ctx, session.user).await?,
     };
     Ok(page.answer(StatusCode::OK))
+}
+
+/// How many sessions end with a token.
+fn sessions(outlook: &Outlook) -> String {
+    counted(outlook.open_sessions, "session")
 }

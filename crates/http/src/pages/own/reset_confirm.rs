@@ -4,8 +4,10 @@
 //! yields the reset that was already made and not another.
 
 use http::{HeaderName, HeaderValue};
+use symbolon_app::breakage;
 use symbolon_app::reset::{self, OwnReset, ResetError};
 use symbolon_app::sessions::LiveSession;
+use symbolon_app::tokens::{self, Offer};
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use symbolon_wire::form::Form;
@@ -14,8 +16,9 @@ use crate::pages::own::personal_forms::{current_password, wrong_password};
 use crate::pages::own::reset::PATH;
 use crate::pages::view::faults::{Faults, of_app, sentence};
 use crate::pages::view::form::{Choice, Control, Field, FormView};
-use crate::pages::view::form_page::form_page;
+use crate::pages::view::form_page::reset_form_page;
 use crate::pages::view::frame::{Frame, nonce_of};
+use crate::pages::view::scopes::ScopesTable;
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::posted::{Posted, take_password};
@@ -25,10 +28,10 @@ use crate::pages::web::visit::Visit;
 const REVISION: HeaderName = HeaderName::from_static("x-symbolon-revision");
 
 /// Characters in the key of a request.
-const KEY_LENGTH: usize = 32;
+pub(crate) const KEY_LENGTH: usize = 32;
 
-/// Device types that a person is offered, with what they are.
-const DEVICE_TYPES: [(&str, &str); 5] = [
+/// What the first device types are, for people; those that administrators add go by their names alone.
+const KNOWN: [(&str, &str); 5] = [
     ("any", "any: wherever you need it"),
     ("desktop", "desktop: a program on your computer"),
     ("mobile", "mobile: a phone or tablet"),
@@ -46,8 +49,8 @@ struct Chosen {
 /// `GET /setup/reset-security-token/confirm`
 pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let chosen = Chosen {
-        scope: word_of(Scope::Account).to_owned(),
-        device_type: DeviceType::any().as_str().to_owned(),
+        scope: visit.query("scope").unwrap_or(word_of(Scope::Account)).to_owned(),
+        device_type: visit.query("device_type").unwrap_or(DeviceType::any().as_str()).to_owned(),
         request_key: visit.ctx.chance.text(KEY_LENGTH),
     };
     page(&visit, &session, &chosen, Faults::none()).await
@@ -68,11 +71,12 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
     if scope.is_none() {
         faults.add("scope", "Choose which earlier tokens end.");
     }
-    let device_type = device_type_of(&chosen.device_type);
+    let offers = tokens::offers(&visit.ctx, session.user).await?;
+    let device_type = device_type_of(&offers, &chosen.device_type);
     if device_type.is_none() {
         faults.add("device_type", "Choose one of the device types.");
     }
-    if !sound_key(&chosen) {
+    if !sound_key(&chosen.request_key) {
         faults.add("", "The form was incomplete. Send it once more.");
     }
     let (Some(scope), Some(device_type), true) = (scope, device_type, faults.0.is_empty()) else {
@@ -126,14 +130,17 @@ async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Fau
         FormView::new(format!("{PATH}/confirm"), &nonce_of(&visit.ctx.keys, session), "Save")
             .hidden("request_key", &*chosen.request_key)
             .field(current_password());
-    let form = with_scope(form, &chosen.scope, &chosen.device_type, of_one_type)
+    let offers = tokens::offers(&visit.ctx, session.user).await?;
+    let form = with_scope(form, &offers, &chosen.scope, &chosen.device_type, of_one_type)
         .obstacle(obstacle.map(sentence))
         .cancel(PATH);
     let intro = format!(
         "The new token is mailed to {}. The earlier tokens that you choose here stop working at the moment you press Save.",
         session.email.masked()
     );
-    Ok(form_page(frame, &[&intro], form, faults))
+    let (scope, any) = (Scope::Account, DeviceType::any());
+    let breakage = breakage::of_own(&visit.ctx, session.user, scope, &any).await?;
+    Ok(reset_form_page(frame, &intro, form, faults, ScopesTable::new(breakage)))
 }
 
 fn scopes(of_one_type: Option<&str>) -> Vec<Choice> {
@@ -159,35 +166,47 @@ pub(crate) fn scope_of(word: &str) -> Option<Scope> {
     [Scope::Account, Scope::DeviceType].into_iter().find(|scope| word_of(*scope) == word)
 }
 
-/// The device type that a form names, if it is one that is offered.
-pub(crate) fn device_type_of(word: &str) -> Option<DeviceType> {
-    let offered = DEVICE_TYPES.iter().any(|(value, _)| *value == word);
-    offered.then(|| DeviceType::parse(word).ok()).flatten()
+/// The device type that a form names, if it is one that the user may hold a token of.
+pub(crate) fn device_type_of(offers: &[Offer], word: &str) -> Option<DeviceType> {
+    let allowed = offers.iter().filter(|offer| offer.obstacle.is_none());
+    allowed.map(|offer| &offer.device_type).find(|name| name.as_str() == word).cloned()
 }
 
 /// Adds the fields for scope and device type: for administrators' resets as well. `of_one_type` is what
 /// forbids a reset of one device type alone.
 pub(crate) fn with_scope(
     form: FormView,
+    offers: &[Offer],
     scope: &str,
     device_type: &str,
     of_one_type: Option<&str>,
 ) -> FormView {
-    let device_types = DEVICE_TYPES.map(|(value, label)| Choice::new(value, label)).to_vec();
+    let choice = |offer: &Offer| {
+        let name = offer.device_type.as_str();
+        let label = KNOWN.iter().find(|(known, _)| *known == name).map_or(name, |(_, label)| label);
+        let label = match offer.obstacle {
+            Some(_) => format!("{label} (not allowed)"),
+            None => label.to_owned(),
+        };
+        Choice::new(name, &label).forbidden(offer.obstacle)
+    };
+    let device_types = Control::Select(offers.iter().map(choice).collect());
+    let rules = offers.iter().filter_map(|offer| {
+        offer.obstacle.map(|rule| format!("{}: {}", offer.device_type, sentence(rule)))
+    });
+    let device_type = Field::new("device_type", "Device Type", device_types)
+        .hint("What will hold the new token.")
+        .value(device_type);
     form.field(
         Field::new("scope", "Which earlier tokens end", Control::Radio(scopes(of_one_type)))
             .value(scope),
     )
-    .field(
-        Field::new("device_type", "Device Type", Control::Select(device_types))
-            .hint("What will hold the new token.")
-            .value(device_type),
-    )
+    .field(rules.fold(device_type, |field, rule| field.more_hint(&rule)))
 }
 
-fn sound_key(chosen: &Chosen) -> bool {
-    (16..=64).contains(&chosen.request_key.len())
-        && chosen.request_key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+/// Whether the key of a request is one of ours.
+pub(crate) fn sound_key(key: &str) -> bool {
+    (16..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn text(form: &Form, name: &str) -> String {
@@ -196,13 +215,23 @@ fn text(form: &Form, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use symbolon_core::device_type::DeviceRules;
+
     use super::*;
 
     #[test]
     fn only_offered_scopes_and_device_types_are_taken() {
+        let offer = |name, obstacle| Offer {
+            device_type: DeviceType::parse(name).unwrap(),
+            rules: DeviceRules::default(),
+            obstacle,
+        };
+        let offers = [offer("kiosk", None), offer("server", Some("forbidden"))];
+
         assert_eq!(scope_of("account"), Some(Scope::Account));
         assert_eq!(scope_of("everything"), None);
-        assert_eq!(device_type_of("command-line").unwrap().as_str(), "command-line");
-        assert!(device_type_of("toaster").is_none());
+        assert_eq!(device_type_of(&offers, "kiosk").unwrap().as_str(), "kiosk");
+        assert!(device_type_of(&offers, "server").is_none());
+        assert!(device_type_of(&offers, "toaster").is_none());
     }
 }

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use symbolon_app::tokens::{TokenState, TokenUse, TokenView};
+use symbolon_app::breakage::{Outcome, Outlook};
+use symbolon_app::tokens::{MOST_USES, Rotation, TokenState, TokenUse, TokenView};
 use symbolon_core::Timestamp;
 
 use crate::pages::view::form::{FormView, Tone};
-use crate::pages::view::moment::{moment, span};
+use crate::pages::view::moment::{moment, plain, span};
 
 /// Why an ended token cannot be revoked.
 pub(crate) const HAS_ENDED: &str = "It has ended already: there is nothing left to revoke.";
+/// Why there is nothing to cancel.
+pub(crate) const NO_ROTATION: &str = "No rotation of this token is under way.";
+const NOT_LIVE: &str = "Only a live token can be rotated. Reset it instead.";
 
 /// One token.
 #[derive(Debug)]
@@ -20,12 +24,14 @@ pub(crate) struct TokenCard {
     pub(crate) token: TokenView,
     /// Who used it, or still tries to.
     pub(crate) uses: UsesTable,
-    /// The way to end it.
-    pub(crate) revoke: FormView,
+    /// What can be done to it.
+    pub(crate) controls: Vec<FormView>,
     /// How much of its life is over.
     pub(crate) age_percent: u8,
     /// The same in words.
     pub(crate) age_words: String,
+    /// Its part in a rotation that is under way.
+    pub(crate) rotation_words: Option<String>,
 }
 
 /// The clients that used a token.
@@ -33,40 +39,89 @@ pub(crate) struct TokenCard {
 #[template(path = "parts/uses.html")]
 pub(crate) struct UsesTable {
     caption: String,
-    uses: Vec<TokenUse>,
+    rows: Vec<(TokenUse, Option<Outcome>)>,
+    tells_outcome: bool,
 }
 
 impl HtmlSafe for UsesTable {}
 
+impl UsesTable {
+    /// The clients of a live token, with what becomes of each.
+    pub(crate) fn of(outlook: Outlook) -> Self {
+        let rows = outlook.clients.into_iter();
+        Self {
+            caption: caption("used it in the last 90 days", outlook.device_type.as_str()),
+            rows: rows.map(|client| (client.used, Some(client.outcome))).collect(),
+            tells_outcome: true,
+        }
+    }
+
+    /// Whether nobody is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether there may be others.
+    fn is_cut(&self) -> bool {
+        self.rows.len() >= MOST_USES
+    }
+}
+
+fn caption(what: &str, device_type: &str) -> String {
+    format!("Clients that {what}, device type {device_type}")
+}
+
+/// What becomes of a client.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand over references")]
+fn outcome_words(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Stops => "stops",
+        Outcome::StopsAtNextUse => "stops when it next presents the token",
+        Outcome::GoesOn => "goes on",
+    }
+}
+
 impl TokenCard {
-    /// The card of `token` at `now`.
-    pub(crate) fn new(mut token: TokenView, now: Timestamp) -> Self {
-        let caption = match token.state {
-            TokenState::Live | TokenState::Expired => "Clients that used it",
-            TokenState::Retired => "Clients that still try it",
-        };
-        let caption = format!("{caption}, device type {}", token.device_type);
+    /// The card of `token` at `now`; `outlook` says what becomes of its clients, where it is live, and
+    /// `rotation_rule` what forbids its rotation.
+    pub(crate) fn new(
+        mut token: TokenView,
+        outlook: Option<Outlook>,
+        rotation_rule: Option<&'static str>,
+        now: Timestamp,
+    ) -> Self {
         let uses = std::mem::take(&mut token.uses);
+        let uses = outlook.map_or_else(
+            || UsesTable {
+                caption: caption("still try it", token.device_type.as_str()),
+                rows: uses.into_iter().map(|used| (used, None)).collect(),
+                tells_outcome: false,
+            },
+            UsesTable::of,
+        );
         let left = token.expires_at.since(now);
         let lifetime = token.expires_at.since(token.issued_at).as_millis().max(1);
         let lived = now.since(token.issued_at).as_millis().min(lifetime);
-        let revoke =
-            FormView::leading_to(format!("/setup/tokens/{}/revoke", token.token), "Revoke")
-                .about(format!("the token {}", token.token))
-                .tone(Tone::Quiet)
-                .obstacle((token.state != TokenState::Live).then_some(HAS_ENDED));
+        let rotation_words = token.rotation.map(|rotation| match rotation {
+            Rotation::Outgoing(new) => format!(
+                "It lives on until {new}, the new token, is first used; at the latest until {}.",
+                plain(token.expires_at)
+            ),
+            Rotation::Incoming(old) => format!("With its first use it ends {old}, the old token."),
+        });
         Self {
-            uses: UsesTable { caption, uses },
-            revoke,
+            uses,
+            controls: controls(&token, rotation_rule),
             age_percent: u8::try_from(lived * 100 / lifetime).unwrap_or(100),
             age_words: format!("{} left", span(in_days(left))),
+            rotation_words,
             token,
         }
     }
 
     /// Whether any client is known.
     pub(crate) fn has_uses(&self) -> bool {
-        !self.uses.uses.is_empty()
+        !self.uses.is_empty()
     }
 
     /// Whether it is accepted.
@@ -74,13 +129,25 @@ impl TokenCard {
         self.token.state == TokenState::Live
     }
 
+    /// Whether it was ended before its time.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.token.state == TokenState::Retired
+    }
+
+    /// Whether a rotation is under way.
+    pub(crate) fn is_rotating(&self) -> bool {
+        self.token.rotation.is_some()
+    }
+
+    /// When it ends of disuse, where that is known and before its time.
+    pub(crate) fn ends_unused(&self) -> Option<&Timestamp> {
+        let end = self.token.idle_end.as_ref().filter(|_| !self.is_retired())?;
+        (*end < self.token.expires_at).then_some(end)
+    }
+
     /// Its state in a word.
     pub(crate) fn state(&self) -> &'static str {
-        match self.token.state {
-            TokenState::Live => "live",
-            TokenState::Expired => "expired",
-            TokenState::Retired => "retired",
-        }
+        self.token.state.word()
     }
 
     /// Which of the style sheet's badges shows the state.
@@ -91,6 +158,27 @@ impl TokenCard {
             TokenState::Retired => "badge",
         }
     }
+}
+
+/// What can be done to a token. One that was retired can come back by nothing.
+fn controls(token: &TokenView, rotation_rule: Option<&'static str>) -> Vec<FormView> {
+    let about = format!("the token {}", token.token);
+    let here = format!("/setup/tokens/{}", token.token);
+    let live = token.state == TokenState::Live;
+    let lead =
+        |to: String, button| FormView::leading_to(to, button).about(&*about).tone(Tone::Quiet);
+    let revoke = lead(format!("{here}/revoke"), "Revoke").obstacle((!live).then_some(HAS_ENDED));
+    if token.state == TokenState::Retired {
+        return vec![revoke];
+    }
+    let reset = lead("/setup/reset-security-token/confirm".to_owned(), "Reset")
+        .hidden("scope", "device-type")
+        .hidden("device_type", token.device_type.as_str());
+    let rule = if live { rotation_rule } else { Some(NOT_LIVE) };
+    let rotate = lead(format!("{here}/rotate"), "Rotate").obstacle(rule);
+    let rule = token.rotation.is_none().then_some(NO_ROTATION);
+    let cancel = lead(format!("{here}/cancel-rotation"), "Cancel Rotation").obstacle(rule);
+    vec![reset, rotate, cancel, revoke]
 }
 
 /// What is left, to the nearest day where it is days: a token of 365 days begins with 365.

@@ -1,14 +1,11 @@
 //! Tokens: one's own, what uses them, and the way to end one without a successor.
 
-use std::str::FromStr;
-
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::Actor;
-use symbolon_app::sessions::LiveSession;
-use symbolon_app::tokens::{self, TokenState, TokenView};
-use symbolon_core::id::{Id, Token};
+use symbolon_app::tokens::{self, TokenState};
+use symbolon_app::{Actor, breakage, rotation};
 
+use crate::pages::own::rotation::own_token;
 use crate::pages::own::token_card::{HAS_ENDED, TokenCard};
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::Faults;
@@ -18,7 +15,6 @@ use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::{counted, moment};
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, Page, see_other};
-use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
@@ -42,10 +38,21 @@ impl Page for TokensPage {
 /// `GET /setup/tokens`
 pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let frame = Frame::for_session(&visit, &session, "Tokens").await?;
-    let all = tokens::of_user(&visit.ctx, session.user).await?;
+    let mut outlooks = breakage::of_each_token(&visit.ctx, session.user).await?;
     let now = visit.ctx.clock.now();
-    let cards = all.into_iter().map(|token| TokenCard::new(token, now));
-    let (live, ended) = cards.partition(TokenCard::is_live);
+    let (mut live, mut ended) = (Vec::new(), Vec::new());
+    for token in tokens::of_user(&visit.ctx, session.user).await? {
+        let at = outlooks.iter().position(|outlook| outlook.token == token.token);
+        let outlook = at.map(|at| outlooks.swap_remove(at));
+        let rule = match token.state {
+            TokenState::Live => {
+                rotation::obstacle(&visit.ctx, session.user, &token.device_type).await?
+            }
+            TokenState::Expired | TokenState::Retired => None,
+        };
+        let card = TokenCard::new(token, outlook, rule, now);
+        if card.is_live() { live.push(card) } else { ended.push(card) }
+    }
     Ok(TokensPage { frame, live, ended }.answer(StatusCode::OK))
 }
 
@@ -68,9 +75,9 @@ pub(crate) async fn show_revoke(
         token.device_type, token.token
     );
     let breaks = match token.uses.len() {
-        0 => "No client has used it.".to_owned(),
+        0 => "No client has used it in the last 90 days.".to_owned(),
         clients => format!(
-            "{} used it and will be refused: {}.",
+            "{} used it in the last 90 days and will be refused: {}.",
             counted(clients as u64, "client"),
             token
                 .uses
@@ -94,11 +101,4 @@ pub(crate) async fn revoke(
     let token = own_token(&visit, &session, &token).await?;
     tokens::revoke(&visit.ctx, Actor::User(session.user), token.token).await?;
     Ok(see_other(&Done::TokenRevoked.at(PATH)))
-}
-
-/// The token of this id, if it is the session holder's own: others' are as if they were not.
-async fn own_token(visit: &Visit, session: &LiveSession, id: &str) -> Result<TokenView, Failure> {
-    let id = Id::<Token>::from_str(id).map_err(|_| Failure::NoSuchPage)?;
-    let all = tokens::of_user(&visit.ctx, session.user).await?;
-    all.into_iter().find(|token| token.token == id).ok_or(Failure::NoSuchPage)
 }

@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::pages::view::faults::Faults;
 use crate::pages::view::form::FormView;
 use crate::pages::view::frame::Frame;
+use crate::pages::view::scopes::ScopesTable;
 use crate::pages::web::answer::Page;
 
 /// A form within Setup.
@@ -16,6 +17,7 @@ struct FormPage {
     frame: Frame,
     intro: Vec<String>,
     form: FormView,
+    below: Option<ScopesTable>,
 }
 
 /// A form for whoever is not logged in.
@@ -60,8 +62,22 @@ pub(crate) fn form_page_with(
     let form = form.with(&faults);
     let frame = frame.with_faults(faults);
     if frame.is_setup() {
-        FormPage { frame, intro, form }.answer(status)
+        FormPage { frame, intro, form, below: None }.answer(status)
     } else {
         DoorPage { frame, intro, form }.answer(status)
     }
+}
+
+/// A form within Setup for a reset, with what each choice ends below it.
+pub(crate) fn reset_form_page(
+    frame: Frame,
+    intro: &str,
+    form: FormView,
+    faults: Faults,
+    below: ScopesTable,
+) -> Response {
+    let status =
+        if faults.0.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let (intro, form, below) = (vec![intro.to_owned()], form.with(&faults), Some(below));
+    FormPage { frame: frame.with_faults(faults), intro, form, below }.answer(status)
 }

@@ -13,5 +13,6 @@ pub(crate) mod notices;
 pub(crate) mod passkey_form;
 pub(crate) mod proof_form;
 pub(crate) mod qr;
+pub(crate) mod scopes;
 pub(crate) mod steps;
 pub(crate) mod tree;
