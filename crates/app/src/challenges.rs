@@ -11,7 +11,7 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::id::{Id, Token};
-use symbolon_core::judge::{Demand, Refusal, TokenRecord};
+use symbolon_core::judge::{Demand, Refusal, TokenUse};
 use symbolon_core::keys::Purpose;
 use symbolon_core::letter::LetterKind;
 use symbolon_core::lockout::Failures;
@@ -23,7 +23,7 @@ use symbolon_mail::CodeFor;
 use symbolon_store::challenges::{self, ChallengeRow};
 use symbolon_store::places::PlaceRow;
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, letters, places, tokens, users};
+use symbolon_store::{Tx, device_types, letters, places, tokens, users};
 
 use crate::actor::Origin;
 use crate::context::{Ctx, Switch};
@@ -222,7 +222,16 @@ async fn evaluate_token(
     let Some(record) = tokens::find_by_digest(tx, &digests).await? else {
         return Ok(Err(Refusal::TokenUnknown));
     };
-    if let Err(refusal) = judge_token(&record, user, now) {
+    let device_type = device_types::of_token(tx, record.token).await?;
+    let used = TokenUse {
+        user: user.standing.user,
+        rules: device_type.as_ref().map(|device_type| &device_type.rules),
+        source: origin.source,
+        // Its owner pastes it into a browser, whatever kind of client it is for.
+        client_kind: None,
+        now,
+    };
+    if let Err(refusal) = record.judge(&used) {
         if let Refusal::TokenRetired(at, cause) = refusal {
             let retired = (at, cause);
             record::note_retired_use(ctx, tx, user, record.token, retired, origin, now).await?;
@@ -233,19 +242,6 @@ async fn evaluate_token(
         return Ok(Err(Refusal::TokenUnknown));
     }
     Ok(Ok(Met { factor: Factor::SecurityToken, token: Some(record.token) }))
-}
-
-fn judge_token(record: &TokenRecord, user: &UserRecord, now: Timestamp) -> Result<(), Refusal> {
-    if record.user != user.standing.user {
-        return Err(Refusal::TokenOfAnotherUser);
-    }
-    if let Some((at, cause)) = record.retired {
-        return Err(Refusal::TokenRetired(at, cause));
-    }
-    if record.expires_at <= now {
-        return Err(Refusal::TokenExpired(record.expires_at));
-    }
-    Ok(())
 }
 
 /// Mails a code for a challenge in place of any earlier one of it; `false` if there were too many, for the

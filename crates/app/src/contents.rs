@@ -145,6 +145,17 @@ pub(crate) fn contents_of(
             source,
             at: facts.at("at")?,
         },
+        LetterKind::TokenShared | LetterKind::SharingReport => Contents::TokenShared {
+            username,
+            owner: facts.get_some("owner", |text| Username::parse(text).ok()),
+            device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
+            evidence: ["evidence_1", "evidence_2", "evidence_3"]
+                .into_iter()
+                .filter_map(|name| facts.get_some(name, |text| Some(text.to_owned())))
+                .collect(),
+            frozen: facts.at("frozen_at").ok(),
+            at: facts.at("at")?,
+        },
         LetterKind::TokenLeaked => Contents::TokenLeaked {
             username,
             device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,

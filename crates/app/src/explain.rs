@@ -18,7 +18,7 @@ use symbolon_core::policy::Duty;
 use symbolon_core::secret::Password;
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
-use symbolon_store::{Conn, tokens};
+use symbolon_store::{Conn, device_types, tokens};
 
 use crate::actor::Origin;
 use crate::context::Ctx;
@@ -46,6 +46,8 @@ pub struct Question {
     pub at: Option<Timestamp>,
     /// By which protocol: one of [`HEADS`].
     pub head: Head,
+    /// What the client says it is; empty if it does not.
+    pub client: ClientName,
 }
 
 /// How a login would be decided.
@@ -144,7 +146,7 @@ pub fn head_of_word(word: &str) -> Option<Head> {
 /// # Errors
 /// [`AppError::NotFound`] where there is no such user.
 pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppError> {
-    let Question { username, source, at, head } = question;
+    let Question { username, source, at, head, client } = question;
     let now = at.unwrap_or_else(|| ctx.clock.now());
     let (door, kind) = match head {
         Head::Web => (Door::Web, SessionKind::Web),
@@ -169,13 +171,18 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
         token: TokenPart::Absent,
         client: None,
         places: Vec::new(),
-        origin: Origin { source, client: ClientName::sanitised("") },
+        origin: Origin { source, client },
     };
     let evidence = evidence::gather(ctx, &attempt, now).await?;
     let user = evidence.user.as_ref().ok_or(AppError::NotFound("user"))?.standing.user;
     let mut reader = ctx.store.read().await?;
     let factors = second_factors::kinds_of(&mut reader, user).await?;
     let token = longest_lived(&mut reader, user).await?;
+    let rules = match &token {
+        Some((record, _)) => device_types::of_token(&mut reader, record.token).await?,
+        None => None,
+    };
+    let rules = rules.map(|device_type| device_type.rules);
     drop(reader);
 
     let mut login = evidence.login(ctx, door, PasswordVerdict::Right, source, now);
@@ -194,6 +201,7 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
         Door::Api => match token {
             Some((record, device_type)) => {
                 login.token = TokenEvidence::Known(record);
+                login.device_rules = rules.as_ref();
                 format!(
                     "Assumed: the right password, and the user’s token of device type {device_type}."
                 )

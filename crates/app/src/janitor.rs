@@ -5,12 +5,13 @@ use std::time::Duration;
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
 use symbolon_store::{
-    challenges, changes, history, letters, links, nodes, places, sessions, source_failures, tokens,
-    uses,
+    challenges, changes, history, letters, links, nodes, places, sessions, sharing_signals,
+    source_failures, tokens, uses,
 };
 use tracing::error;
 
 use crate::context::Ctx;
+use crate::disuse;
 use crate::error::AppError;
 use crate::live::{self, commit};
 use crate::places::KNOWN_FOR;
@@ -26,7 +27,7 @@ const KEEP_SESSIONS: Duration = LOOK_BACK.saturating_add(DAY);
 /// How long the login history goes back.
 const KEEP_HISTORY: Duration = Duration::from_hours(400 * 24);
 
-/// One round: letters that nobody took become too old; rotations end at their deadline; what nobody needs any
+/// One round: letters that nobody took become too old; rotations end at their deadline, unused tokens at theirs; what nobody needs any
 /// more is forgotten.
 ///
 /// Each table is tidied in a transaction of its own: locks on rows of several would be taken in another
@@ -69,6 +70,10 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     uses::forget(&mut tx, now - KEEP_HISTORY).await?;
     commit(ctx, tx).await?;
     rotation::end_overdue(ctx).await?;
+    disuse::end_unused(ctx).await?;
+    let mut tx = ctx.store.begin().await?;
+    sharing_signals::forget(&mut tx, now - KEEP_HISTORY).await?;
+    commit(ctx, tx).await?;
     live::sweep(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let silent = tx.clock().await? - DAY;

@@ -52,6 +52,7 @@ pub mod scribe;
 pub mod second_factors;
 pub mod sessions;
 pub mod setup;
+pub mod sharing;
 pub mod step_up;
 pub mod tokens;
 pub mod trail;

@@ -15,6 +15,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::names::ClientName;
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::{Refused, Subject};
+use tokio::sync::Notify;
 
 use crate::login::Head;
 
@@ -54,12 +55,23 @@ pub(crate) enum Offence {
 pub struct Notebook {
     uses: Pages<(Subject, Place)>,
     refusals: Pages<(Offence, Place)>,
+    first_use: Notify,
 }
 
 impl Notebook {
     /// Notes a use.
     pub fn note_use(&self, subject: Subject, place: Place, now: Timestamp) {
         self.uses.note((subject, place), now);
+    }
+
+    /// Tells [`Self::first_use`] of the use of a token that was not in use before.
+    pub fn announce_first_use(&self) {
+        self.first_use.notify_one();
+    }
+
+    /// Resolves at the use of a token that was not in use before, as far as this node knows.
+    pub async fn first_use(&self) {
+        self.first_use.notified().await;
     }
 
     /// Notes a refusal that its owner should read of; others leave nothing.
@@ -115,6 +127,8 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             CredentialRefusal::OneHalf
             | CredentialRefusal::TokensFrozen
             | CredentialRefusal::Expired
+            | CredentialRefusal::OutsideAddresses
+            | CredentialRefusal::OtherKind
             | CredentialRefusal::OtherUser
             | CredentialRefusal::OwnerInactive,
             Some(subject),
@@ -127,6 +141,8 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::OneHalf
             | CredentialRefusal::TokensFrozen
             | CredentialRefusal::Expired
+            | CredentialRefusal::OutsideAddresses
+            | CredentialRefusal::OtherKind
             | CredentialRefusal::OtherUser
             | CredentialRefusal::OwnerInactive,
             _,

@@ -38,7 +38,7 @@ const NO_API: &str = "Your profile opens no API: a token serves to prove yoursel
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
                              security token can be reset.";
 
-const NOT_A_HOLDER: &str = "Users of this profile may not hold a token of this device type. An administrator \
+pub(crate) const NOT_A_HOLDER: &str = "Users of this profile may not hold a token of this device type. An administrator \
                             can allow it in the device type.";
 
 /// What an owner asks for on the confirm page.
@@ -260,7 +260,8 @@ pub(crate) const fn scope_word(scope: Scope) -> &'static str {
     }
 }
 
-async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
+/// Takes the row of a user, and reads it.
+pub(crate) async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
     if !users::take(tx, user).await? {
         return Err(AppError::NotFound("user"));
     }
@@ -277,7 +278,8 @@ const fn repetition_of(token: Id<Token>) -> Receipt {
     Receipt { token, fresh: false, revision: 0, retired: 0 }
 }
 
-const fn rule_of(refusal: ResetRefusal) -> &'static str {
+/// The rule in words, with who can lift it.
+pub(crate) const fn rule_of(refusal: ResetRefusal) -> &'static str {
     match refusal {
         ResetRefusal::Frozen(_) => FROZEN,
         ResetRefusal::TokensFrozen(_) => TOKENS_FROZEN,

@@ -11,7 +11,7 @@ use symbolon_core::id::{Client, Session};
 use symbolon_core::names::Source;
 use symbolon_core::user_agent::client_of;
 use symbolon_core::verification::CredentialRefusal;
-use symbolon_live::Refused;
+use symbolon_live::{Refused, UsedFrom};
 
 pub use symbolon_live::{Admission, Holder, Presented, Sort, Subject};
 
@@ -135,7 +135,8 @@ fn ask<'a>(
     let now = ctx.clock.now();
     let Presenter { head, source, client } = presenter;
     let folded = ctx.live.places.fold(source.address(), client, head as u8, now);
-    let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, now, folded);
+    let from = UsedFrom { place: folded, source, client };
+    let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, now, from);
     let place = || Place {
         source: source.address(),
         client: client_of(&String::from_utf8_lossy(client)),
@@ -145,6 +146,9 @@ fn ask<'a>(
         Ok(admission) => {
             if admission.noteworthy {
                 ctx.notebook.note_use(admission.subject(), place(), now);
+            }
+            if admission.first_use {
+                ctx.notebook.announce_first_use();
             }
             Ok(admission)
         }

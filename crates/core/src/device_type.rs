@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::client_kind::ClientKind;
 use crate::id::{Id, Profile};
+use crate::names::Source;
 use crate::network::LoginRanges;
 use crate::policy::DAY;
 use crate::time::Timestamp;
@@ -97,6 +98,36 @@ impl DeviceRules {
     pub fn mismatched(&self, client: Option<ClientKind>) -> bool {
         matches!((self.kind, client), (Some(meant), Some(client)) if meant != client)
     }
+
+    /// Whether a token may be used from there and by that kind of client, which is worked out only where
+    /// it decides.
+    ///
+    /// # Errors
+    /// What is wrong with its use.
+    #[inline]
+    pub fn allow(
+        &self,
+        source: Source,
+        client: impl FnOnce() -> Option<ClientKind>,
+    ) -> Result<(), Misuse> {
+        if self.addresses.as_ref().is_some_and(|addresses| !addresses.hold(source)) {
+            return Err(Misuse::OutsideAddresses);
+        }
+        let decides = self.kind.is_some() && self.mismatch == Mismatch::Refused;
+        if decides && self.mismatched(client()) {
+            return Err(Misuse::OfAnotherKind);
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with the use of a token that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misuse {
+    /// It comes from outside the addresses of its device type.
+    OutsideAddresses,
+    /// Plainly another kind of client presents it.
+    OfAnotherKind,
 }
 
 /// Whether a rotation may let the old token live on.
@@ -285,6 +316,26 @@ mod tests {
         assert!(!rules.mismatched(Some(ClientKind::Server)));
         assert!(!rules.mismatched(None));
         assert!(!DeviceRules::default().mismatched(Some(ClientKind::Mobile)));
+    }
+
+    #[test]
+    fn a_token_is_used_where_and_by_what_its_device_type_allows() {
+        let here = Source::new("10.1.2.3".parse().unwrap());
+        let there = Source::new("192.0.2.7".parse().unwrap());
+        let rules = DeviceRules {
+            addresses: LoginRanges::parse("10.0.0.0/8").unwrap(),
+            kind: Some(ClientKind::Server),
+            mismatch: Mismatch::Refused,
+            ..DeviceRules::default()
+        };
+        let noting = DeviceRules { mismatch: Mismatch::Noted, ..rules.clone() };
+        let (phone, server) = (Some(ClientKind::Mobile), Some(ClientKind::Server));
+
+        assert_eq!(rules.allow(here, || server), Ok(()));
+        assert_eq!(rules.allow(here, || None), Ok(()));
+        assert_eq!(rules.allow(there, || server), Err(Misuse::OutsideAddresses));
+        assert_eq!(rules.allow(here, || phone), Err(Misuse::OfAnotherKind));
+        assert_eq!(noting.allow(here, || unreachable!("nobody asks")), Ok(()));
     }
 
     #[test]

@@ -7,7 +7,10 @@
 
 mod chain;
 mod refusal;
+mod token;
 
+use crate::client_kind::ClientKind;
+use crate::device_type::DeviceRules;
 use crate::factor::{Factor, FactorKinds};
 use crate::id::{Id, Token, User};
 use crate::lockout::{Failures, SourceFailures};
@@ -17,6 +20,7 @@ use crate::time::Timestamp;
 use crate::words::{of_word, word_of};
 
 pub use refusal::Refusal;
+pub use token::TokenUse;
 
 /// What is known of the user that a login names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub struct TokenRecord {
     pub user: Id<User>,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
+    /// When it was last let in, or issued where it never was.
+    pub active_at: Timestamp,
     /// When and why it was retired.
     pub retired: Option<(Timestamp, RetirementCause)>,
 }
@@ -83,17 +89,29 @@ pub enum RetirementCause {
     Recovery,
     /// The user was removed.
     UserRemoved,
+    /// It was not used for longer than its device type allows.
+    Unused,
+    /// It was found where others can read it.
+    Leaked,
+    /// A rotation was completed: the token that came in its place was first used, or the overlap was over.
+    Rotation,
+    /// It was to come in another's place, and the rotation was cancelled before it was used.
+    RotationCancelled,
 }
 
 impl RetirementCause {
     /// All causes, with the word that the database and scripts know them by.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Reset, "reset"),
         (Self::AdminReset, "administrator's reset"),
         (Self::Revoked, "revocation"),
         (Self::PasswordChange, "password change"),
         (Self::Recovery, "password recovery"),
         (Self::UserRemoved, "removal of the user"),
+        (Self::Unused, "disuse"),
+        (Self::Leaked, "leak"),
+        (Self::Rotation, "rotation"),
+        (Self::RotationCancelled, "cancelled rotation"),
     ];
 
     /// The word for it.
@@ -162,6 +180,10 @@ pub struct Login<'a> {
     pub code: CodeEvidence,
     /// The token behind the password; at an API.
     pub token: TokenEvidence,
+    /// What holds for the tokens of its device type, where it is one of ours.
+    pub device_rules: Option<&'a DeviceRules>,
+    /// What kind of client it is, where that is plain.
+    pub client_kind: Option<ClientKind>,
     /// Whether the source lies within a trusted network of the organization.
     pub trusted_network: bool,
     /// When.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::device_type::Misuse;
 use crate::session::SessionTimes;
 use crate::time::Timestamp;
 
@@ -46,6 +47,15 @@ pub enum BearerUse {
     OneHalf,
 }
 
+impl From<Misuse> for CredentialRefusal {
+    fn from(misuse: Misuse) -> Self {
+        match misuse {
+            Misuse::OutsideAddresses => Self::OutsideAddresses,
+            Misuse::OfAnotherKind => Self::OtherKind,
+        }
+    }
+}
+
 /// What is known of a credential's owner, as far as it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnerState {
@@ -77,6 +87,10 @@ pub enum CredentialRefusal {
     Expired,
     /// The token is only one half: its device type does not allow it to stand alone.
     OneHalf,
+    /// The token was used from outside the addresses of its device type.
+    OutsideAddresses,
+    /// Plainly another kind of client presents the token than its device type is for.
+    OtherKind,
     /// It was presented under another user's name.
     OtherUser,
 }
@@ -128,7 +142,7 @@ pub fn judge_credential(
 
 impl CredentialRefusal {
     /// All refusals, with the word that metrics name them by.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Unreadable, "unreadable"),
         (Self::Unknown, "unknown"),
         (Self::OwnerInactive, "owner-inactive"),
@@ -137,6 +151,8 @@ impl CredentialRefusal {
         (Self::TokensFrozen, "tokens-frozen"),
         (Self::Expired, "expired"),
         (Self::OneHalf, "one-half"),
+        (Self::OutsideAddresses, "outside-addresses"),
+        (Self::OtherKind, "other-kind"),
         (Self::OtherUser, "other-user"),
     ];
 
@@ -160,6 +176,8 @@ impl fmt::Display for CredentialRefusal {
             Self::OneHalf => {
                 "security token without its password: its device type makes it only one half"
             }
+            Self::OutsideAddresses => "token used from outside the addresses of its device type",
+            Self::OtherKind => "token used by another kind of client than its device type is for",
             Self::OtherUser => "presented under another user's name",
         })
     }

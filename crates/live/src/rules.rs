@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Client, Id, Profile};
 use symbolon_core::keys::{KeyRing, Purpose};
 use symbolon_core::secret::Digest;
-use symbolon_core::verification::BearerUse;
 
 /// What is needed of a profile.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub struct ProfileRule {
 pub struct DeviceTypeRule {
     /// Name.
     pub name: String,
-    /// Whether its tokens stand alone.
-    pub bearer: BearerUse,
+    /// What holds for its tokens.
+    pub rules: DeviceRules,
 }
 
 /// What is needed of an API client.

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use symbolon_core::Timestamp;
+use symbolon_core::client_kind::kind_of;
 use symbolon_core::id::{Id, Profile, User};
 use symbolon_core::keys::{KeyRing, Purpose};
+use symbolon_core::names::Source;
 use symbolon_core::secret::Digest;
 use symbolon_core::token;
 use symbolon_core::verification::{
@@ -39,6 +41,17 @@ impl fmt::Debug for Presented<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Presented(..)")
     }
+}
+
+/// From where a credential is used, and by what.
+#[derive(Debug, Clone, Copy)]
+pub struct UsedFrom<'a> {
+    /// Address, client and head, folded.
+    pub place: u32,
+    /// The address.
+    pub source: Source,
+    /// What the client says it is; raw.
+    pub client: &'a [u8],
 }
 
 /// Session or token.
@@ -152,7 +165,7 @@ impl Refused {
 }
 
 impl LiveView {
-    /// Decides on a credential at `now`, and notes its use from `place`. With a username, the credential
+    /// Decides on a credential at `now`, and notes from where it is used. With a username, the credential
     /// must be that user's.
     ///
     /// # Errors
@@ -167,7 +180,7 @@ impl LiveView {
         presented: &Presented<'_>,
         username: Option<&str>,
         now: Timestamp,
-        place: u32,
+        from: UsedFrom<'_>,
     ) -> Result<Admission<'_>, Refused> {
         let revision = self.applied();
         let (purpose, secret) = match presented {
@@ -178,7 +191,7 @@ impl LiveView {
             let fingerprint = Fingerprint::of(digest.as_bytes());
             let shard = read(&self.shards[fingerprint.shard(self.shards.len())]);
             if let Some(record) = shard.find(fingerprint) {
-                let decided = self.decide(record, username, now, place, revision);
+                let decided = self.decide(record, username, now, from, revision);
                 return decided.map_err(|refused| {
                     let dead = refused.refusal == CredentialRefusal::Unknown;
                     if dead { unknown(keys, purpose, secret) } else { refused }
@@ -193,7 +206,7 @@ impl LiveView {
         record: &Record,
         username: Option<&str>,
         now: Timestamp,
-        place: u32,
+        from: UsedFrom<'_>,
         revision: i64,
     ) -> Result<Admission<'_>, Refused> {
         let state = self.users.state(record.user);
@@ -207,8 +220,9 @@ impl LiveView {
         {
             return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
-        judge_credential(&facts, now).map_err(|refusal| self.refused(record, refusal))?;
-        let used = record.note_use(now.unix_ms(), place);
+        let judged = judge_credential(&facts, now).and_then(|()| allowed_by(record, &rules, from));
+        judged.map_err(|refusal| self.refused(record, refusal))?;
+        let used = record.note_use(now.unix_ms(), from.place);
         let idle = idle_of(state, &rules);
         Ok(Admission {
             credential: record.id(),
@@ -286,10 +300,23 @@ fn facts_of(record: &Record, state: State, rules: &Rules) -> CredentialRecord {
             expires_at: clock,
             bearer: rules
                 .device_type(record.device_type)
-                .map_or(BearerUse::OneHalf, |device_type| device_type.bearer),
+                .map_or(BearerUse::OneHalf, |device_type| device_type.rules.bearer),
         },
     };
     CredentialRecord { kind, owner: state.owner }
+}
+
+/// Whether the device type of a token allows its use there and by that client. A session is not asked: its
+/// token was, when it was opened.
+fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), CredentialRefusal> {
+    if record.sort == RecordSort::Session {
+        return Ok(());
+    }
+    let Some(device_type) = rules.device_type(record.device_type) else {
+        return Ok(());
+    };
+    let client = || kind_of(&String::from_utf8_lossy(from.client));
+    device_type.rules.allow(from.source, client).map_err(CredentialRefusal::from)
 }
 
 fn idle_of(state: State, rules: &Rules) -> Duration {

@@ -359,6 +359,21 @@ pub enum Contents {
         /// When.
         at: Timestamp,
     },
+    /// A token looks shared.
+    TokenShared {
+        /// Who reads it.
+        username: Username,
+        /// Whose token it is, where an administrator reads it.
+        owner: Option<Username>,
+        /// What kind of thing holds it.
+        device_type: DeviceType,
+        /// What was seen, a sentence each.
+        evidence: Vec<String>,
+        /// Since when the owner's tokens are frozen for it.
+        frozen: Option<Timestamp>,
+        /// When it was noticed.
+        at: Timestamp,
+    },
     /// A token was found where others can read it, and was ended.
     TokenLeaked {
         /// Whose token it was.
@@ -422,6 +437,8 @@ impl Contents {
             Self::TokenReminder { .. } => LetterKind::TokenReminder,
             Self::WeeklyDigest { .. } => LetterKind::WeeklyDigest,
             Self::TokenLeaked { .. } => LetterKind::TokenLeaked,
+            Self::TokenShared { owner: None, .. } => LetterKind::TokenShared,
+            Self::TokenShared { owner: Some(_), .. } => LetterKind::SharingReport,
         }
     }
 
@@ -447,6 +464,7 @@ impl Contents {
             | Self::TokenReminder { .. }
             | Self::WeeklyDigest { .. }
             | Self::TokenLeaked { .. }
+            | Self::TokenShared { .. }
             | Self::TokensFrozen { .. } => (None, None),
         };
         token.into_iter().chain(link.map(Link::secret_part))

@@ -9,6 +9,7 @@ mod codes;
 mod factors;
 mod leak;
 mod rotation;
+mod sharing;
 
 use std::borrow::Cow;
 
@@ -344,6 +345,10 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
         Contents::RecoveryCodeUsed { username, left, source, at } => {
             factors::code_used(org, url, username, *left, *source, *at)
         }
+        Contents::TokenShared { username, owner, device_type, evidence, frozen, at } => {
+            let to = (username, owner.as_ref());
+            sharing::token_shared(org, url, to, device_type, evidence, (*frozen, *at))
+        }
         Contents::TokenLeaked { username, device_type, seen, reporter, source, at } => {
             let of = (username, device_type);
             leak::token_leaked(org, url, of, seen, (*reporter, *source, *at))
@@ -477,6 +482,7 @@ fn by(asked_by: AskedBy) -> &'static str {
         AskedBy::PasswordChange => "a change of your password",
         AskedBy::Bearer => "somebody who had the token itself",
         AskedBy::Rotation => "the rotation that was asked for before",
+        AskedBy::Disuse => "nobody: it was not used for longer than its device type allows",
     }
 }
 

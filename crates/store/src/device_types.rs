@@ -6,7 +6,7 @@ use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{
     DeviceRules, Holders, Mismatch, OnSharing, Overlap, ReminderDays,
 };
-use symbolon_core::id::{DeviceType as DeviceTypeKind, Id};
+use symbolon_core::id::{DeviceType as DeviceTypeKind, Id, Token};
 use symbolon_core::names::DeviceType;
 use symbolon_core::network::LoginRanges;
 use symbolon_core::verification::BearerUse;
@@ -41,6 +41,8 @@ macro_rules! select_device_type {
 
 const LIST: &str = select_device_type!("ORDER BY name");
 const FIND: &str = select_device_type!("WHERE name = $1");
+const OF_TOKEN: &str =
+    select_device_type!("WHERE name = (SELECT device_type FROM token WHERE token.id = $1)");
 
 /// A device type's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,14 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<DeviceTypeRow>, StoreError> {
 /// The device type with this name.
 pub async fn find(conn: &mut Conn, name: &DeviceType) -> Result<Option<DeviceTypeRow>, StoreError> {
     conn.fetch_optional(FIND, args![name]).await?.as_ref().map(read).transpose()
+}
+
+/// The device type of a token.
+pub async fn of_token(
+    conn: &mut Conn,
+    token: Id<Token>,
+) -> Result<Option<DeviceTypeRow>, StoreError> {
+    conn.fetch_optional(OF_TOKEN, args![token]).await?.as_ref().map(read).transpose()
 }
 
 fn columns_of(row: &DeviceTypeRow) -> Vec<Value> {

@@ -82,9 +82,9 @@ const USED_SUCCESSORS: &str = "
 const DUE_TO_RETIRE: &str = "
     SELECT older.id, older.user_id FROM token AS older
     LEFT JOIN token AS successor ON successor.id = older.succeeded_by
-    WHERE older.retired_at IS NULL AND older.succeeded_by IS NOT NULL AND older.id > $2
+    WHERE older.retired_at IS NULL AND older.succeeded_by IS NOT NULL
       AND (older.expires_at <= $1 OR successor.last_used_at IS NOT NULL)
-    ORDER BY older.id LIMIT $3";
+    ORDER BY older.id LIMIT $2";
 /// A reset retires at the very instant at which it issues; a rotation names the successor.
 const PREDECESSORS: &str = select_token!(
     "WHERE token.user_id = $1 AND token.id <> $2
@@ -264,15 +264,14 @@ pub async fn used_successors(
     found.iter().map(|row| Ok((row.id(0)?, row.id(1)?))).collect()
 }
 
-/// Tokens after `after` that live on though their time is over: the deadline has passed, or the token that
+/// The first tokens that live on though their time is over: the deadline has passed, or the token that
 /// came in their place was used.
 pub async fn due_to_retire(
     conn: &mut Conn,
     now: Timestamp,
-    after: Id<Token>,
     limit: i64,
 ) -> Result<Vec<(Id<Token>, Id<User>)>, StoreError> {
-    let found = conn.fetch_all(DUE_TO_RETIRE, args![now, after, limit]).await?;
+    let found = conn.fetch_all(DUE_TO_RETIRE, args![now, limit]).await?;
     found.iter().map(|row| Ok((row.id(0)?, row.id(1)?))).collect()
 }
 

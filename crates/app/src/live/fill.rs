@@ -147,7 +147,7 @@ pub(super) async fn read_rules(live: &Live, conn: &mut Conn) -> Result<(), Store
     let device_types = device_types::list(conn)
         .await?
         .into_iter()
-        .map(|row| DeviceTypeRule { name: row.name.to_string(), bearer: row.rules.bearer });
+        .map(|row| DeviceTypeRule { name: row.name.to_string(), rules: row.rules });
     let mut known: Vec<ClientRule> = Vec::new();
     for row in clients::list(conn).await? {
         known.push(ClientRule {

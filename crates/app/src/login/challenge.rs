@@ -33,6 +33,7 @@ use crate::login::evidence::{self, Evidence};
 use crate::login::open::{Opening, restriction_of, write_session};
 use crate::login::record;
 use crate::places::{self, PlaceRow};
+use crate::rotation::completion;
 
 const PURPOSE: ChallengePurpose = ChallengePurpose::Login;
 
@@ -193,7 +194,12 @@ pub async fn answer(
             return Err(AppError::KeyMissing);
         }
         let outcome = match judged? {
-            Ok(met) => finish(&ctx, &mut tx, &open, (&user, place), met, &origin, now).await?,
+            Ok(met) => {
+                let completed = completion::complete(&ctx, &mut tx, &user, met.token, now).await?;
+                let done = finish(&ctx, &mut tx, &open, (&user, place), met, &origin, now).await?;
+                completion::record(&mut tx, completed, now).await?;
+                done
+            }
             Err(refusal) => {
                 let steps = open.judge(&ctx, None, &origin, now);
                 let steps = steps.steps_after_refused_answer(&refusal.to_string(), refusal);

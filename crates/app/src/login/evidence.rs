@@ -1,6 +1,8 @@
 //! What is known of a login before it is judged.
 
 use symbolon_core::Timestamp;
+use symbolon_core::client_kind::{ClientKind, kind_of};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::factor::FactorKinds;
 use symbolon_core::id::Id;
 use symbolon_core::judge::{Door, Login, PasswordVerdict, TokenEvidence};
@@ -11,7 +13,7 @@ use symbolon_core::policy::Policy;
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 use symbolon_store::users::{PasswordRecord, UserRecord};
-use symbolon_store::{Conn, networks, profiles, source_failures, tokens, users};
+use symbolon_store::{Conn, device_types, networks, profiles, source_failures, tokens, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -31,6 +33,10 @@ pub(crate) struct Evidence {
     pub(crate) policy: Policy,
     /// What is known of the token.
     pub(crate) token: TokenEvidence,
+    /// What holds for the tokens of its device type, where it is one of ours.
+    pub(crate) device_rules: Option<DeviceRules>,
+    /// What kind of client it is, where that is plain.
+    pub(crate) client_kind: Option<ClientKind>,
     /// Whether the source lies within a trusted network.
     pub(crate) from_trusted_network: bool,
     /// What failed from the source lately.
@@ -78,9 +84,16 @@ impl Evidence {
                 .and_then(|user| user.code_failures.locked_at(now)),
             code: self.code.evidence(),
             token: self.token,
+            device_rules: self.device_rules.as_ref(),
+            client_kind: self.client_kind,
             trusted_network: self.from_trusted_network,
             now,
         }
+    }
+
+    /// Whether plainly another kind of client presents the token than it is for.
+    pub(crate) fn of_another_kind(&self) -> bool {
+        self.device_rules.as_ref().is_some_and(|rules| rules.mismatched(self.client_kind))
     }
 
     /// Takes the login for one from this known place, whose failures are the ones that count then.
@@ -132,9 +145,11 @@ pub(crate) async fn gather(
     known.stand_at(place);
     let failures = source_failures::since(&mut reader, &source.counted_as(), now - period).await?;
     let trusted = networks::list(&mut reader).await?;
-    let token = of_token(ctx, &mut reader, &attempt.token).await?;
+    let (token, device_rules) = of_token(ctx, &mut reader, &attempt.token).await?;
     Ok(Evidence {
         token,
+        device_rules,
+        client_kind: kind_of(origin.client.as_str()),
         from_trusted_network: trusted.iter().any(|network| network.range.contains(source)),
         source_failures: failures,
         ..known
@@ -160,6 +175,8 @@ pub(crate) async fn of_name(reader: &mut Conn, typed: &str) -> Result<Evidence, 
         user,
         policy,
         token: TokenEvidence::Absent,
+        device_rules: None,
+        client_kind: None,
         from_trusted_network: false,
         source_failures: SourceFailures::default(),
         place: None,
@@ -173,7 +190,7 @@ async fn of_token(
     ctx: &Ctx,
     reader: &mut Conn,
     token: &TokenPart,
-) -> Result<TokenEvidence, AppError> {
+) -> Result<(TokenEvidence, Option<DeviceRules>), AppError> {
     let presented = match token {
         TokenPart::Given(token) => token.reveal(),
         // A look-up is made all the same, so that its absence cannot be measured.
@@ -181,10 +198,13 @@ async fn of_token(
     };
     let digests = ctx.keys.digests(Purpose::Token, presented.as_bytes());
     let record = tokens::find_by_digest(reader, &digests).await?;
-    Ok(match (token, record) {
+    let known = record.map_or(Id::from_raw(0), |record| record.token);
+    let device_type = device_types::of_token(reader, known).await?;
+    let evidence = match (token, record) {
         (TokenPart::Absent, _) => TokenEvidence::Absent,
         (TokenPart::Mistyped, _) => TokenEvidence::Mistyped,
         (TokenPart::Given(_), None) => TokenEvidence::Unknown,
         (TokenPart::Given(_), Some(record)) => TokenEvidence::Known(record),
-    })
+    };
+    Ok((evidence, device_type.map(|device_type| device_type.rules)))
 }

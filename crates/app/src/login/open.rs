@@ -21,6 +21,7 @@ use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession};
 use crate::login::code::Code;
 use crate::login::evidence::Evidence;
 use crate::login::record::{self, Entry};
+use crate::rotation::completion;
 use crate::{passwords, places, second_factors};
 
 /// A session to be opened, of a user who is let in.
@@ -65,6 +66,7 @@ pub(crate) async fn open(
     {
         return Ok(None);
     }
+    let completed = completion::complete(ctx, &mut tx, user, admission.token, now).await?;
     if let Code::Right(app, step) = evidence.code {
         if !second_factors::take_step(&mut tx, admission.user, (app, step), now).await? {
             return Ok(None);
@@ -89,14 +91,19 @@ pub(crate) async fn open(
         shown: admission.token,
         client: attempt.client,
         origin: &attempt.origin,
-        proof: reason_of(attempt.kind, evidence, admission.token),
+        proof: reason_of(attempt.kind, evidence, &admission),
         // Whoever has just opened a link from his mail in this browser need not prove himself again.
         proved_at: link_opened_at,
         place,
         restriction: restriction_of(admission.next),
     };
     let session = write_session(ctx, &mut tx, &opening, now).await?;
+    let news = completed.is_some();
+    completion::record(&mut tx, completed, now).await?;
     commit(ctx, tx).await?;
+    if news {
+        ctx.letters_waiting.notify_one();
+    }
     Ok(Some(session))
 }
 
@@ -187,14 +194,17 @@ pub(crate) fn draw_secret(ctx: &Ctx) -> SessionSecret {
     SessionSecret::new(digits.collect())
 }
 
-fn reason_of(kind: SessionKind, evidence: &Evidence, token: Option<Id<Token>>) -> &'static str {
-    match (kind, token) {
+fn reason_of(kind: SessionKind, evidence: &Evidence, admission: &Admission) -> &'static str {
+    match (kind, admission.token) {
         (SessionKind::Web, _) if evidence.place.is_none() => {
             "password; place not proved: no mail server"
         }
         (SessionKind::Web, _) => "password",
         (SessionKind::Api, _) if matches!(evidence.code, Code::Right(..)) => {
             "password and authenticator code"
+        }
+        (SessionKind::Api, Some(_)) if evidence.of_another_kind() => {
+            "password and security token; another kind of client than its device type is for"
         }
         (SessionKind::Api, Some(_)) => "password and security token",
         (SessionKind::Api, None) => "password from a trusted network",

@@ -4,7 +4,7 @@ use crate::factor::Factor;
 use crate::id::{Id, Token};
 use crate::judge::{
     CodeEvidence, Demand, Door, Login, PasswordVerdict, Refusal, Rule, Standing, Step,
-    TokenEvidence, Verdict,
+    TokenEvidence, TokenUse, Verdict,
 };
 use crate::policy::Duty;
 use crate::time::Timestamp;
@@ -245,15 +245,45 @@ fn token(login: &Login<'_>, standing: &Standing) -> (Step, Option<Id<Token>>) {
         return (step(Rule::Token, input, verdict), None);
     }
     match judge_token(login, standing) {
-        Ok(token) => {
-            let input = if token.is_some() { "a live token" } else { "none, and none is needed" };
-            (step(Rule::Token, input, Verdict::Passed), token)
+        Ok(Some(token)) => {
+            (step(Rule::Token, live_token_words(login), Verdict::Passed), Some(token))
         }
-        Err(refusal) => (step(Rule::Token, refusal.to_string(), Verdict::Refused(refusal)), None),
+        Ok(None) => (step(Rule::Token, "none, and none is needed", Verdict::Passed), None),
+        Err(refusal) => {
+            let input = refused_token_words(login, refusal);
+            (step(Rule::Token, input, Verdict::Refused(refusal)), None)
+        }
     }
 }
 
-/// A token dies at the first instant that is not earlier than its `expires_at`.
+/// A token that is let in, with a note where it is of another kind.
+fn live_token_words(login: &Login<'_>) -> String {
+    match kinds_of(login).filter(|(meant, client)| meant != client) {
+        Some((meant, client)) => format!("a live token for {meant}, noted: used by {client}"),
+        None => "a live token".to_owned(),
+    }
+}
+
+/// What the device type's rules looked at, where they refuse; else the reason alone.
+fn refused_token_words(login: &Login<'_>, refusal: Refusal) -> String {
+    let addresses = login.device_rules.and_then(|rules| rules.addresses.as_ref());
+    match (refusal, addresses, kinds_of(login)) {
+        (Refusal::TokenOutsideAddresses, Some(addresses), _) => {
+            format!("{refusal}; {}; ranges: {addresses}", login.source)
+        }
+        (Refusal::TokenOfAnotherKind, _, Some((meant, client))) => {
+            format!("{refusal}: it is for {meant}, this is {client}")
+        }
+        _ => refusal.to_string(),
+    }
+}
+
+/// The kind that the token is for, and that of the client.
+fn kinds_of(login: &Login<'_>) -> Option<(&'static str, &'static str)> {
+    let meant = login.device_rules.and_then(|rules| rules.kind);
+    Some((meant?.word(), login.client_kind?.word()))
+}
+
 fn judge_token(login: &Login<'_>, standing: &Standing) -> Result<Option<Id<Token>>, Refusal> {
     if let Some(at) = standing.tokens_frozen_at {
         return Err(Refusal::TokensFrozen(at));
@@ -268,16 +298,14 @@ fn judge_token(login: &Login<'_>, standing: &Standing) -> Result<Option<Id<Token
         TokenEvidence::Unknown => return Err(Refusal::TokenUnknown),
         TokenEvidence::Known(record) => record,
     };
-    if record.user != standing.user {
-        return Err(Refusal::TokenOfAnotherUser);
-    }
-    if let Some((at, cause)) = record.retired {
-        return Err(Refusal::TokenRetired(at, cause));
-    }
-    if record.expires_at <= login.now {
-        return Err(Refusal::TokenExpired(record.expires_at));
-    }
-    Ok(Some(record.token))
+    let used = TokenUse {
+        user: standing.user,
+        rules: login.device_rules,
+        source: login.source,
+        client_kind: login.client_kind,
+        now: login.now,
+    };
+    record.judge(&used).map(|()| Some(record.token))
 }
 
 fn place(login: &Login<'_>) -> Step {

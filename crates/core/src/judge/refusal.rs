@@ -35,6 +35,12 @@ pub enum Refusal {
     TokenRetired(Timestamp, RetirementCause),
     /// The password was right; the token was too old.
     TokenExpired(Timestamp),
+    /// The password was right; the token was last used, or issued, too long ago for its device type.
+    TokenUnused(Timestamp),
+    /// The password was right; the token may not be used from there.
+    TokenOutsideAddresses,
+    /// The password was right; plainly another kind of client presents the token than it is for.
+    TokenOfAnotherKind,
     /// The profile lets nobody in by this way: web pages or APIs.
     NoAccess,
     /// Outside the profile's login hours.
@@ -77,6 +83,9 @@ impl Refusal {
             | Self::TokensFrozen(_)
             | Self::TokenRetired(..)
             | Self::TokenExpired(_)
+            | Self::TokenUnused(_)
+            | Self::TokenOutsideAddresses
+            | Self::TokenOfAnotherKind
             | Self::NoAccess
             | Self::OutsideLoginHours
             | Self::OutsideLoginRanges
@@ -146,6 +155,18 @@ impl Refusal {
                 "Give the client the token that was mailed last, or reset the security token."
             }
             Self::TokenExpired(_) => "Reset the security token.",
+            Self::TokenUnused(_) => {
+                "Reset the security token, or have an administrator lengthen the idle end of its device \
+                 type."
+            }
+            Self::TokenOutsideAddresses => {
+                "Use the token from the addresses of its device type, or have an administrator add this \
+                 one to the device type."
+            }
+            Self::TokenOfAnotherKind => {
+                "Give this client a token of its own device type, or have an administrator let the device \
+                 type note other kinds of client instead of refusing them."
+            }
             Self::SwitchedOff => "An administrator switches this way of logging in on.",
             Self::Malformed => "Write & and < as &amp; and &lt; in XML.",
         }
@@ -174,6 +195,13 @@ impl fmt::Display for Refusal {
             Self::TokenOfAnotherUser => f.write_str("security token of another user"),
             Self::TokenRetired(at, cause) => write!(f, "token retired {at} by {}", cause.word()),
             Self::TokenExpired(at) => write!(f, "token expired {at}"),
+            Self::TokenUnused(at) => write!(f, "token dead of disuse, last used or issued {at}"),
+            Self::TokenOutsideAddresses => {
+                f.write_str("token used from outside the addresses of its device type")
+            }
+            Self::TokenOfAnotherKind => {
+                f.write_str("token used by another kind of client than its device type is for")
+            }
             Self::NoAccess => f.write_str("the profile does not let in by this way"),
             Self::OutsideLoginHours => f.write_str("outside the login hours of the profile"),
             Self::OutsideLoginRanges => f.write_str("outside the login IP ranges of the profile"),

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use self::lines::lines;
 use super::*;
+use crate::client_kind::ClientKind;
+use crate::device_type::Mismatch;
 use crate::judge::CodeEvidence::Absent as NoCode;
 use crate::judge::Demand::{Place, SecondFactor};
 use crate::judge::Door::{Api, WebByPasskey};
@@ -29,6 +31,7 @@ const LIVE: TokenRecord = TokenRecord {
     token: TOKEN,
     user: USER,
     expires_at: Timestamp::from_unix_ms(1_800_000_000_001),
+    active_at: Timestamp::from_unix_ms(1_799_913_600_000),
     retired: None,
 };
 
@@ -51,6 +54,8 @@ struct Facts {
     codes_locked_until: Option<Timestamp>,
     code: CodeEvidence,
     token: TokenEvidence,
+    device_rules: DeviceRules,
+    client_kind: Option<ClientKind>,
     trusted_network: bool,
 }
 
@@ -75,6 +80,8 @@ impl Facts {
             codes_locked_until: None,
             code: NoCode,
             token: if door == Api { Known(LIVE) } else { NoToken },
+            device_rules: DeviceRules::default(),
+            client_kind: Some(ClientKind::Mobile),
             trusted_network: false,
         }
     }
@@ -96,6 +103,8 @@ impl Facts {
             codes_locked_until: self.codes_locked_until,
             code: self.code,
             token: self.token,
+            device_rules: Some(&self.device_rules),
+            client_kind: self.client_kind,
             trusted_network: self.trusted_network,
             now: T0,
         })
@@ -160,6 +169,24 @@ impl Facts {
 
     fn token(self, token: TokenEvidence) -> Self {
         Self { token, ..self }
+    }
+
+    /// The device type of the token is for these addresses.
+    fn held_at(mut self, addresses: &str) -> Self {
+        self.device_rules.addresses = LoginRanges::parse(addresses).unwrap();
+        self
+    }
+
+    /// The device type of the token is for this kind of client.
+    fn meant_for(mut self, kind: ClientKind, mismatch: Mismatch) -> Self {
+        (self.device_rules.kind, self.device_rules.mismatch) = (Some(kind), mismatch);
+        self
+    }
+
+    /// Tokens of this device type die of disuse.
+    fn idle_end(mut self, idle_end: Duration) -> Self {
+        self.device_rules.idle_end = Some(idle_end);
+        self
     }
 
     fn factors(self, factors: FactorKinds) -> Self {
@@ -260,7 +287,7 @@ fn the_table_has_every_refusal_of_the_chain_and_every_demand() {
 }
 
 /// How many [`is_of_the_chain`] says yes to.
-const REFUSALS_OF_THE_CHAIN: usize = 20;
+const REFUSALS_OF_THE_CHAIN: usize = 23;
 
 /// Whether the chain refuses so: all but what is refused before there is anything to decide by.
 fn is_of_the_chain(refusal: Refusal) -> bool {
@@ -278,6 +305,9 @@ fn is_of_the_chain(refusal: Refusal) -> bool {
         | Refusal::TokenOfAnotherUser
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
+        | Refusal::TokenUnused(_)
+        | Refusal::TokenOutsideAddresses
+        | Refusal::TokenOfAnotherKind
         | Refusal::NoAccess
         | Refusal::OutsideLoginHours
         | Refusal::OutsideLoginRanges

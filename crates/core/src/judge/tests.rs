@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::device_type::Mismatch;
 use crate::login_hours::LoginHours;
 use crate::network::LoginRanges;
 use crate::policy::{Access, Duty};
@@ -37,6 +38,7 @@ fn live() -> TokenRecord {
         token: TOKEN,
         user: USER,
         expires_at: T0 + Duration::from_hours(24),
+        active_at: T0,
         retired: None,
     }
 }
@@ -63,6 +65,8 @@ fn facts<'a>(
         codes_locked_until: None,
         code: CodeEvidence::Absent,
         token: TokenEvidence::Absent,
+        device_rules: None,
+        client_kind: None,
         trusted_network: false,
         now: T0,
     }
@@ -166,6 +170,34 @@ fn a_retired_token_behind_the_right_password_never_counts() {
 }
 
 #[test]
+fn what_a_device_type_refuses_never_counts() {
+    for refusal in
+        [Refusal::TokenUnused(T0), Refusal::TokenOutsideAddresses, Refusal::TokenOfAnotherKind]
+    {
+        assert!(!refusal.counts() && !refusal.counts_against_source(), "{refusal}");
+    }
+}
+
+#[test]
+fn a_token_in_the_hands_of_another_kind_is_noted_where_it_is_not_refused() {
+    let (standing, policy, sources) = (standing(), Policy::default(), SourcePolicy::default());
+    let rules = DeviceRules { kind: Some(ClientKind::Server), ..DeviceRules::default() };
+    let token = TokenEvidence::Known(live());
+    let login = Login {
+        token,
+        device_rules: Some(&rules),
+        client_kind: Some(ClientKind::Mobile),
+        ..facts(Some(&standing), &policy, &sources)
+    };
+
+    let decision = judge(&login);
+
+    assert_eq!(decision.outcome, entered(Some(TOKEN)));
+    let step = decision.steps.iter().find(|step| step.rule == Rule::Token).unwrap();
+    assert_eq!(step.input, "a live token for server, noted: used by mobile");
+}
+
+#[test]
 fn the_reason_of_a_retired_token_says_when_and_by_what() {
     let at = Timestamp::from_unix_ms(1_795_417_200_000);
 
@@ -174,12 +206,34 @@ fn the_reason_of_a_retired_token_says_when_and_by_what() {
     assert_eq!(reason, "token retired 2026-11-23T07:00:00Z by reset");
 }
 
+/// Rules of a device type that refuse, or do not, for their address, for the kind of client, for disuse.
+fn any_device_rules() -> impl Strategy<Value = Option<DeviceRules>> {
+    let addresses = prop_oneof![Just(""), Just("192.0.2.0/24"), Just("198.51.100.0/24")];
+    let kind = proptest::option::of(Just(ClientKind::Server));
+    let mismatch = prop_oneof![Just(Mismatch::Noted), Just(Mismatch::Refused)];
+    let idle = proptest::option::of(prop_oneof![
+        Just(Duration::from_hours(24)),
+        Just(Duration::from_hours(48)),
+    ]);
+    let rules =
+        (addresses, kind, mismatch, idle).prop_map(|(addresses, kind, mismatch, idle_end)| {
+            let addresses = LoginRanges::parse(addresses).unwrap();
+            DeviceRules { addresses, kind, mismatch, idle_end, ..DeviceRules::default() }
+        });
+    proptest::option::weighted(0.6, rules)
+}
+
+fn any_client_kind() -> impl Strategy<Value = Option<ClientKind>> {
+    proptest::option::of(prop_oneof![Just(ClientKind::Server), Just(ClientKind::Mobile)])
+}
+
 fn any_evidence() -> impl Strategy<Value = TokenEvidence> {
     let record =
         (any::<bool>(), -5_i64..5, any::<bool>()).prop_map(|(mine, offset, retired)| TokenRecord {
             token: TOKEN,
             user: if mine { USER } else { Id::from_raw(9) },
             expires_at: Timestamp::from_unix_ms(T0.unix_ms() + offset),
+            active_at: T0 - Duration::from_hours(24),
             retired: retired.then_some((T0, RetirementCause::Revoked)),
         });
     prop_oneof![
@@ -261,6 +315,7 @@ proptest! {
         source_failures in any_source_failures(),
         token in any_evidence(), code in any_code(), policy in any_policy(), proof in any_proof(),
         door in any_door(),
+        device_rules in any_device_rules(), client_kind in any_client_kind(),
     ) {
         let standing = Standing {
             user: USER,
@@ -282,6 +337,8 @@ proptest! {
             codes_locked_until,
             code,
             token,
+            device_rules: device_rules.as_ref(),
+            client_kind,
             trusted_network,
             ..facts(known.then_some(&standing), &policy, &sources)
         };
@@ -341,6 +398,13 @@ proptest! {
                     prop_assert!(!tokens_frozen);
                     prop_assert!(live_token || (spared && token == TokenEvidence::Absent));
                     prop_assert_eq!(admission.token, live_token.then_some(TOKEN));
+                    if let Some(rules) = device_rules.as_ref().filter(|_| live_token) {
+                        let addresses = rules.addresses.as_ref();
+                        prop_assert!(addresses.is_none_or(|ranges| ranges.hold(login.source)));
+                        let other = rules.kind.is_some() && client_kind == Some(ClientKind::Mobile);
+                        prop_assert!(!other || rules.mismatch == Mismatch::Noted);
+                        prop_assert!(rules.idle_end != Some(Duration::from_hours(24)));
+                    }
                 }
             }
         }

@@ -115,7 +115,9 @@ async fn begin(
         let forecast = bulk_reset::forecast(ctx, &asked).await;
         let forecast = forecast.map_err(|error| Failed::app(ctx, &error))?;
         let (users, passed_over) = (forecast.users, forecast.passed_over);
-        return Ok(Json(ForecastShape { users, passed_over, tokens: forecast.tokens }).into_response());
+        return Ok(
+            Json(ForecastShape { users, passed_over, tokens: forecast.tokens }).into_response()
+        );
     }
     let begun = bulk_reset::begin(ctx, Actor::Operator, &asked).await;
     let begun = begun.map_err(|error| Failed::app(ctx, &error))?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use symbolon_app::explain::{self, ExplainedStep, Question};
 use symbolon_app::history::{self, LoginEntry};
 use symbolon_app::login::Head;
-use symbolon_core::names::Source;
+use symbolon_core::names::{ClientName, Source};
 
 use super::ask::{Fields, Operator, PageFields, route};
 use super::problem::Failed;
@@ -74,6 +74,7 @@ struct QuestionFields {
     from: String,
     at: Option<String>,
     head: Option<String>,
+    client: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -124,7 +125,9 @@ async fn explain(
         })?,
         None => Head::SoapPartner,
     };
-    let question = Question { username: asked.username, source: Source::new(source), at, head };
+    let (username, source) = (asked.username, Source::new(source));
+    let client = ClientName::sanitised(asked.client.as_deref().unwrap_or_default());
+    let question = Question { username, source, at, head, client };
     let explained =
         explain::explain(ctx, question).await.map_err(|error| Failed::app(ctx, &error))?;
     Ok(Json(ExplanationShape {

@@ -239,11 +239,11 @@ fn hours_written(policy: &Policy) -> (String, String) {
     (hours.map(ToString::to_string).unwrap_or_default(), zone)
 }
 
-fn span(field: &str, text: Option<&str>, known: Duration) -> Result<Duration, String> {
+pub(super) fn span(field: &str, text: Option<&str>, known: Duration) -> Result<Duration, String> {
     text.map_or(Ok(known), |text| spans::parse(text).map_err(|fault| format!("{field} {fault}")))
 }
 
-fn chosen<T: Copy>(
+pub(super) fn chosen<T: Copy>(
     field: &str,
     all: &[(T, &'static str)],
     named: Option<&str>,

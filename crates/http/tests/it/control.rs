@@ -113,10 +113,36 @@ async fn device_types_are_listed_added_and_set() {
 
     assert_eq!((added, set), (StatusCode::CREATED, StatusCode::OK));
     let at = "2026-11-23T07:00:00.000Z";
-    assert_eq!(printer, json!({ "name": "printer", "bearer": true, "created_at": at }));
-    assert_eq!(changed, json!({ "name": "printer", "bearer": false, "created_at": at }));
+    let shape = |bearer| {
+        json!({
+            "name": "printer", "bearer": bearer, "created_at": at, "max_age": "365d",
+            "reminders": "30,14,7,1", "addresses": "", "idle_end": "never", "overlap": "forbidden",
+            "holders": [], "client_kind": "any", "on_mismatch": "note", "most_places": 8,
+            "on_sharing": "tell",
+        })
+    };
+    assert_eq!((printer, &changed), (shape(true), &shape(false)));
     assert_eq!(listed.as_array().unwrap().len(), 6);
     assert!(listed.as_array().unwrap().contains(&changed));
+}
+
+#[tokio::test]
+async fn every_rule_of_a_device_type_is_set_and_shown() {
+    let house = TestHouse::open().await;
+    let (_, profiles) = ask(&house, Method::GET, "/profiles", Value::Null).await;
+    let holder = profiles[0]["name"].clone();
+    let rules = json!({
+        "bearer": true, "max_age": "90d", "reminders": "30,7", "addresses": "10.0.0.0/8",
+        "idle_end": "30d", "overlap": "allowed", "holders": [holder], "client_kind": "server",
+        "on_mismatch": "refuse", "most_places": 3, "on_sharing": "freeze",
+    });
+
+    let (status, set) = ask(&house, Method::PATCH, "/device-types/any", rules.clone()).await;
+
+    assert_eq!(status, StatusCode::OK);
+    for (field, value) in rules.as_object().unwrap() {
+        assert_eq!(&set[field], value, "{field}");
+    }
 }
 
 #[tokio::test]

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::{DeviceRules, Mismatch};
 use symbolon_core::id::{Id, Profile, User};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey, Purpose};
+use symbolon_core::names::Source;
+use symbolon_core::network::LoginRanges;
 use symbolon_core::verification::{BearerUse, CredentialRefusal, OwnerState};
 
 use super::*;
 use crate::rules::{DeviceTypeRule, ProfileRule};
 use crate::verify::Presented;
+use crate::verify::UsedFrom;
 
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const IDLE: Duration = Duration::from_hours(2);
@@ -55,8 +60,16 @@ fn credential(id: i64, owner: i64, purpose: Purpose, sort: CredentialSort) -> Cr
 
 fn rules(bearer: BearerUse) -> Rules {
     let profile = ProfileRule { id: profile(), name: "Standard".to_owned(), session_idle: IDLE };
-    let server = DeviceTypeRule { name: "server".to_owned(), bearer };
+    let server = device_type(DeviceRules { bearer, ..DeviceRules::default() });
     Rules::default().renewed(vec![profile], vec![server], vec![])
+}
+
+fn device_type(rules: DeviceRules) -> DeviceTypeRule {
+    DeviceTypeRule { name: "server".to_owned(), rules }
+}
+
+fn from() -> UsedFrom<'static> {
+    UsedFrom { place: 1, source: Source::new([192, 0, 2, 7].into()), client: b"okhttp/4.9" }
 }
 
 fn view() -> LiveView {
@@ -68,7 +81,7 @@ fn view() -> LiveView {
 fn verdict_at(view: &LiveView, id: i64, now: Timestamp) -> Result<i64, CredentialRefusal> {
     let secret = id.to_string();
     let presented = Presented::Session(&secret);
-    let verified = view.verify(&keys(), &presented, None, now, 1);
+    let verified = view.verify(&keys(), &presented, None, now, from());
     verified.map(|admission| admission.credential).map_err(|refused| refused.refusal)
 }
 
@@ -173,18 +186,42 @@ fn a_token_stands_alone_as_soon_and_as_long_as_its_device_type_allows_it() {
     view.fill_users(&[user(1)], 5);
     view.fill_credentials(&[credential(30, 1, Purpose::Token, sort)], 5);
     let verdict = |now| {
-        let verified = view.verify(&keys(), &Presented::Token("30"), None, now, 1);
+        let verified = view.verify(&keys(), &Presented::Token("30"), None, now, from());
         verified.map(|admission| admission.device_type().to_owned()).map_err(|no| no.refusal)
     };
 
     assert_eq!(verdict(T0 + Duration::from_millis(1499)), Ok("server".to_owned()));
     assert_eq!(verdict(T0 + Duration::from_millis(1500)), Err(CredentialRefusal::Expired));
-    view.set_rules(view.rules().renewed(
-        vec![],
-        vec![DeviceTypeRule { name: "server".to_owned(), bearer: BearerUse::OneHalf }],
-        vec![],
-    ));
+    view.set_rules(view.rules().renewed(vec![], vec![device_type(DeviceRules::default())], vec![]));
     assert_eq!(verdict(T0), Err(CredentialRefusal::OneHalf));
+}
+
+#[test]
+fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
+    let view = view();
+    let sort = CredentialSort::Token { expires_at: T0 + IDLE };
+    view.fill_users(&[user(1)], 5);
+    view.fill_credentials(&[credential(30, 1, Purpose::Token, sort), session(10, 1)], 5);
+    let alone = DeviceRules { bearer: BearerUse::Allowed, ..DeviceRules::default() };
+    let verdict_under = |rules| {
+        view.set_rules(view.rules().renewed(vec![], vec![device_type(rules)], vec![]));
+        let verified = view.verify(&keys(), &Presented::Token("30"), None, T0, from());
+        // A session that was opened by such a token is not asked again.
+        assert_eq!(verdict(&view, 10), Ok(10));
+        verified.map(|_| ()).map_err(|refused| refused.refusal)
+    };
+    let held_at =
+        |ranges| DeviceRules { addresses: LoginRanges::parse(ranges).unwrap(), ..alone.clone() };
+    let meant_for = |kind| DeviceRules { kind: Some(kind), ..alone.clone() };
+    let refusing = |rules| DeviceRules { mismatch: Mismatch::Refused, ..rules };
+
+    assert_eq!(verdict_under(held_at("192.0.2.0/24")), Ok(()));
+    let elsewhere = verdict_under(held_at("10.0.0.0/8"));
+    assert_eq!(elsewhere, Err(CredentialRefusal::OutsideAddresses));
+    assert_eq!(verdict_under(meant_for(ClientKind::Server)), Ok(()));
+    assert_eq!(verdict_under(refusing(meant_for(ClientKind::Mobile))), Ok(()));
+    let another = verdict_under(refusing(meant_for(ClientKind::Server)));
+    assert_eq!(another, Err(CredentialRefusal::OtherKind));
 }
 
 #[test]
@@ -193,7 +230,7 @@ fn a_credential_under_another_name_is_refused_and_the_case_of_the_name_does_not_
     view.fill_users(&[user(1)], 5);
     view.fill_credentials(&[session(10, 1)], 5);
     let verdict = |name| {
-        let verified = view.verify(&keys(), &Presented::Session("10"), Some(name), T0, 1);
+        let verified = view.verify(&keys(), &Presented::Session("10"), Some(name), T0, from());
         verified.map(|_| ()).map_err(|refused| refused.refusal)
     };
 
@@ -203,7 +240,7 @@ fn a_credential_under_another_name_is_refused_and_the_case_of_the_name_does_not_
 
 #[test]
 fn a_well_formed_token_that_is_not_live_gives_its_digest_away_for_the_history() {
-    let refused = view().verify(&keys(), &Presented::Token("31"), None, T0, 1).unwrap_err();
+    let refused = view().verify(&keys(), &Presented::Token("31"), None, T0, from()).unwrap_err();
 
     assert_eq!(refused.refusal, CredentialRefusal::Unknown);
     assert_eq!(refused.token_digests, [keys().digest(Purpose::Token, b"31")]);

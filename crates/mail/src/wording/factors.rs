@@ -68,7 +68,12 @@ pub(super) fn removed<'a>(
     let which = if factor.is_some() { "A second factor was" } else { "All second factors were" };
     let by = match asked_by {
         AskedBy::Administrator => "an administrator",
-        AskedBy::Owner | AskedBy::Recovery | AskedBy::PasswordChange | AskedBy::Bearer => "you",
+        AskedBy::Owner
+        | AskedBy::Recovery
+        | AskedBy::PasswordChange
+        | AskedBy::Bearer
+        | AskedBy::Rotation
+        | AskedBy::Disuse => "you",
     };
     let mut facts = facts(username, factor, name, ("Removed from", "Removed at"), source, at);
     facts.push(fact("Removed by", by));

@@ -7,11 +7,11 @@ use symbolon_core::names::{DeviceType, DisplayName};
 use zeroize::Zeroizing;
 
 use super::commands::{
-    ClientCommand, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand, OnOff, OneUser,
-    PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
+    ClientCommand, DeviceRulesArgs, DeviceTypeCommand, LoginCommand, MailCommand, NetworkCommand,
+    OnOff, OneUser, PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
 };
-use super::{breakage, bulk_reset, explain};
 use super::link::{Link, segment};
+use super::{breakage, bulk_reset, explain};
 use crate::exit::{Exit, Failure};
 use crate::out::{Column, Out, table};
 
@@ -55,7 +55,21 @@ const CLIENTS: &[Column] = &[
     ("SECRET ID", "secret_id"),
     ("SECRET SINCE", "secret_created_at"),
 ];
-const DEVICE_TYPES: &[Column] = &[("NAME", "name"), ("BEARER", "bearer"), ("SINCE", "created_at")];
+const DEVICE_TYPES: &[Column] = &[
+    ("NAME", "name"),
+    ("BEARER", "bearer"),
+    ("MAX AGE", "max_age"),
+    ("REMINDERS", "reminders"),
+    ("ADDRESSES", "addresses"),
+    ("IDLE END", "idle_end"),
+    ("OVERLAP", "overlap"),
+    ("HOLDERS", "holders"),
+    ("FOR", "client_kind"),
+    ("ON MISMATCH", "on_mismatch"),
+    ("MOST PLACES", "most_places"),
+    ("ON SHARING", "on_sharing"),
+    ("SINCE", "created_at"),
+];
 const PROFILES: &[Column] = &[
     ("NAME", "name"),
     ("EVERYBODY", "everybody"),
@@ -262,14 +276,14 @@ pub(super) async fn device_type(
 ) -> Result<(), Failure> {
     match command {
         DeviceTypeCommand::List => out.rows(&link.get("/device-types").await?, DEVICE_TYPES),
-        DeviceTypeCommand::Add { name, bearer } => {
-            let asked = json!({ "name": name.as_str(), "bearer": bearer });
+        DeviceTypeCommand::Add { name, rules } => {
+            let bearer = rules.bearer == Some(OnOff::On);
+            let asked = json!({ "name": name.as_str(), "bearer": bearer, "rules": device_rules_of(&rules) });
             out.card(&link.post("/device-types", asked).await?)
         }
-        DeviceTypeCommand::Set { name, bearer } => {
-            let asked = json!({ "bearer": bearer == OnOff::On });
+        DeviceTypeCommand::Set { name, rules } => {
             let path = format!("/device-types/{}", segment(&name));
-            out.card(&link.patch(&path, asked).await?)
+            out.card(&link.patch(&path, device_rules_of(&rules)).await?)
         }
     }
 }
@@ -310,6 +324,22 @@ pub(super) async fn mail(link: Link, out: Out, command: MailCommand) -> Result<(
             out.data(&retried, |retried| format!("{} due now.", counted(&retried["due"], "letter")))
         }
     }
+}
+
+fn device_rules_of(rules: &DeviceRulesArgs) -> Value {
+    json!({
+        "bearer": rules.bearer.map(|bearer| bearer == OnOff::On),
+        "max_age": rules.max_age,
+        "reminders": rules.reminders,
+        "addresses": rules.addresses,
+        "idle_end": rules.idle_end,
+        "overlap": rules.overlap,
+        "holders": rules.holders,
+        "client_kind": rules.client_kind,
+        "on_mismatch": rules.on_mismatch,
+        "most_places": rules.most_places,
+        "on_sharing": rules.on_sharing,
+    })
 }
 
 fn policy_of(policy: &PolicyArgs) -> Value {

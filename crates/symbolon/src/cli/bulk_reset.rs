@@ -33,7 +33,10 @@ pub(super) async fn reset(
     if let Some(id) = &bulk.cancel {
         let stands = link.delete(&path_of(id)).await?;
         return out.data(&stands, |stands| {
-            format!("Cancelled: {} reset and stay so, {} passed over.", stands["done"], stands["passed_over"])
+            format!(
+                "Cancelled: {} reset and stay so, {} passed over.",
+                stands["done"], stands["passed_over"]
+            )
         });
     }
     if let Some(id) = &bulk.resume {
@@ -86,7 +89,11 @@ async fn drive(link: &Link, out: Out, id: String) -> Result<(), Failure> {
         }
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let so_far = number(done) + number(passed_over);
-        progress.draw(so_far, number(&stands["users"]), &format!("users, {passed_over} passed over"));
+        progress.draw(
+            so_far,
+            number(&stands["users"]),
+            &format!("users, {passed_over} passed over"),
+        );
     }
 }
 

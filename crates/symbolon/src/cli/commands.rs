@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::network::Network;
 use symbolon_http::control::spans;
@@ -231,18 +231,57 @@ pub(crate) enum DeviceTypeCommand {
         /// What it is called
         #[arg(value_parser = DeviceType::parse)]
         name: DeviceType,
-        /// A token of it is a whole credential by itself: no password is asked for beside it
-        #[arg(long)]
-        bearer: bool,
+        #[command(flatten)]
+        rules: DeviceRulesArgs,
     },
     /// Change a device type; it holds at once, also for tokens that are out
+    #[command(group = ArgGroup::new("change").required(true).multiple(true).args([
+        "bearer", "max_age", "reminders", "addresses", "idle_end", "overlap", "holders", "client_kind",
+        "on_mismatch", "most_places", "on_sharing",
+    ]))]
     Set {
         /// Which
         name: String,
-        /// Whether a token of it is a whole credential by itself
-        #[arg(long, value_name = "on|off")]
-        bearer: OnOff,
+        #[command(flatten)]
+        rules: DeviceRulesArgs,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceRulesArgs {
+    /// Whether a token of it is a whole credential by itself: no password is asked for beside it
+    #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
+    pub(crate) bearer: Option<OnOff>,
+    /// Age at which a token dies, such as 90d; of tokens that are issued from now on
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub(crate) max_age: Option<String>,
+    /// Days before that on which owners are reminded, such as 30,7; '' for none
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) reminders: Option<String>,
+    /// From where a token may be used: addresses and ranges by commas; '' for anywhere
+    #[arg(long, value_name = "RANGES")]
+    pub(crate) addresses: Option<String>,
+    /// How long a token may stay unused before it dies, such as 30d
+    #[arg(long, value_name = "SPAN|never", value_parser = span_or_never)]
+    pub(crate) idle_end: Option<String>,
+    /// Whether a rotation may let the old token live on for a while
+    #[arg(long, value_name = "allowed|forbidden", value_parser = ["allowed", "forbidden"])]
+    pub(crate) overlap: Option<String>,
+    /// The profiles whose users may hold a token; '' for everybody
+    #[arg(long, value_name = "PROFILE", num_args = 1..)]
+    pub(crate) holders: Option<Vec<String>>,
+    /// What kind of client it is for
+    #[arg(long, value_name = "KIND", value_parser = ["any", "desktop", "mobile", "server", "command-line"])]
+    pub(crate) client_kind: Option<String>,
+    /// What happens where plainly another kind of client presents a token
+    #[arg(long, value_name = "note|refuse", value_parser = ["note", "refuse"])]
+    pub(crate) on_mismatch: Option<String>,
+    /// In how many networks one token may be in use within an hour before it looks shared
+    #[arg(long, value_name = "N")]
+    pub(crate) most_places: Option<u32>,
+    /// What happens to a token that looks shared
+    #[arg(long, value_name = "tell|freeze", value_parser = ["tell", "freeze"])]
+    pub(crate) on_sharing: Option<String>,
 }
 
 /// A switch.
@@ -384,6 +423,10 @@ pub(crate) enum AuditCommand {
     Verify,
     /// Print the audit trail, one JSON object a line (with --json: one array)
     Export,
+}
+
+fn span_or_never(text: &str) -> Result<String, spans::SpanError> {
+    if text == "never" { Ok(text.to_owned()) } else { span(text) }
 }
 
 fn span_or_none(text: &str) -> Result<String, spans::SpanError> {

@@ -17,7 +17,10 @@ pub(super) async fn login(link: &Link, out: Out, question: &LoginQuestion) -> Re
     let LoginQuestion { username, from, at, head, client } = question;
     let at = at.as_ref().map(|at| format!("&at={}", segment(at))).unwrap_or_default();
     let (username, from) = (segment(username), segment(&from.to_string()));
-    let path = format!("/logins/explanation?username={username}&from={from}&head={head}&client={}{at}", segment(client));
+    let path = format!(
+        "/logins/explanation?username={username}&from={from}&head={head}&client={}{at}",
+        segment(client)
+    );
     let explanation = link.get(&path).await?;
     let steps = &explanation["steps"];
     out.data(steps, |steps| text_of(&explanation, steps))?;

@@ -35,7 +35,11 @@ enum Origin<'a> {
     Stdin,
     File(&'a Path),
     /// A line that a commit added; without a path, a line of its message.
-    Commit { repository: &'a Path, commit: &'a str, path: Option<&'a str> },
+    Commit {
+        repository: &'a Path,
+        commit: &'a str,
+        path: Option<&'a str>,
+    },
 }
 
 /// What all threads of a scan share.
@@ -95,7 +99,8 @@ fn scan_all(scan: &Scan, paths: &[PathBuf], repositories: &[PathBuf]) {
     if !stdin.is_empty() {
         let mut buffer = stream::buffer();
         let mut found = |found: Found<'_>| scan.tell(Origin::Stdin, found);
-        let read = stream::scan(&scan.search, io::stdin().lock(), &mut buffer, &scan.bytes, &mut found);
+        let read =
+            stream::scan(&scan.search, io::stdin().lock(), &mut buffer, &scan.bytes, &mut found);
         if let Err(error) = read {
             scan.trouble("standard input", &error);
         }

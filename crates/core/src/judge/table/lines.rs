@@ -19,6 +19,7 @@ pub(super) fn lines() -> Vec<Line> {
         passwords_and_access(),
         hours_and_ranges(),
         tokens(),
+        device_types(),
         duty_at_apis(),
         duty_on_the_web(),
         places(),
@@ -206,6 +207,68 @@ fn tokens() -> Vec<Line> {
             |it| Facts { code: RightCode, ..it.token(NoToken) },
             Err(TokenMissing),
         ),
+    ]
+}
+
+fn device_types() -> Vec<Line> {
+    use Mismatch::{Noted, Refused};
+    use Refusal::{
+        TokenExpired, TokenOfAnotherKind, TokenOfAnotherUser, TokenOutsideAddresses, TokenRetired,
+        TokenUnused, WrongPassword,
+    };
+    const HERE: &str = "192.0.2.0/24, 10.0.0.0/8";
+    const THERE: &str = "10.0.0.0/8";
+    const DAY: Duration = Duration::from_hours(24);
+    const FULL: Outcome = enter(Some(TOKEN));
+    const OUTSIDE: Outcome = Err(TokenOutsideAddresses);
+    const UNUSED: Outcome = Err(TokenUnused(LIVE.active_at));
+    const SERVER: ClientKind = ClientKind::Server;
+    vec![
+        ("within its addresses", Api, |it| it.held_at(HERE), FULL),
+        ("outside its addresses", Api, |it| it.held_at(THERE), OUTSIDE),
+        ("outside, trusted", Api, |it| it.held_at(THERE).trusted(), OUTSIDE),
+        ("outside, in the profile’s ranges", Api, |it| it.held_at(THERE).ranges(HERE), OUTSIDE),
+        (
+            "outside, behind a wrong password",
+            Api,
+            |it| it.held_at(THERE).wrong_password(),
+            Err(WrongPassword),
+        ),
+        ("another kind, noted", Api, |it| it.meant_for(SERVER, Noted), FULL),
+        ("another kind, refused", Api, |it| it.meant_for(SERVER, Refused), Err(TokenOfAnotherKind)),
+        ("its kind", Api, |it| it.meant_for(ClientKind::Mobile, Refused), FULL),
+        (
+            "no plain kind",
+            Api,
+            |it| Facts { client_kind: None, ..it.meant_for(SERVER, Refused) },
+            FULL,
+        ),
+        ("used 1 ms late enough", Api, |it| it.idle_end(DAY + MS), FULL),
+        ("unused for all its time", Api, |it| it.idle_end(DAY), UNUSED),
+        ("unused, outside", Api, |it| it.idle_end(DAY).held_at(THERE), UNUSED),
+        (
+            "unused, another’s",
+            Api,
+            |it| {
+                let record = TokenRecord { user: Id::from_raw(9), ..LIVE };
+                it.idle_end(DAY).token(Known(record))
+            },
+            Err(TokenOfAnotherUser),
+        ),
+        (
+            "unused, retired",
+            Api,
+            |it| it.idle_end(DAY).token(Known(RETIRED)),
+            Err(TokenRetired(T0, RetirementCause::Reset)),
+        ),
+        (
+            "unused, expired",
+            Api,
+            |it| it.idle_end(DAY).token(Known(TokenRecord { expires_at: T0, ..LIVE })),
+            Err(TokenExpired(T0)),
+        ),
+        ("a code in its place", Api, |it| it.held_at(THERE).code(RightCode), enter(None)),
+        ("no token on the web", Web, |it| it.held_at(THERE), enter(None)),
     ]
 }
 

@@ -11,7 +11,7 @@ use symbolon_app::AppError;
 use symbolon_app::explain::{self, HEADS, Question};
 use symbolon_app::login::Head;
 use symbolon_app::sessions::LiveSession;
-use symbolon_core::names::Source;
+use symbolon_core::names::{ClientName, Source};
 
 use crate::instant;
 use crate::pages::own::history::head_words;
@@ -95,7 +95,9 @@ fn asked(visit: &Visit) -> Result<Question, Faults> {
     }
     match (source, at, head) {
         (Some(source), Some(at), Some(head)) => {
-            Ok(Question { username: text("username").to_owned(), source, at, head })
+            let (username, client) =
+                (text("username").to_owned(), ClientName::sanitised(text("client")));
+            Ok(Question { username, source, at, head, client })
         }
         _ => Err(faults),
     }

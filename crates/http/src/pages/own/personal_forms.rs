@@ -134,6 +134,9 @@ pub(crate) fn wrong_password(refused: &Refused) -> String {
         | Refusal::TokenOfAnotherUser
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
+        | Refusal::TokenUnused(_)
+        | Refusal::TokenOutsideAddresses
+        | Refusal::TokenOfAnotherKind
         | Refusal::SecondFactorNotEnrolled(_)
         | Refusal::CodeMissing
         | Refusal::CodeWrong

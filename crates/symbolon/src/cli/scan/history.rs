@@ -67,9 +67,9 @@ fn read(scan: &Scan, repository: &Path) -> io::Result<()> {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut git = command.spawn().map_err(|error| {
-        io::Error::new(error.kind(), format!("git cannot be run: {error}"))
-    })?;
+    let mut git = command
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("git cannot be run: {error}")))?;
     let log = git.stdout.take().ok_or_else(|| io::Error::other("git has no output"))?;
     let read = read_log(scan, repository, BufReader::with_capacity(256 * 1024, log));
     // Whoever stops reading early has closed the pipe, and git ends by that.

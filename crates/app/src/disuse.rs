@@ -1,0 +1,81 @@
+//! Ends tokens that were not used for longer than their device type allows, and tells their owners.
+//!
+//! Log-ins are decided to the second, by the chain itself. This sweep takes such tokens out of the live view as
+//! well: it comes a little late, for the uses that verifications note are written in batches.
+
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Token, User};
+use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::LetterKind;
+use symbolon_core::policy::SessionsOnReset;
+use symbolon_store::changes::{self, Change};
+use symbolon_store::{device_types, tokens, users};
+
+use crate::actor::Actor;
+use crate::context::Ctx;
+use crate::error::AppError;
+use crate::facts::Facts;
+use crate::live::commit;
+use crate::{outbox, retirement, trail};
+
+/// Longer than uses wait to be written down: what was used in time is not ended.
+const LATE: Duration = Duration::from_mins(2);
+/// Tokens of one device type that are ended in one round.
+const AT_ONCE: i64 = 500;
+
+/// Ends those that are due, each in a transaction of its own.
+///
+/// # Errors
+/// The database's; what was not ended is due again.
+pub(crate) async fn end_unused(ctx: &Ctx) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut due = Vec::new();
+    let mut reader = ctx.store.read().await?;
+    for device_type in device_types::list(&mut reader).await? {
+        let Some(idle_end) = device_type.rules.idle_end else { continue };
+        let (name, limit) = (&device_type.name, now - LATE - idle_end);
+        due.extend(tokens::unused_since(&mut reader, name, limit, now, AT_ONCE).await?);
+    }
+    drop(reader);
+    for (token, owner) in due {
+        end(ctx, token, owner, now).await?;
+    }
+    Ok(())
+}
+
+/// Ends a token, unless it has been used or ended meanwhile.
+async fn end(ctx: &Ctx, token: Id<Token>, owner: Id<User>, now: Timestamp) -> Result<(), AppError> {
+    let mut tx = ctx.store.begin().await?;
+    if !users::take(&mut tx, owner).await? {
+        return Ok(());
+    }
+    let (Some(user), Some(row), Some(device_type)) = (
+        users::find(&mut tx, owner).await?,
+        tokens::find(&mut tx, token).await?,
+        device_types::of_token(&mut tx, token).await?,
+    ) else {
+        return Ok(());
+    };
+    let unused = device_type.rules.idle_at(row.record.active_at + LATE, now);
+    if row.record.retired.is_some() || !unused {
+        return Ok(());
+    }
+    let (cause, actor) = (RetirementCause::Unused, Actor::Rule);
+    retirement::retire(&mut tx, &[token], cause, actor, SessionsOnReset::End, now).await?;
+    let facts = Facts::default()
+        .with("device_type", &row.device_type)
+        .with("cause", cause.word())
+        .with("by", "disuse")
+        .at("asked_at", now)
+        .with("retired", 1)
+        .with("scope", "device-type");
+    outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
+    let details = format!("token={token}\nlast_used_or_issued={}", row.record.active_at);
+    trail::append(&mut tx, actor, "token.unused", format!("user:{owner}"), details, now).await?;
+    changes::record(&mut tx, Change::TokenRevoked, owner, Some(token.raw()), now).await?;
+    commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
+}
