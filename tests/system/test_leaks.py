@@ -12,6 +12,8 @@ import zlib
 
 import pytest
 
+from house import binary as symbolon
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "docs" / "leak-rules"
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -32,9 +34,9 @@ OTHER = token_of("ABCDEFGHIJKLMNOPQRSTUV")
 LOOKALIKE = TOKEN[:-1] + ("0" if TOKEN[-1] != "0" else "1")
 
 
-def scan(binary, *arguments, **options):
+def scan(*arguments, **options):
     return subprocess.run(
-        [binary, "token", "scan", *map(str, arguments)],
+        [symbolon(), "token", "scan", *map(str, arguments)],
         capture_output=True, text=True, timeout=60, check=False, **options,
     )
 
@@ -51,8 +53,8 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_a_tree_is_scanned_whole_and_no_token_is_printed(binary, tree):
-    ran = scan(binary, tree)
+def test_a_tree_is_scanned_whole_and_no_token_is_printed(tree):
+    ran = scan(tree)
 
     assert ran.returncode == 3
     places = sorted(re.sub(r": sbn….{4}$", "", line) for line in ran.stdout.splitlines())
@@ -63,25 +65,25 @@ def test_a_tree_is_scanned_whole_and_no_token_is_printed(binary, tree):
     assert TOKEN not in ran.stdout + ran.stderr and OTHER not in ran.stdout + ran.stderr
 
 
-def test_the_same_as_json(binary, tree):
-    ran = scan(binary, tree, "--json")
+def test_the_same_as_json(tree):
+    ran = scan(tree, "--json")
 
     found = json.loads(ran.stdout)
     assert ran.returncode == 3 and len(found) == 3
     assert {"path": f"{tree}/plain.txt", "line": 2, "column": 7, "token": f"sbn…{TOKEN[-4:]}"} in found
 
 
-def test_standard_input_is_scanned(binary):
-    assert scan(binary, "-", input=f"a\nb {TOKEN}").stdout == f"-:2:3: sbn…{TOKEN[-4:]}\n"
-    nothing = scan(binary, "-", "--json", input=LOOKALIKE)
+def test_standard_input_is_scanned():
+    assert scan("-", input=f"a\nb {TOKEN}").stdout == f"-:2:3: sbn…{TOKEN[-4:]}\n"
+    nothing = scan("-", "--json", input=LOOKALIKE)
     assert nothing.returncode == 0 and json.loads(nothing.stdout) == []
 
 
-def test_what_cannot_be_read_is_told(binary, tmp_path):
-    ran = scan(binary, tmp_path / "nowhere")
+def test_what_cannot_be_read_is_told(tmp_path):
+    ran = scan(tmp_path / "nowhere")
 
     assert ran.returncode == 1 and "nowhere" in ran.stderr
-    assert scan(binary).returncode == 2
+    assert scan().returncode == 2
 
 
 def git(repository, *arguments):
@@ -91,7 +93,7 @@ def git(repository, *arguments):
     )
 
 
-def test_a_token_that_a_later_commit_removed_is_found_in_the_history(binary, tmp_path):
+def test_a_token_that_a_later_commit_removed_is_found_in_the_history(tmp_path):
     git(tmp_path, "init", "-q")
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     git(tmp_path, "add", "."), git(tmp_path, "commit", "-qm", "first")
@@ -105,18 +107,18 @@ def test_a_token_that_a_later_commit_removed_is_found_in_the_history(binary, tmp
     git(tmp_path, "config", "core.pager", f"touch {trap}")
     git(tmp_path, "config", "core.fsmonitor", f"touch {trap}")
 
-    ran = scan(binary, "--git", tmp_path, "--json")
+    ran = scan("--git", tmp_path, "--json")
 
     found = {(entry["path"], entry["line"], entry["column"]) for entry in json.loads(ran.stdout)}
     assert ran.returncode == 3
     assert found == {("a.txt", 2, 4), (None, 1, 12)}
     assert all(len(entry["commit"]) == 40 for entry in json.loads(ran.stdout))
     assert not trap.exists()
-    assert scan(binary, tmp_path / "a.txt").returncode == 0
+    assert scan(tmp_path / "a.txt").returncode == 0
 
 
-def test_a_directory_without_history_is_told(binary, tmp_path):
-    ran = scan(binary, "--git", tmp_path)
+def test_a_directory_without_history_is_told(tmp_path):
+    ran = scan("--git", tmp_path)
 
     assert ran.returncode == 1 and "history" in ran.stderr
 
@@ -141,7 +143,7 @@ def test_the_rule_for_detect_secrets_finds_tokens_and_no_lookalikes(tree):
 
 
 def test_the_rule_for_secretlint_finds_tokens(tree):
-    modules = ROOT / "tests" / "browser" / "node_modules"
+    modules = pathlib.Path(os.environ.get("SYMBOLON_TEST_NODE_MODULES", ROOT / "tests" / "browser" / "node_modules"))
     node = shutil.which("node")
     assert node and (modules / "secretlint").exists(), "npm ci in tests/browser is missing"
     command = [
@@ -151,7 +153,7 @@ def test_the_rule_for_secretlint_finds_tokens(tree):
     ]
     (tree / "link.md").write_text("nothing here")
 
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=modules.parent)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=tree)
 
     assert ran.returncode == 1, ran.stderr
     found = [entry["filePath"] for entry in json.loads(ran.stdout) if entry["messages"]]

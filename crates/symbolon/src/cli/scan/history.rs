@@ -45,8 +45,9 @@ const ARGUMENTS: &[&str] = &[
     "--no-notes",
     "--src-prefix=a/",
     "--dst-prefix=b/",
-    // A message cannot hold NUL, and its lines are set in by a blank: none passes for a header.
-    "--format=%x00%H%n%w(0,1,1)%B",
+    // The lines of a message are set in by a blank, so none of them passes for a header. (A NUL would not
+    // do: git ends the text that it sets in at one.)
+    "--format=%x01%H%n%w(0,1,1)%B",
 ];
 
 /// What would lead git to another repository than the one that is named.
@@ -155,7 +156,7 @@ impl Position {
     fn turns(&mut self, line: &[u8]) -> bool {
         let text = || String::from_utf8_lossy(line).trim_end().to_owned();
         match line {
-            [0, hash @ ..] => {
+            [1, hash @ ..] => {
                 let commit = String::from_utf8_lossy(hash).trim_end().to_owned();
                 *self = Self { commit, path: None, part: Part::Message, line: 1 };
             }
