@@ -1,5 +1,6 @@
 //! The scribe writes down what verifications left in the notebook: last uses, who uses what from where,
-//! and refusals that an owner should read of. A batch every ten seconds, so that a crash loses no more.
+//! and refusals that an owner should read of. A batch every ten seconds, so that a crash loses no more, and at
+//! once where a token was used that was not in use before.
 
 mod refusals;
 mod uses;
@@ -9,13 +10,15 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::names::Source;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 use tracing::error;
 
 use crate::context::Ctx;
 use crate::error::AppError;
 
 const ROUND: Duration = Duration::from_secs(10);
+/// The pause before a round out of turn: whoever comes right behind is written down along with the first.
+const GATHERING: Duration = Duration::from_millis(50);
 /// A refusal of the same credential from the same network is told again after this time.
 const TELL_AGAIN: Duration = Duration::from_hours(1);
 /// Refusals that are remembered for that; with more, some are told twice.
@@ -37,6 +40,7 @@ pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
             biased;
             () = &mut stop => true,
             _ = rounds.tick() => false,
+            () = first_use(&ctx) => false,
         };
         if let Err(failure) = scribe.write_down(&ctx).await {
             error!(error = &failure as &dyn std::error::Error, "could not write down uses");
@@ -45,6 +49,20 @@ pub async fn run(ctx: Ctx, stop: impl Future<Output = ()> + Send) {
             return;
         }
     }
+}
+
+/// Resolves soon after the use of a token that was not in use before: it may end another (rotation).
+async fn first_use(ctx: &Ctx) {
+    ctx.notebook.first_use().await;
+    sleep(GATHERING).await;
+}
+
+/// Writes every use down that is noted, but no refusal.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn write_uses(ctx: &Ctx) -> Result<(), AppError> {
+    uses::write(ctx).await
 }
 
 impl Scribe {

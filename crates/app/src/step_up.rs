@@ -27,6 +27,7 @@ use crate::live::commit;
 use crate::login::open::draw_secret;
 use crate::login::{Refused, record};
 use crate::passwords::{self, Proof};
+use crate::rotation::completion;
 use crate::sessions::LiveSession;
 use crate::{explain, places, second_factors};
 
@@ -200,6 +201,8 @@ async fn by_factor(
                 held::end(&mut tx, &row, now).await?;
             }
             let proved = note_proof(ctx, &mut tx, session.session, now).await?;
+            let completed = completion::complete(ctx, &mut tx, &user, met.token, now).await?;
+            completion::record(&mut tx, completed, now).await?;
             proved.map_or(Outcome::Over, Outcome::Proved)
         }
         Err(refusal) => {

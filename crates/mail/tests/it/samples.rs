@@ -180,6 +180,14 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
         LetterKind::RecoveryCodeUsed => {
             Contents::RecoveryCodeUsed { username, left: 3, source, at: asked_at }
         }
+        LetterKind::TokenShared | LetterKind::SharingReport => Contents::TokenShared {
+            username,
+            owner: (kind == LetterKind::SharingReport).then(|| Username::parse("joe").unwrap()),
+            device_type: DeviceType::parse("desktop").unwrap(),
+            evidence: vec!["used by turns from 192.0.2.1 and 198.51.100.1".to_owned()],
+            frozen: (kind == LetterKind::SharingReport).then_some(asked_at),
+            at: asked_at,
+        },
         LetterKind::TokenLeaked => Contents::TokenLeaked {
             username,
             device_type: DeviceType::parse("server").unwrap(),
