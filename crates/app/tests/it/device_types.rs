@@ -1,14 +1,20 @@
 //! Device types: data, not code. A token is issued for those that there are.
 
+use std::time::Duration;
+
 use symbolon_app::reset::{self, ResetError};
-use symbolon_app::{Actor, AppError, device_types, profiles, setup, tokens};
-use symbolon_core::device_type::DeviceRules;
+use symbolon_app::tokens::TokenState;
+use symbolon_app::{Actor, AppError, device_types, janitor, profiles, setup, tokens};
+use symbolon_core::device_type::{DeviceRules, Holders};
+use symbolon_core::id::Id;
+use symbolon_core::judge::{Refusal, RetirementCause};
 use symbolon_core::names::{DeviceType, DisplayName};
-use symbolon_core::policy::Policy;
+use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::{DAY, Policy};
 use symbolon_core::reset::Scope;
 use symbolon_core::verification::BearerUse;
 
-use crate::house::TestHouse;
+use crate::house::{PASSWORD, TestHouse};
 
 const OPERATOR: Actor = Actor::Operator;
 
@@ -143,4 +149,71 @@ async fn no_token_is_issued_for_a_device_type_that_there_is_not() {
     assert_eq!(tokens_then.len(), 1);
     assert!(tokens_then[0].retired.is_none(), "the earlier token lives on");
     assert_eq!(issued.unwrap().retired, 1);
+}
+
+async fn rule(house: &TestHouse, change: impl FnOnce(&mut DeviceRules)) {
+    device_types::set(&house.ctx, OPERATOR, &DeviceType::any(), change).await.unwrap();
+}
+
+async fn refusal(house: &TestHouse, token: &str, source: &str) -> Option<Refusal> {
+    let credential = format!("{PASSWORD}{token}");
+    let entered = house.log_in_from("jane@example.com", &credential, source).await;
+    entered.err().map(|refused| refused.refusal)
+}
+
+#[tokio::test]
+async fn a_token_opens_nothing_from_outside_the_addresses_of_its_device_type() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    rule(&house, |rules| rules.addresses = LoginRanges::parse("10.0.0.0/8").unwrap()).await;
+
+    let (inside, outside) =
+        (refusal(&house, &token, "10.1.2.3").await, refusal(&house, &token, "192.0.2.7").await);
+
+    assert_eq!((inside, outside), (None, Some(Refusal::TokenOutsideAddresses)));
+    let told = house.last_entry(&jane).await.reason;
+    assert_eq!(told, Refusal::TokenOutsideAddresses.to_string());
+}
+
+#[tokio::test]
+async fn an_unused_token_dies_to_the_second_and_is_then_retired_and_its_owner_told() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    let used_at = house.ctx.clock.now();
+    rule(&house, |rules| rules.idle_end = Some(30 * DAY)).await;
+    let mails = house.arrived().len();
+
+    house.wait(30 * DAY - Duration::from_millis(1));
+    janitor::tidy(&house.ctx).await.unwrap();
+    let before = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].state;
+    house.wait(Duration::from_millis(1));
+    let refused = refusal(&house, &token, "10.1.2.3").await;
+    house.wait(Duration::from_mins(2));
+    janitor::tidy(&house.ctx).await.unwrap();
+    janitor::tidy(&house.ctx).await.unwrap();
+    house.deliver_mail().await;
+
+    assert_eq!((before, refused), (TokenState::Live, Some(Refusal::TokenUnused(used_at))));
+    let row = tokens::of_user(&house.ctx, jane.id).await.unwrap().remove(0);
+    assert_eq!(row.retired.map(|(_, cause)| cause), Some(RetirementCause::Unused));
+    assert_eq!(house.arrived().len(), mails + 1);
+    assert_eq!(house.last_audited(1).await[0].action, "token.unused");
+}
+
+#[tokio::test]
+async fn who_may_hold_no_token_of_a_device_type_is_told_the_rule() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    rule(&house, |rules| rules.holders = Holders::Profiles(vec![Id::from_raw(1)])).await;
+
+    let all = device_types::for_user(&house.ctx, jane.id).await.unwrap();
+
+    let forbidden: Vec<&str> = all
+        .iter()
+        .filter(|(_, rule)| rule.is_some())
+        .map(|(device_type, _)| device_type.name.as_str())
+        .collect();
+    assert_eq!((forbidden, all.len()), (vec!["any"], 5));
 }

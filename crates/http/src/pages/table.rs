@@ -198,6 +198,10 @@ fn administrators() -> Vec<Route> {
             admin::clients::remove_secret,
         )),
         get("/setup/device-types", Administrator, admin::device_types::show),
+        proved(get("/setup/add-device-type", Administrator, admin::device_types::show_add)),
+        proved(post("/setup/add-device-type", Administrator, admin::device_types::add)),
+        get("/setup/device-types/{name}", Administrator, admin::device_types::show_one),
+        proved(post("/setup/device-types/{name}", Administrator, admin::device_types::save)),
         proved(post(
             "/setup/device-types/{name}/bearer",
             Administrator,

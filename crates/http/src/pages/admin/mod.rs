@@ -3,6 +3,7 @@
 pub(crate) mod add_user;
 pub(crate) mod audit;
 pub(crate) mod clients;
+mod device_type_form;
 pub(crate) mod device_types;
 pub(crate) mod explain_login;
 pub(crate) mod mail;

@@ -14,6 +14,8 @@ pub(crate) enum Done {
     ClientRemoved,
     ClientSecretRemoved,
     DeliveryChanged,
+    DeviceTypeAdded,
+    DeviceTypeSaved,
     MailRetried,
     NameChanged,
     NetworkAdded,
@@ -43,7 +45,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 36] = [
+const ALL: [(Done, &str, &str); 38] = [
     (
         Done::Activated,
         "activated",
@@ -90,6 +92,13 @@ const ALL: [(Done, &str, &str); 36] = [
         Done::DeliveryChanged,
         "delivery-changed",
         "The delivery contact was changed. Whoever is concerned has been told by mail.",
+    ),
+    (Done::DeviceTypeAdded, "device-type-added", "The device type was added."),
+    (
+        Done::DeviceTypeSaved,
+        "device-type-saved",
+        "The device type was saved. It holds from now on, also for tokens that are out already; but for their \
+         age, which is decided when each is issued.",
     ),
     (Done::MailRetried, "mail-retried", "Waiting mail is being tried again now."),
     (Done::NameChanged, "name-changed", "Your name was changed."),
