@@ -88,7 +88,8 @@ async fn take_in(
     origin: &Origin,
 ) -> Result<Vec<Issued>, AppError> {
     let now = ctx.clock.now();
-    let digests_of = |seen: &SeenToken| ctx.keys.digests(Purpose::Token, seen.token.reveal().as_bytes());
+    let digests_of =
+        |seen: &SeenToken| ctx.keys.digests(Purpose::Token, seen.token.reveal().as_bytes());
     let digests: Vec<Vec<Digest>> = reported.iter().map(digests_of).collect();
     let asked: Vec<Digest> = digests.iter().flatten().copied().collect();
     let mut reader = ctx.store.read().await?;
@@ -119,7 +120,12 @@ async fn take_in(
 }
 
 /// Notes a sighting, and ends the token if it lives; tells whether it did.
-async fn end(ctx: &Ctx, owner: Id<User>, leak: &LeakRow, origin: &Origin) -> Result<bool, AppError> {
+async fn end(
+    ctx: &Ctx,
+    owner: Id<User>,
+    leak: &LeakRow,
+    origin: &Origin,
+) -> Result<bool, AppError> {
     let mut tx = ctx.store.begin().await?;
     // The row of the owner comes first, as in every change of his tokens.
     let is_there = users::take(&mut tx, owner).await?;

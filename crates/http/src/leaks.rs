@@ -70,9 +70,10 @@ async fn from_anyone(
         Err(response) => return response,
     };
     let received = report.tokens.len();
-    let seen = report.tokens.iter().flat_map(|seen| {
-        tokens_in(seen.token.reveal(), seen.url.as_deref().unwrap_or_default())
-    });
+    let seen = report
+        .tokens
+        .iter()
+        .flat_map(|seen| tokens_in(seen.token.reveal(), seen.url.as_deref().unwrap_or_default()));
     let outcome = leaks::report(ctx, seen.collect(), Reporter::Anyone, &origin).await;
     sleep_until(next_beat(came_at)).await;
     match outcome {
@@ -97,7 +98,8 @@ async fn from_github(
     let (Single::Text(key), Single::Text(signature)) =
         (header_text(&headers, &KEY), header_text(&headers, &SIGNATURE))
     else {
-        let text = "The headers Github-Public-Key-Identifier and Github-Public-Key-Signature are missing.";
+        let text =
+            "The headers Github-Public-Key-Identifier and Github-Public-Key-Signature are missing.";
         return refuse(Kind::Problem, StatusCode::BAD_REQUEST, text);
     };
     if let Err(fault) = keys.verify(key, signature, &body) {

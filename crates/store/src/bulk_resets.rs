@@ -71,7 +71,8 @@ impl BulkState {
     }
 }
 
-const SCOPES: [(Scope, &str); 2] = [(Scope::Account, "account"), (Scope::DeviceType, "device-type")];
+const SCOPES: [(Scope, &str); 2] =
+    [(Scope::Account, "account"), (Scope::DeviceType, "device-type")];
 
 /// A bulk reset to be begun.
 #[derive(Debug)]
@@ -139,11 +140,7 @@ pub struct Extent {
 }
 
 /// Begins a bulk reset.
-pub async fn insert(
-    tx: &mut Tx,
-    new: &NewBulkReset<'_>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx, new: &NewBulkReset<'_>, now: Timestamp) -> Result<(), StoreError> {
     let args = args![
         new.id,
         new.profile,
@@ -185,10 +182,7 @@ pub async fn end(
 }
 
 /// One bulk reset.
-pub async fn find(
-    conn: &mut Conn,
-    id: Id<BulkReset>,
-) -> Result<Option<BulkResetRow>, StoreError> {
+pub async fn find(conn: &mut Conn, id: Id<BulkReset>) -> Result<Option<BulkResetRow>, StoreError> {
     conn.fetch_optional(FIND, args![id]).await?.as_ref().map(read).transpose()
 }
 

@@ -65,8 +65,7 @@ impl LeakReport {
     /// # Errors
     /// The [`LeakReportError`] that applies. It never says what was sent.
     pub fn parse(body: &[u8]) -> Result<Self, LeakReportError> {
-        let report: Self =
-            serde_json::from_slice(body).map_err(|_| LeakReportError::Malformed)?;
+        let report: Self = serde_json::from_slice(body).map_err(|_| LeakReportError::Malformed)?;
         check_count(report.tokens.len())?;
         for seen in &report.tokens {
             check_lengths(&seen.token, seen.url.as_deref().unwrap_or_default())?;
@@ -127,20 +126,15 @@ mod tests {
 
         let report = LeakReport::parse(body).unwrap();
 
-        let read: Vec<(&str, Option<&str>)> = report
-            .tokens
-            .iter()
-            .map(|seen| (seen.token.reveal(), seen.url.as_deref()))
-            .collect();
+        let read: Vec<(&str, Option<&str>)> =
+            report.tokens.iter().map(|seen| (seen.token.reveal(), seen.url.as_deref())).collect();
         assert_eq!(read, [("abc", Some("https://x/y")), ("", None)]);
     }
 
     #[test]
     fn everything_in_a_report_is_bounded() {
         let many = |count: usize| json!({ "tokens": vec![json!({ "token": "t" }); count] });
-        let one = |token: usize, url: usize| {
-            json!({ "tokens": [{ "token": "t".repeat(token), "url": "u".repeat(url) }] })
-        };
+        let one = |token: usize, url: usize| json!({ "tokens": [{ "token": "t".repeat(token), "url": "u".repeat(url) }] });
 
         assert!(LeakReport::parse(many(MAX_TOKENS).to_string().as_bytes()).is_ok());
         assert!(LeakReport::parse(one(MAX_TEXT, MAX_URL).to_string().as_bytes()).is_ok());

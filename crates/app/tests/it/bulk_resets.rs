@@ -95,7 +95,9 @@ async fn two_who_drive_the_same_bulk_reset_reset_nobody_twice() {
     let drivers = (0..2).map(|_| {
         let ctx = house.ctx.clone();
         tokio::spawn(async move {
-            while bulk_reset::step(&ctx, Actor::Operator, id).await.unwrap().0.state == State::Running {}
+            while bulk_reset::step(&ctx, Actor::Operator, id).await.unwrap().0.state
+                == State::Running
+            {}
         })
     });
     for driver in drivers.collect::<Vec<_>>() {

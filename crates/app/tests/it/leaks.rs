@@ -12,10 +12,7 @@ use crate::house::{PASSWORD, TestHouse, origin};
 const PLACE: &str = "https://git.example/jane/tool/config.yml";
 
 fn seen(token: &str, place: &str) -> SeenToken {
-    SeenToken {
-        token: PresentedToken::parse(token).unwrap(),
-        seen: Sighting::sanitised(place),
-    }
+    SeenToken { token: PresentedToken::parse(token).unwrap(), seen: Sighting::sanitised(place) }
 }
 
 async fn report(house: &TestHouse, reported: Vec<SeenToken>) -> Vec<Issued> {

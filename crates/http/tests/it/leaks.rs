@@ -119,8 +119,12 @@ fn key_of(byte: u8) -> SigningKey {
 fn published(key: &SigningKey) -> SigningKeys {
     let mut info = STANDARD.decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA=").unwrap();
     info.extend_from_slice(key.verifying_key().to_encoded_point(false).as_bytes());
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(info));
-    let keys = json!({ "public_keys": [{ "key_identifier": "k1", "key": pem, "is_current": true }] });
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(info)
+    );
+    let keys =
+        json!({ "public_keys": [{ "key_identifier": "k1", "key": pem, "is_current": true }] });
     SigningKeys::parse(&keys.to_string()).unwrap()
 }
 

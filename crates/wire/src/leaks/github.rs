@@ -182,7 +182,8 @@ mod tests {
 
     // A key pair that was made for this test, and its signature of BODY; made with OpenSSL.
     const KEYS: &str = include_str!("test_keys.json");
-    const BODY: &[u8] = br#"[{"token":"sbnX","type":"symbolon_token","url":"https://x/y","source":"content"}]"#;
+    const BODY: &[u8] =
+        br#"[{"token":"sbnX","type":"symbolon_token","url":"https://x/y","source":"content"}]"#;
     const SIGNATURE: &str = include_str!("test_signature.txt");
 
     #[test]
@@ -226,7 +227,10 @@ mod tests {
         let labels = [Label::FalsePositive];
 
         assert_eq!(findings[0].token.reveal(), "sbnX");
-        assert_eq!((findings[0].url.as_str(), findings[0].source.as_str()), ("https://x/y", "content"));
+        assert_eq!(
+            (findings[0].url.as_str(), findings[0].source.as_str()),
+            ("https://x/y", "content")
+        );
         assert_eq!(
             feedback(findings.iter().zip(labels)),
             r#"[{"token_raw":"sbnX","token_type":"symbolon_token","label":"false_positive"}]"#
