@@ -30,6 +30,8 @@ use crate::{outbox, passwords, retirement, trail};
 pub const LOOK_BACK: Duration = DAY.saturating_mul(90);
 /// Clients that are told of one token: those that used it last.
 pub const MOST_USES: usize = 100;
+/// The same for the database.
+const MOST_ROWS: i64 = 100;
 
 const MOST_TOKENS: i64 = 200;
 const NOT_A_HOLDER: &str =
@@ -329,7 +331,7 @@ pub(crate) async fn tries_of_retired(
     conn: &mut Conn,
     token: Id<Token>,
 ) -> Result<Vec<TokenUse>, AppError> {
-    Ok(merged(retired_uses::of_token(conn, token, limit()).await?))
+    Ok(merged(retired_uses::of_token(conn, token, MOST_ROWS).await?))
 }
 
 /// Who has been let in with a token of `user` since `since`, by logging in or by itself or through a
@@ -340,13 +342,9 @@ pub(crate) async fn admitted_uses(
     token: Id<Token>,
     since: Timestamp,
 ) -> Result<Vec<TokenUse>, AppError> {
-    let mut rows = history::uses_of_token(conn, user, token, since, limit()).await?;
-    rows.extend(uses::of_token(conn, user, token, since, limit()).await?);
+    let mut rows = history::uses_of_token(conn, user, token, since, MOST_ROWS).await?;
+    rows.extend(uses::of_token(conn, user, token, since, MOST_ROWS).await?);
     Ok(merged(rows))
-}
-
-const fn limit() -> i64 {
-    MOST_USES as i64
 }
 
 /// The uses of the same client in the same network together, the latest first.
