@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use symbolon_app::Ctx;
+use symbolon_core::Timestamp;
 use symbolon_wire::oauth::{OAuthError, RequestFault};
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::rest::{self, RestErrorCode};
@@ -79,6 +80,15 @@ pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: String)
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Says in a header of an answer when the security token expires that was shown for it.
+pub(crate) fn tell_expiry(mut response: Response, expires_at: Option<Timestamp>) -> Response {
+    let value = expires_at.and_then(|at| HeaderValue::try_from(at.to_string()).ok());
+    if let Some(value) = value {
+        response.headers_mut().insert(HeaderName::from_static("x-symbolon-expires-at"), value);
+    }
     response
 }
 

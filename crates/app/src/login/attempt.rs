@@ -90,6 +90,8 @@ pub struct NewSession {
     pub password_expired: bool,
     /// What the browser is to hold, if it was made known by this login.
     pub place: Option<PlaceSecret>,
+    /// When the security token that was shown for it expires.
+    pub token_expires_at: Option<Timestamp>,
 }
 
 /// What a log-in on the web, let in so far, comes to.

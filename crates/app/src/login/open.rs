@@ -2,7 +2,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Client, Id, Place, Session, Token};
-use symbolon_core::judge::{Admission, Next};
+use symbolon_core::judge::{Admission, Next, TokenEvidence};
 use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::Failures;
 use symbolon_core::secret::SessionSecret;
@@ -104,7 +104,18 @@ pub(crate) async fn open(
     if news {
         ctx.letters_waiting.notify_one();
     }
-    Ok(Some(session))
+    Ok(Some(NewSession { token_expires_at: expiry_of(evidence, admission.token), ..session }))
+}
+
+/// When the token that opens a session expires.
+fn expiry_of(evidence: &Evidence, token: Option<Id<Token>>) -> Option<Timestamp> {
+    match evidence.token {
+        TokenEvidence::Known(record) if Some(record.token) == token => Some(record.expires_at),
+        TokenEvidence::Known(_)
+        | TokenEvidence::Absent
+        | TokenEvidence::Mistyped
+        | TokenEvidence::Unknown => None,
+    }
 }
 
 /// Notes the login on the place that it comes from: which that is, and when the link was opened that made it
@@ -175,7 +186,15 @@ pub(crate) async fn write_session(
     record::write_history(ctx, tx, entry, "admitted", opening.proof, opening.shown).await?;
     let password_expired = passwords::expire_if_old(tx, opening.user, now).await?;
     changes::record(tx, Change::SessionStarted, user, Some(id.raw()), now).await?;
-    Ok(NewSession { session: id, user, secret, started_at: now, password_expired, place: None })
+    Ok(NewSession {
+        session: id,
+        user,
+        secret,
+        started_at: now,
+        password_expired,
+        place: None,
+        token_expires_at: None,
+    })
 }
 
 /// What a session is confined to that is opened where this comes next.

@@ -10,6 +10,8 @@ mod login;
 mod passwords;
 mod person;
 
+use std::sync::OnceLock;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -18,11 +20,12 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use symbolon_app::login::Head;
 use symbolon_app::sessions::{self, LiveSession};
 use symbolon_app::{Ctx, Origin};
+use symbolon_core::Timestamp;
 use symbolon_core::names::ClientName;
 use symbolon_wire::Presented;
 use symbolon_wire::soap::{self, FaultCode, Flavor, Operation, SoapPath, SoapRequest};
 
-use crate::answer::{Kind, XML, answer};
+use crate::answer::{Kind, XML, answer, tell_expiry};
 use crate::body::{self, BodyFault, Gathered};
 use crate::heads::session;
 use crate::heads::soap::denied::Denied;
@@ -53,6 +56,8 @@ struct Call<'a> {
     /// From the operation's namespace, or from the path where the body could not be read.
     flavor: Flavor,
     version: &'a str,
+    /// When the token expires that a login of this call was let in with.
+    token_expires_at: OnceLock<Timestamp>,
 }
 
 impl Call<'_> {
@@ -82,7 +87,13 @@ async fn answer_call(
         let denied = Denied::unexpected(FaultCode::UnsupportedApiVersion, text);
         return denied.with_status(StatusCode::NOT_FOUND).answer(flavor_of(&uri));
     };
-    let mut call = Call { state: &state, origin: origin.origin, flavor, version: &version };
+    let mut call = Call {
+        state: &state,
+        origin: origin.origin,
+        flavor,
+        version: &version,
+        token_expires_at: OnceLock::new(),
+    };
     let body = match read_body(&headers, body).await {
         Ok(body) => body,
         Err(fault) => return Denied::body(fault).answer(flavor),
@@ -96,7 +107,10 @@ async fn answer_call(
         call.origin.client = named_by_both(client, &call.origin.client);
     }
     match operate(&call, request).await {
-        Ok(envelope) => answer(StatusCode::OK, XML, envelope),
+        Ok(envelope) => {
+            let expires_at = call.token_expires_at.get().copied();
+            tell_expiry(answer(StatusCode::OK, XML, envelope), expires_at)
+        }
         Err(denied) => denied.answer(call.flavor),
     }
 }

@@ -19,7 +19,7 @@ use symbolon_wire::oauth::{
     parse_token_request, signature,
 };
 
-use crate::answer::{JSON, Kind, answer};
+use crate::answer::{JSON, Kind, answer, tell_expiry};
 use crate::body::{self, BodyFault, Gathered, Single, header_text};
 use crate::heads::oauth::{FORM_LIMIT, FORM_TYPES, failed};
 use crate::heads::session;
@@ -134,7 +134,7 @@ async fn log_in(
         Err(LoginError::App(error)) => return failed(&error),
     };
     match render(ctx, &opened, client_secret).await {
-        Ok(json) => answer(StatusCode::OK, JSON, json),
+        Ok(json) => tell_expiry(answer(StatusCode::OK, JSON, json), opened.token_expires_at),
         Err(error) => failed(&error),
     }
 }

@@ -41,6 +41,9 @@ pub(super) async fn log_in(
         let text = FaultCode::InvalidLogin.standard_message().unwrap_or_default();
         return Err(Denied::new(FaultKind::LoginFault, FaultCode::InvalidLogin, text));
     };
+    if let Some(at) = opened.token_expires_at {
+        let _ = call.token_expires_at.set(at);
+    }
     let person = Person::of(ctx, live).await?;
     let short_organization = person.organization.to_string();
     let public_url = &ctx.settings.public_url;
