@@ -24,7 +24,7 @@ use symbolon_wire::leaks::{LeakReport, LeakReportError};
 use tokio::time::{Instant, sleep_until};
 
 use crate::answer::{JSON, Kind, answer, refuse, with_retry_after};
-use crate::body::{Single, check_media_type, check_no_encoding, header_text};
+use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text};
 use crate::heads::Failure;
 use crate::origin::RequestOrigin;
 use crate::routes::{Admits, Proof, Route};
@@ -41,6 +41,9 @@ const SIGNATURE: HeaderName = HeaderName::from_static(github::SIGNATURE_HEADER);
 /// Answers to strangers are given at whole beats after their request was there. To end a token takes a few
 /// milliseconds; reports that take longer wait for the next beat.
 const BEAT: Duration = Duration::from_millis(250);
+
+/// What a request is refused with.
+type Refusal = (StatusCode, &'static str);
 
 /// The routes of this head.
 pub(crate) fn routes() -> Vec<Route> {
@@ -67,7 +70,7 @@ async fn from_anyone(
     }
     let report = match readable(&headers).and_then(|()| parsed(LeakReport::parse(&body))) {
         Ok(report) => report,
-        Err(response) => return response,
+        Err((status, text)) => return refuse(Kind::Problem, status, text),
     };
     let received = report.tokens.len();
     let seen = report
@@ -113,7 +116,7 @@ async fn from_github(
     }
     let findings = match readable(&headers).and_then(|()| parsed(github::parse(&body))) {
         Ok(findings) => findings,
-        Err(response) => return response,
+        Err((status, text)) => return refuse(Kind::Problem, status, text),
     };
     let mut seen = Vec::new();
     let mut counts = Vec::with_capacity(findings.len());
@@ -160,16 +163,16 @@ fn next_beat(came_at: Instant) -> Instant {
     came_at + BEAT * (u32::try_from(took).unwrap_or(u32::MAX - 1) + 1)
 }
 
-fn readable(headers: &HeaderMap) -> Result<(), Response> {
+fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
     let checked = match header_text(headers, &header::CONTENT_TYPE) {
         Single::Text(_) => check_media_type(headers, &["application/json"]),
         // A form of a foreign page must not pass for JSON (ASVS 3.5.2).
-        Single::Absent | Single::Unreadable => Err(crate::body::BodyFault::WrongType),
+        Single::Absent | Single::Unreadable => Err(BodyFault::WrongType),
     };
-    checked.and_then(|()| check_no_encoding(headers)).map_err(|fault| fault.refuse(Kind::Problem))
+    checked.and_then(|()| check_no_encoding(headers)).map_err(BodyFault::told)
 }
 
-fn parsed<T>(parsed: Result<T, LeakReportError>) -> Result<T, Response> {
+fn parsed<T>(parsed: Result<T, LeakReportError>) -> Result<T, Refusal> {
     parsed.map_err(|fault| {
         let text = match fault {
             LeakReportError::Malformed => "The body is not JSON of the form that is described.",
@@ -177,15 +180,15 @@ fn parsed<T>(parsed: Result<T, LeakReportError>) -> Result<T, Response> {
             LeakReportError::TooManyTokens => "The report names more than 1000 tokens.",
             LeakReportError::TooLong(_) => "A member of the report is too long.",
         };
-        refuse(Kind::Problem, StatusCode::UNPROCESSABLE_ENTITY, text)
+        (StatusCode::UNPROCESSABLE_ENTITY, text)
     })
 }
 
 fn too_many(error: &AppError) -> Response {
     let text = "Too many reports from this address; Retry-After tells when to try again.";
     let response = refuse(Kind::Problem, StatusCode::TOO_MANY_REQUESTS, text);
-    match error {
-        AppError::TooMany { retry_after } => with_retry_after(response, *retry_after),
-        _ => response,
+    if let AppError::TooMany { retry_after } = error {
+        return with_retry_after(response, *retry_after);
     }
+    response
 }

@@ -98,7 +98,7 @@ fn scan_all(scan: &Scan, paths: &[PathBuf], repositories: &[PathBuf]) {
         paths.iter().partition(|path| path.as_os_str() == "-");
     if !stdin.is_empty() {
         let mut buffer = stream::buffer();
-        let mut found = |found: Found<'_>| scan.tell(Origin::Stdin, found);
+        let mut found = |found: Found<'_>| scan.tell(Origin::Stdin, &found);
         let read =
             stream::scan(&scan.search, io::stdin().lock(), &mut buffer, &scan.bytes, &mut found);
         if let Err(error) = read {
@@ -113,10 +113,10 @@ fn scan_all(scan: &Scan, paths: &[PathBuf], repositories: &[PathBuf]) {
 
 impl Scan {
     /// Says what was found where.
-    fn tell(&self, origin: Origin<'_>, found: Found<'_>) {
+    fn tell(&self, origin: Origin<'_>, found: &Found<'_>) {
         let earlier = self.found.fetch_add(1, Ordering::Relaxed);
         let told = match self.out.form {
-            Form::Json => self.say_json(origin, &found, earlier),
+            Form::Json => self.say_json(origin, found, earlier),
             Form::Text => {
                 let place = format!("{}:{}:{}", shown(origin), found.line, found.column);
                 self.progress.beside(|| say(&format!("{place}: {}", found.mask)))

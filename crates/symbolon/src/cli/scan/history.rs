@@ -210,7 +210,7 @@ impl Position {
             let column = (cut + begin + 1).saturating_sub(set_in) as u64;
             let (commit, path) = (self.commit.as_str(), self.path.as_deref());
             let origin = Origin::Commit { repository, commit, path };
-            scan.tell(origin, Found { line: self.line, column, mask: &mask });
+            scan.tell(origin, &Found { line: self.line, column, mask: &mask });
         }
     }
 }

@@ -43,11 +43,11 @@ pub(super) fn scan(scan: &Scan, paths: &[&PathBuf]) {
     let queue = Queue::default();
     for path in paths {
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => queue.push(Job::Directory(path.to_path_buf())),
+            Ok(found) if found.is_dir() => queue.push(Job::Directory(PathBuf::clone(path))),
             // Named on the command line, so it is meant, whatever it is.
             Ok(_) => {
                 scan.files_known.fetch_add(1, Ordering::Relaxed);
-                queue.push(Job::Files(vec![path.to_path_buf()]));
+                queue.push(Job::Files(vec![PathBuf::clone(path)]));
             }
             Err(error) => scan.trouble(&path.to_string_lossy(), &error),
         }
@@ -120,7 +120,7 @@ fn read_all(scan: &Scan, paths: &[PathBuf], buffer: &mut Buffer) {
 }
 
 fn read(scan: &Scan, path: &Path, buffer: &mut Buffer) -> io::Result<()> {
-    let mut found = |found: Found<'_>| scan.tell(Origin::File(path), found);
+    let mut found = |found: Found<'_>| scan.tell(Origin::File(path), &found);
     stream::scan(&scan.search, File::open(path)?, buffer, &scan.bytes, &mut found)
 }
 
