@@ -16,7 +16,9 @@ mod mail;
 mod networks;
 pub(crate) mod problem;
 mod profiles;
+mod rotations;
 mod setup;
+mod sharing;
 pub mod spans;
 mod tokens;
 mod users;
@@ -34,6 +36,7 @@ pub fn routes() -> Vec<Route> {
     [
         users::routes(),
         tokens::routes(),
+        rotations::routes(),
         bulk_resets::routes(),
         networks::routes(),
         clients::routes(),
@@ -41,6 +44,7 @@ pub fn routes() -> Vec<Route> {
         profiles::routes(),
         logins::routes(),
         mail::routes(),
+        sharing::routes(),
         audit::routes(),
         setup::routes(),
     ]

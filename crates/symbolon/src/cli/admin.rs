@@ -1,7 +1,11 @@
 //! The commands that administer: each asks the running server one thing and tells its answer.
 
-use std::io::{self, BufRead as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, Read as _};
+use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use symbolon_core::names::{DeviceType, DisplayName};
 use zeroize::Zeroizing;
@@ -45,6 +49,15 @@ const TOKENS: &[Column] = &[
     ("ISSUED", "issued_at"),
     ("EXPIRES", "expires_at"),
     ("LAST USED", "last_used_at"),
+];
+const SIGNALS: &[Column] = &[
+    ("ID", "id"),
+    ("USER", "user"),
+    ("TOKEN", "token"),
+    ("RULE", "rule"),
+    ("LAST SEEN", "last_at"),
+    ("FALSE ALARM", "false_alarm_at"),
+    ("EVIDENCE", "evidence"),
 ];
 const NETWORKS: &[Column] = &[("RANGE", "range"), ("LABEL", "label"), ("SINCE", "created_at")];
 const CLIENTS: &[Column] = &[
@@ -167,6 +180,13 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             let to = to.unwrap_or_else(|| "the user's own address".to_owned());
             out.note(&format!("Mail with a token of {username} goes to {to} from now on."))
         }
+        UserCommand::SetKey { username, file, none: _ } => {
+            let path = format!("/users/{}/openpgp-key", segment(&username));
+            let key = file.map(|file| key_in(&file)).transpose()?;
+            let encrypted = if key.is_some() { "is encrypted" } else { "goes in clear" };
+            link.put(&path, json!({ "key": key })).await?;
+            out.note(&format!("Mail with a token of {username} {encrypted} from now on."))
+        }
         UserCommand::ResetSecondFactors(OneUser { username }) => {
             link.delete(&format!("/users/{}/second-factors", segment(&username))).await?;
             out.note(&format!("{username} has no second factor any more, and is told by mail."))
@@ -213,6 +233,31 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
                 format!("Done: {retired} retired. The new token is mailed to its owner.")
             })
         }
+        TokenCommand::Rotate { username, device_type, cancel: true, .. } => {
+            let device_type = device_type.as_ref().map(DeviceType::as_str);
+            let path = format!("/users/{}/cancel-rotation", segment(&username));
+            let done = link.post(&path, json!({ "device_type": device_type })).await?;
+            out.data(&done, |_| {
+                "Cancelled: the new token has ended, the old one works on.".to_owned()
+            })
+        }
+        TokenCommand::Rotate { username, device_type, overlap, request_key, reason, .. } => {
+            let asked = json!({
+                "device_type": device_type.as_ref().map(DeviceType::as_str),
+                "overlap": overlap,
+                "request_key": request_key,
+                "reason": reason,
+            });
+            let path = format!("/users/{}/rotate", segment(&username));
+            let receipt = link.post(&path, asked).await?;
+            out.data(&receipt, |receipt| match receipt["outgoing_until"].as_str() {
+                Some(until) => format!(
+                    "The new token is mailed to its owner. The old one works until that is first used, \
+                     at the latest until {until}."
+                ),
+                None => "This request was made before; the old token has ended since.".to_owned(),
+            })
+        }
         TokenCommand::BulkResets => bulk_reset::list(&link, out).await,
         TokenCommand::List { user } => {
             let of = user.map(|user| format!("user={}&", segment(&user))).unwrap_or_default();
@@ -221,6 +266,15 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
         TokenCommand::Revoke { id } => {
             link.delete(&format!("/tokens/{}", segment(&id))).await?;
             out.note(&format!("Token {id} is retired."))
+        }
+        TokenCommand::Signals { username } => {
+            let of = username.map(|name| format!("?user={}", segment(&name))).unwrap_or_default();
+            out.rows(&link.get(&format!("/sharing-signals{of}")).await?, SIGNALS)
+        }
+        TokenCommand::FalseAlarm { id } => {
+            let path = format!("/sharing-signals/{}/false-alarm", segment(&id));
+            link.post(&path, json!({})).await?;
+            out.note(&format!("Signal {id} is a false alarm; the same is not raised again."))
         }
         // Needs no server; `super::dispatch` has done it.
         TokenCommand::Check { .. } | TokenCommand::Scan { .. } => Ok(()),
@@ -403,6 +457,15 @@ fn counted(count: &Value, what: &str) -> String {
 }
 
 /// One line of stdin, without its end.
+/// A key for the wire. What is larger than a key can be is cut, and refused by the server.
+fn key_in(file: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|open| open.take(48 * 1024).read_to_end(&mut bytes));
+    let what = || format!("cannot read {}", file.display());
+    read.map_err(|error| Failure::because(Exit::Failed, what(), &error))?;
+    Ok(STANDARD.encode(bytes))
+}
+
 fn read_password() -> Result<Zeroizing<String>, Failure> {
     let mut line = Zeroizing::new(String::new());
     let read = io::stdin().lock().read_line(&mut line);

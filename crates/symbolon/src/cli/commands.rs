@@ -63,6 +63,17 @@ pub(crate) enum UserCommand {
         #[arg(long, conflicts_with = "to")]
         none: bool,
     },
+    /// Set the OpenPGP key that mail with a token of a user is encrypted to
+    SetKey {
+        /// The user
+        username: String,
+        /// The public key, armored or not
+        #[arg(required_unless_present = "none")]
+        file: Option<PathBuf>,
+        /// Encrypt no more
+        #[arg(long, conflicts_with = "file")]
+        none: bool,
+    },
     /// Remove every second factor of a user who has lost them
     ResetSecondFactors(OneUser),
     /// List a user's live sessions
@@ -108,6 +119,26 @@ pub(crate) enum TokenCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Mail a user a new token beside the old one, which works until the new one is first used
+    Rotate {
+        /// The user
+        username: String,
+        /// The device type whose token it is about (default any)
+        #[arg(long, value_name = "TYPE", value_parser = DeviceType::parse)]
+        device_type: Option<DeviceType>,
+        /// How long the old token works at most (default 24h; 1m to 7d)
+        #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "cancel")]
+        overlap: Option<String>,
+        /// Cancel the rotation that is under way: the new token ends, the old one stays
+        #[arg(long)]
+        cancel: bool,
+        /// A name of this request: sent again, it rotates no second time
+        #[arg(long, value_name = "KEY", conflicts_with = "cancel")]
+        request_key: Option<String>,
+        /// Why; for the audit trail
+        #[arg(long, conflicts_with = "cancel")]
+        reason: Option<String>,
+    },
     /// List resets of whole profiles and how far each has come
     BulkResets,
     /// List tokens (never the secrets themselves)
@@ -119,6 +150,16 @@ pub(crate) enum TokenCommand {
     /// End a live token without a successor
     Revoke {
         /// The token's id, from `token list`
+        id: String,
+    },
+    /// List what looks as if a token were shared, with the evidence
+    Signals {
+        /// Of this user alone
+        username: Option<String>,
+    },
+    /// Mark a sharing signal as a false alarm: the same is not raised again of this user
+    FalseAlarm {
+        /// The signal's id, from `token signals`
         id: String,
     },
     /// Find tokens in files, directories and the history of git; prints places, never tokens; asks no server
