@@ -25,6 +25,7 @@ use crate::calendar;
 use crate::contents::Contents;
 use crate::letterhead::{Envelope, Letterhead, host_of};
 use crate::link::Link;
+use crate::openpgp::{EncryptionFailed, UsableKey};
 use crate::wording::{self, Block};
 
 /// Room for a rendered part, so that it never grows and leaves copies behind: the longest letter
@@ -63,6 +64,9 @@ pub enum ComposeError {
     /// The headers do not make a mail.
     #[error("the headers do not make a mail")]
     Headers(#[source] lettre::error::Error),
+    /// The letter could not be encrypted; it never goes in clear instead.
+    #[error("the letter could not be encrypted")]
+    Encryption(#[source] EncryptionFailed),
 }
 
 impl Message {
@@ -127,7 +131,46 @@ pub fn compose(
     envelope: &Envelope<'_>,
     contents: &Contents,
 ) -> Result<Message, ComposeError> {
-    let host = host_of(&letterhead.public_url).ok_or(ComposeError::PublicUrl)?;
+    finished(letterhead, envelope, drafted(letterhead, envelope, contents)?)
+}
+
+/// Writes the letter that says `contents`, encrypted to `key` (RFC 3156). Its headers, which hold no secret,
+/// stay in clear. `seed` is random, and for this attempt alone.
+///
+/// # Errors
+/// [`ComposeError`].
+pub fn compose_encrypted(
+    letterhead: &Letterhead,
+    envelope: &Envelope<'_>,
+    contents: &Contents,
+    key: &UsableKey<'_>,
+    seed: [u8; 32],
+) -> Result<Message, ComposeError> {
+    let mut draft = drafted(letterhead, envelope, contents)?;
+    let plain = Zeroizing::new(draft.parts.formatted());
+    let armored = key.encrypt(&plain, seed).map_err(ComposeError::Encryption)?;
+    draft.parts = encrypted_parts(envelope, &armored);
+    // Armor has no character that means something to HTML.
+    draft.html = Zeroizing::new(format!("<pre>{armored}</pre>"));
+    draft.text = Zeroizing::new(armored);
+    finished(letterhead, envelope, draft)
+}
+
+/// What a mail is made of.
+struct Draft {
+    subject: String,
+    event: &'static str,
+    text: Zeroizing<String>,
+    html: Zeroizing<String>,
+    parts: MultiPart,
+    secrets: Vec<Zeroizing<String>>,
+}
+
+fn drafted(
+    letterhead: &Letterhead,
+    envelope: &Envelope<'_>,
+    contents: &Contents,
+) -> Result<Draft, ComposeError> {
     let mut wording = wording::of(letterhead, contents);
     wording.blocks.extend(envelope.freeze.into_iter().flat_map(wording::it_was_not_me));
     let name = envelope.name.map(DisplayName::as_str);
@@ -145,16 +188,36 @@ pub fn compose(
         .singlepart(part(ContentType::TEXT_PLAIN, &text))
         .singlepart(part(ContentType::TEXT_HTML, &html));
     let parts = with_calendar(parts, envelope, calendar::of(letterhead, contents, envelope.dated));
+    let secrets = contents.secrets().chain(envelope.freeze.map(Link::secret_part));
+    let secrets = secrets.map(|secret| Zeroizing::new(secret.to_owned())).collect();
+    Ok(Draft {
+        subject: wording.subject,
+        event: contents.kind().word(),
+        text,
+        html,
+        parts,
+        secrets,
+    })
+}
+
+/// The mail of a draft, whose `parts` say it in clear or encrypted.
+fn finished(
+    letterhead: &Letterhead,
+    envelope: &Envelope<'_>,
+    draft: Draft,
+) -> Result<Message, ComposeError> {
+    let host = host_of(&letterhead.public_url).ok_or(ComposeError::PublicUrl)?;
+    let name = envelope.name.map(DisplayName::as_str);
     let mail = lettre::Message::builder()
-        .from(mailbox(Some(organization), &letterhead.from))
+        .from(mailbox(Some(letterhead.organization.as_str()), &letterhead.from))
         .to(mailbox(name, envelope.to))
-        .subject(wording.subject.as_str())
+        .subject(draft.subject.as_str())
         .date(calendar_date(envelope.dated))
         .header(MessageId::from(format!("<{}.symbolon@{host}>", envelope.letter)))
         // RFC 3834 §5: whoever answers mail by machine leaves this one alone.
         .raw_header(header("Auto-Submitted", "auto-generated"))
-        .raw_header(header("X-Symbolon-Event", contents.kind().word()))
-        .multipart(parts)
+        .raw_header(header("X-Symbolon-Event", draft.event))
+        .multipart(draft.parts)
         .map_err(ComposeError::Headers)?;
 
     Ok(Message {
@@ -162,16 +225,29 @@ pub fn compose(
         dated: envelope.dated,
         from: letterhead.from.clone(),
         to: envelope.to.clone(),
-        text,
-        html,
+        subject: draft.subject,
+        text: draft.text,
+        html: draft.html,
         raw: Zeroizing::new(mail.formatted()),
-        secrets: contents
-            .secrets()
-            .chain(envelope.freeze.map(Link::secret_part))
-            .map(|secret| Zeroizing::new(secret.to_owned()))
-            .collect(),
-        subject: wording.subject,
+        secrets: draft.secrets,
     })
+}
+
+/// What RFC 3156 §4 makes of an encrypted message.
+fn encrypted_parts(envelope: &Envelope<'_>, armored: &str) -> MultiPart {
+    let plain = |content_type: &str| {
+        ContentType::parse(content_type).expect("a content type as RFC 2045 writes it")
+    };
+    let version = SinglePart::builder().header(plain("application/pgp-encrypted"));
+    let message = SinglePart::builder()
+        .header(plain("application/octet-stream; name=\"encrypted.asc\""))
+        .header(ContentDisposition::inline_with_name("encrypted.asc"));
+    let kind = MultiPartKind::Encrypted { protocol: "application/pgp-encrypted".to_owned() };
+    MultiPart::builder()
+        .kind(kind)
+        .boundary(format!("=_symbolon_pgp_{}", envelope.letter))
+        .singlepart(version.body(body_of("Version: 1\n")))
+        .singlepart(message.body(body_of(&armored.replace('\r', ""))))
 }
 
 #[derive(Template)]

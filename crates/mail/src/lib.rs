@@ -11,18 +11,20 @@ mod contents;
 mod letterhead;
 mod link;
 mod mailbox;
+mod openpgp;
 mod smtp;
 mod target;
 mod transport;
 mod wording;
 
-pub use compose::{ComposeError, Message, compose};
+pub use compose::{ComposeError, Message, compose, compose_encrypted};
 pub use contents::{
     AskedBy, CodeFor, Contents, ExpiringToken, RotationStep, Tally, TimeLeft, TokenChange, TokenUse,
 };
 pub use letterhead::{Envelope, Letterhead};
 pub use link::{Link, LinkError};
 pub use mailbox::{Mailbox, Received};
+pub use openpgp::{Certificate, EncryptionFailed, KeyFault, LONGEST_CERTIFICATE, UsableKey};
 pub use smtp::{SmtpSetupError, SmtpTransport};
 pub use target::{MailTarget, MailTargetError, SmtpTarget};
 pub use transport::{Delivery, Transport};

@@ -24,6 +24,7 @@ pub mod migrate;
 pub mod migrations;
 pub mod networks;
 pub mod nodes;
+pub mod openpgp_keys;
 pub mod organization;
 pub mod passkeys;
 pub mod password_history;

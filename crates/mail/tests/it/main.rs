@@ -6,6 +6,7 @@ mod calendar;
 mod letters;
 mod mailbox;
 mod mime;
+mod openpgp;
 mod samples;
 mod server;
 mod smtp;

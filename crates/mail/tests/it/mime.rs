@@ -27,7 +27,8 @@ impl Entity {
     pub(crate) fn parts(&self) -> Vec<Self> {
         let content_type = &self.headers["content-type"];
         let (_, boundary) = content_type.split_once("boundary=\"").expect("a boundary");
-        let delimiter = format!("--{}", boundary.trim_end_matches('"'));
+        let boundary = boundary.split('"').next().unwrap_or_default();
+        let delimiter = format!("--{boundary}");
         let body = format!("\r\n{}", self.body);
         let mut parts: Vec<&str> = body.split(&format!("\r\n{delimiter}")).skip(1).collect();
         assert_eq!(parts.pop().map(str::trim_end), Some("--"), "the last delimiter closes");
