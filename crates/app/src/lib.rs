@@ -36,6 +36,7 @@ pub mod login;
 pub mod mail_status;
 pub mod networks;
 pub mod notebook;
+pub mod openpgp;
 mod outbox;
 pub mod own_sessions;
 pub mod owner_freeze;

@@ -95,11 +95,15 @@ pub enum LetterKind {
     WeeklyDigest,
     /// A token was found where others can read it, and was ended.
     TokenLeaked,
+    /// A token looks shared: to its owner.
+    TokenShared,
+    /// The same to administrators.
+    SharingReport,
 }
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 22] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -120,6 +124,8 @@ impl LetterKind {
         (Self::TokenReminder, "token-reminder"),
         (Self::WeeklyDigest, "weekly-digest"),
         (Self::TokenLeaked, "token-leaked"),
+        (Self::TokenShared, "token-shared"),
+        (Self::SharingReport, "sharing-report"),
     ];
 
     /// The word for it.
@@ -135,7 +141,7 @@ impl LetterKind {
     pub const fn offers_freeze(self) -> bool {
         !matches!(
             self,
-            Self::Invitation | Self::AddressChangeNew | Self::TokensFrozen | Self::WeeklyDigest
+            Self::Invitation | Self::AddressChangeNew | Self::TokensFrozen | Self::WeeklyDigest | Self::SharingReport
         )
     }
 

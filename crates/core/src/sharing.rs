@@ -20,8 +20,9 @@ pub const WINDOW: Duration = Duration::from_hours(1);
 /// Within this time nobody goes back and forth between two networks [`MOST_CHANGES`] times.
 pub const BY_TURNS: Duration = Duration::from_mins(10);
 /// Changes between two far networks within [`BY_TURNS`] that one device may make: a laptop that loses the
-/// network of its office goes over to a telephone's and comes back.
-pub const MOST_CHANGES: usize = 2;
+/// network of its office goes over to a telephone's and comes back, and perhaps once more. Two people make
+/// more on any day (docs/sharing.md: two changes would be a false alarm every other week).
+pub const MOST_CHANGES: usize = 4;
 /// Areas that a signal names; with more it says "many".
 const MOST_NAMED: usize = 8;
 /// Networks that the evidence names.

@@ -77,6 +77,7 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
         | Contents::SecondFactorAdded { .. }
         | Contents::SecondFactorRemoved { .. }
         | Contents::RecoveryCodeUsed { .. }
+        | Contents::TokenShared { .. }
         | Contents::TokenLeaked { .. } => return None,
     };
     let host = host_of(&letterhead.public_url)?;

@@ -3,7 +3,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, SharingSignal, Token, User};
 use symbolon_core::names::{DeviceType, Username};
-use symbolon_core::sharing::{SharingRule, Sighting, SignalSubject};
+use symbolon_core::sharing::{SharingRule, SharingSignal as Evidence, Sighting, SignalSubject};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -152,16 +152,15 @@ pub async fn uses(
 }
 
 /// Notes a signal; `false` if it is known of this user.
-pub async fn insert(tx: &mut Tx, signal: &SignalRow) -> Result<bool, StoreError> {
-    let args = args![
-        signal.id,
-        signal.token,
-        signal.user,
-        signal.rule.word(),
-        signal.subject.to_string(),
-        signal.evidence.as_str(),
-        signal.first_at,
-    ];
+pub async fn insert(
+    tx: &mut Tx,
+    id: Id<SharingSignal>,
+    used: &UsedToken,
+    signal: &Evidence,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (rule, subject) = (signal.rule.word(), signal.subject.to_string());
+    let args = args![id, used.token, used.user, rule, subject, signal.evidence.as_str(), now];
     tx.execute_at_most_one(INSERT, args).await
 }
 

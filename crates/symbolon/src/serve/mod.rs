@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_app::links::LinkKind;
-use symbolon_app::{AppError, Ctx, courier, digest, janitor, live, reminders, scribe, setup};
+use symbolon_app::{
+    AppError, Ctx, courier, digest, janitor, live, reminders, scribe, setup, sharing,
+};
 use symbolon_http::control as operators;
 use symbolon_http::{Entrance, Front, HttpState, Metrics, ops_router};
 use symbolon_mail::Mailbox;
@@ -171,6 +173,7 @@ impl Server {
         });
         let mut rounds = JoinSet::new();
         rounds.spawn(janitor::run(ctx.clone()));
+        rounds.spawn(sharing::run(ctx.clone()));
         rounds.spawn(reminders::run(ctx.clone()));
         rounds.spawn(digest::run(ctx.clone()));
         let (doors_closed, closed) = watch::channel(false);

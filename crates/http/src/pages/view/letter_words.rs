@@ -24,6 +24,8 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
         LetterKind::RecoveryCodeUsed => "notice of a used recovery code",
         LetterKind::TokenReminder => "reminder that a token expires",
         LetterKind::WeeklyDigest => "the weekly digest",
+        LetterKind::TokenShared => "warning that a token looks shared",
+        LetterKind::SharingReport => "report to administrators of a token that looks shared",
         LetterKind::TokenLeaked => "notice of a leaked token",
     }
 }

@@ -1,27 +1,19 @@
 //! Signals of sharing: which uses speak for them, and that one is told of once.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token, User};
-use symbolon_core::names::Username;
-use symbolon_core::sharing::{SharingRule, SignalSubject};
-use symbolon_store::sharing_signals::{self, SignalRow};
+use symbolon_core::id::Id;
+use symbolon_core::names::DeviceType;
+use symbolon_core::sharing::{SharingRule, SharingSignal, SignalSubject};
+use symbolon_store::sharing_signals::{self, UsedToken};
 use symbolon_store::uses::{self, Use};
 
 use super::{HOUR, T0, add_user, for_each_house, issue, write};
 
-fn signal(id: i64, token: Id<Token>, user: Id<User>, subject: &str) -> SignalRow {
-    SignalRow {
-        id: Id::from_raw(id),
-        token,
-        user,
-        username: Username::parse("jane").unwrap(),
+fn signal(subject: &str) -> SharingSignal {
+    SharingSignal {
         rule: SharingRule::Kinds,
         subject: SignalSubject::parse(subject),
         evidence: "seen".to_owned(),
-        first_at: T0,
-        last_at: T0,
-        told_at: None,
-        false_alarm: None,
     }
 }
 
@@ -68,19 +60,19 @@ async fn a_signal_is_known_once_and_a_false_alarm_is_not_forgotten() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
         let token = issue(&store, jane, 1, "any").await;
-        let [one, again, other] =
-            [(1, "a"), (2, "a"), (3, "b")].map(|(id, about)| signal(id, token, jane, about));
+        let used = UsedToken { token, user: jane, device_type: DeviceType::any() };
+        let [one, again, other] = [1, 2, 3].map(Id::from_raw);
 
         let inserted = write(&store, async |tx| {
-            let first = sharing_signals::insert(tx, &one).await?;
-            let second = sharing_signals::insert(tx, &again).await?;
-            Ok((first, second, sharing_signals::insert(tx, &other).await?))
+            let first = sharing_signals::insert(tx, one, &used, &signal("a"), T0).await?;
+            let second = sharing_signals::insert(tx, again, &used, &signal("a"), T0).await?;
+            Ok((first, second, sharing_signals::insert(tx, other, &used, &signal("b"), T0).await?))
         })
         .await;
         let marked = write(&store, async |tx| {
-            sharing_signals::note_again(tx, other.id, "seen twice", T0 + HOUR).await?;
-            let first = sharing_signals::mark_false_alarm(tx, one.id, "user:1", T0).await?;
-            let second = sharing_signals::mark_false_alarm(tx, one.id, "user:2", T0).await?;
+            sharing_signals::note_again(tx, other, "seen twice", T0 + HOUR).await?;
+            let first = sharing_signals::mark_false_alarm(tx, one, "user:1", T0).await?;
+            let second = sharing_signals::mark_false_alarm(tx, one, "user:2", T0).await?;
             sharing_signals::note_told(tx, token, T0 + HOUR).await?;
             Ok((first, second))
         })

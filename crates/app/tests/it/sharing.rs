@@ -1,0 +1,124 @@
+//! Tokens that look shared: what is raised, who is told how often, and that a false alarm is remembered.
+
+use std::time::Duration;
+
+use symbolon_app::sharing::{self, Watch};
+use symbolon_app::users::UserView;
+use symbolon_app::{Actor, AppError, device_types, tokens};
+use symbolon_core::device_type::{DeviceRules, OnSharing};
+use symbolon_core::names::DeviceType;
+use symbolon_core::policy::DAY;
+
+use crate::house::{PASSWORD, TestHouse};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A house in which a token may be in use in two networks, and Jane has one.
+async fn house_with_token() -> (TestHouse, UserView, String) {
+    let house = TestHouse::new().await;
+    set(&house, |rules| rules.most_places = 2).await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    (house, jane, token)
+}
+
+async fn set(house: &TestHouse, change: impl FnOnce(&mut DeviceRules)) {
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), change).await.unwrap();
+}
+
+async fn use_from(house: &TestHouse, jane: &UserView, token: &str, networks: u32) {
+    for network in 0..networks {
+        let source = format!("198.51.100.{network}");
+        let credential = format!("{PASSWORD}{token}");
+        house.log_in_from(jane.username.as_str(), &credential, &source).await.unwrap();
+        house.wait(MINUTE);
+    }
+}
+
+async fn warnings(house: &TestHouse) -> usize {
+    house.deliver_mail().await;
+    let arrived = house.arrived();
+    arrived
+        .iter()
+        .filter(|letter| letter.subject == "Your Acme security token looks shared")
+        .count()
+}
+
+#[tokio::test]
+async fn a_token_in_too_many_networks_is_told_of_once() {
+    let (house, jane, token) = house_with_token().await;
+    let mut watch = Watch::default();
+
+    use_from(&house, &jane, &token, 2).await;
+    watch.look(&house.ctx).await.unwrap();
+    assert_eq!(sharing::list(&house.ctx, Some(jane.id)).await.unwrap(), []);
+    use_from(&house, &jane, &token, 3).await;
+    for _ in 0..3 {
+        watch.look(&house.ctx).await.unwrap();
+        Watch::default().look(&house.ctx).await.unwrap();
+        house.wait(11 * MINUTE);
+    }
+
+    let signals = sharing::list(&house.ctx, Some(jane.id)).await.unwrap();
+    assert_eq!(signals.len(), 1);
+    assert_eq!(signals[0].subject.to_string(), "198.51.0.0/16");
+    assert!(signals[0].evidence.contains("198.51.100.2, 198.51.100.1"), "{}", signals[0].evidence);
+    assert_eq!(warnings(&house).await, 1);
+    let letter = house.arrived().pop().unwrap();
+    assert!(letter.text.contains(&signals[0].evidence[..40]), "{}", letter.text);
+}
+
+#[tokio::test]
+async fn a_false_alarm_is_remembered_for_the_next_token_too_and_nobody_else_can_mark_it() {
+    let (house, jane, token) = house_with_token().await;
+    let joe = house.user("joe").await;
+    use_from(&house, &jane, &token, 3).await;
+    Watch::default().look(&house.ctx).await.unwrap();
+    let signal = sharing::list(&house.ctx, None).await.unwrap().remove(0).id;
+
+    let foreign =
+        sharing::mark_false_alarm(&house.ctx, Actor::User(joe.id), Some(joe.id), signal).await;
+    let own = Actor::User(jane.id);
+    sharing::mark_false_alarm(&house.ctx, own, Some(jane.id), signal).await.unwrap();
+    house.wait(2 * DAY);
+    let next = house.reset_and_read(&jane).await;
+    use_from(&house, &jane, &next, 3).await;
+    Watch::default().look(&house.ctx).await.unwrap();
+
+    assert!(matches!(foreign, Err(AppError::NotFound(_))));
+    let signals = sharing::list(&house.ctx, Some(jane.id)).await.unwrap();
+    assert_eq!(signals.len(), 1);
+    assert!(signals[0].false_alarm.is_some());
+    assert_eq!(warnings(&house).await, 1);
+}
+
+#[tokio::test]
+async fn a_signal_that_nobody_called_false_is_told_again_of_the_next_token() {
+    let (house, jane, token) = house_with_token().await;
+    use_from(&house, &jane, &token, 3).await;
+    Watch::default().look(&house.ctx).await.unwrap();
+
+    let next = house.reset_and_read(&jane).await;
+    house.wait(Duration::from_hours(1));
+    use_from(&house, &jane, &next, 3).await;
+    Watch::default().look(&house.ctx).await.unwrap();
+
+    assert_eq!(warnings(&house).await, 2);
+    assert_eq!(sharing::list(&house.ctx, Some(jane.id)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn where_the_device_type_says_so_the_tokens_are_frozen() {
+    let (house, jane, token) = house_with_token().await;
+    set(&house, |rules| rules.on_sharing = OnSharing::Freeze).await;
+    use_from(&house, &jane, &token, 3).await;
+
+    Watch::default().look(&house.ctx).await.unwrap();
+
+    let refused = house.log_in(&jane, &format!("{PASSWORD}{token}")).await;
+    assert!(refused.is_err());
+    let audited = house.last_audited(2).await;
+    let actions: Vec<_> = audited.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(actions, ["token.looks-shared", "tokens.frozen"]);
+    assert_eq!(tokens::of_user(&house.ctx, jane.id).await.unwrap().len(), 1);
+}
