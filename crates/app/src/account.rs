@@ -11,7 +11,7 @@ use symbolon_core::secret::{LinkSecret, Password};
 use symbolon_store::address_changes::{self, Side};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, links as stored_links, profiles, sessions, tokens, users};
+use symbolon_store::{Tx, links as stored_links, openpgp_keys, profiles, sessions, tokens, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
@@ -36,6 +36,8 @@ pub struct PersonalInformation {
     pub email: EmailAddress,
     /// Where mail with a token goes instead.
     pub delivery: Option<EmailAddress>,
+    /// The fingerprint of the OpenPGP key that mail with a token is encrypted to.
+    pub openpgp_key: Option<String>,
     /// The profile's name.
     pub profile: String,
     /// Whether an administrator.
@@ -101,11 +103,13 @@ pub async fn personal_information(
     let found = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
     let profile = profiles::find(&mut reader, found.profile).await?;
     let change = address_changes::of_user(&mut reader, user, now - ADDRESS_CHANGE_VALID).await?;
+    let openpgp_key = openpgp_keys::find(&mut reader, user).await?;
     Ok(PersonalInformation {
         username: found.username,
         name: found.name,
         email: found.email,
         delivery: found.delivery,
+        openpgp_key: openpgp_key.map(|key| key.fingerprint),
         profile: profile.name,
         administrator: found.admin_since.is_some(),
         password_changed_at: found.password_changed_at,

@@ -11,7 +11,9 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::letter::{LEASE, LetterKind, LetterState, MAX_AGE, pause_after};
 use symbolon_core::names::Username;
-use symbolon_mail::{Delivery, Envelope, Letterhead, Message, Transport, compose};
+use symbolon_mail::{
+    Certificate, Delivery, Envelope, Letterhead, Message, Transport, compose, compose_encrypted,
+};
 use symbolon_store::letters::{self, LeasedLetter};
 use symbolon_store::{tokens, users};
 use tracing::{error, info, warn};
@@ -21,6 +23,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::ReadFacts;
 use crate::live::commit;
+use crate::openpgp;
 
 const PORTION: i64 = 20;
 /// The longest sleep: letters of other nodes and changes of the clock are noticed after it.
@@ -145,9 +148,18 @@ async fn carry(
     transport: &dyn Transport,
     in_hand: InHand,
 ) -> Result<(), AppError> {
-    let message = match write_out(ctx, letterhead, &in_hand) {
+    let message = match write_out(ctx, letterhead, &in_hand).await {
         Ok(message) => message,
-        Err(error) => {
+        Err(WriteError::Key(reply)) => {
+            let letter = in_hand.letter.id;
+            warn!(letter.id = %letter, "letter {letter} is not sent: it cannot be encrypted");
+            return end(ctx, &in_hand, LetterState::Refused, &reply).await;
+        }
+        // A passing fault of the database loses no letter: its lease runs out.
+        Err(WriteError::App(error @ (AppError::Database(_) | AppError::Busy))) => {
+            return Err(error);
+        }
+        Err(WriteError::App(error)) => {
             let letter = in_hand.letter.id;
             error!(letter.id = %letter, error = &error as &dyn std::error::Error, "could not write a letter out");
             let state = LetterState::Refused;
@@ -168,7 +180,25 @@ async fn carry(
     }
 }
 
-fn write_out(ctx: &Ctx, letterhead: &Letterhead, in_hand: &InHand) -> Result<Message, AppError> {
+/// Why there is no mail to hand over.
+enum WriteError {
+    /// It cannot be encrypted, with the reason in words. It never goes in clear instead.
+    Key(String),
+    /// Something else.
+    App(AppError),
+}
+
+impl From<AppError> for WriteError {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+async fn write_out(
+    ctx: &Ctx,
+    letterhead: &Letterhead,
+    in_hand: &InHand,
+) -> Result<Message, WriteError> {
     let letter = &in_hand.letter;
     let contents = contents_of(ctx, letter, in_hand.username.clone())?;
     let freeze = freeze_link_of(ctx, letter)?;
@@ -179,7 +209,20 @@ fn write_out(ctx: &Ctx, letterhead: &Letterhead, in_hand: &InHand) -> Result<Mes
         dated: letter.created_at,
         freeze: freeze.as_ref(),
     };
-    compose(letterhead, &envelope, &contents).map_err(|_| AppError::Corrupt("letter"))
+    let Some(key) = openpgp::key_for(ctx, letter).await? else {
+        let message = compose(letterhead, &envelope, &contents);
+        return message.map_err(|_| AppError::Corrupt("letter").into());
+    };
+    let unusable = |why: &dyn std::fmt::Display| {
+        WriteError::Key(format!(
+            "not sent: the OpenPGP key {} cannot be used: {why}",
+            key.fingerprint
+        ))
+    };
+    let certificate = Certificate::parse(&key.certificate).map_err(|fault| unusable(&fault))?;
+    let usable = certificate.usable_at(ctx.clock.now()).map_err(|fault| unusable(&fault))?;
+    compose_encrypted(letterhead, &envelope, &contents, &usable, ctx.chance.bytes())
+        .map_err(|error| unusable(&error))
 }
 
 /// Ends a letter: its nonce is erased, so what it carried cannot be derived again.

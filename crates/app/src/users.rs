@@ -11,8 +11,8 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::profiles::ProfileRecord;
 use symbolon_store::users::{NewUserRecord, PasswordRecord, UserRecord};
 use symbolon_store::{
-    Conn, Tx, letters, links as stored_links, organization, password_history, places, profiles,
-    sessions, users,
+    Conn, Tx, letters, links as stored_links, openpgp_keys, organization, password_history, places,
+    profiles, sessions, users,
 };
 
 use crate::actor::Actor;
@@ -270,6 +270,7 @@ pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
     stored_links::end_all_of_user(&mut tx, id, now).await?;
     second_factors::removal::erase(&mut tx, id, now).await?;
     password_history::forget(&mut tx, id).await?;
+    openpgp_keys::delete(&mut tx, id).await?;
     users::remove(&mut tx, id, now).await?;
     finish(ctx, tx, actor, "user.removed", id, now).await
 }

@@ -3,10 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::MethodFilter;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::delivery;
 use symbolon_app::hashing::Asker;
+use symbolon_app::openpgp;
 use symbolon_app::own_sessions::{self, SessionView};
 use symbolon_app::profiles;
 use symbolon_app::second_factors::removal;
@@ -35,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
         route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
         route(MethodFilter::PUT, "/users/{username}/delivery", set_delivery),
+        route(MethodFilter::PUT, "/users/{username}/openpgp-key", set_openpgp_key),
         route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
         route(MethodFilter::GET, "/users/{username}/sessions", list_sessions),
         route(MethodFilter::DELETE, "/users/{username}/sessions", end_sessions),
@@ -210,6 +214,30 @@ async fn set_delivery(
     let email = asked.email.as_deref().map(EmailAddress::parse).transpose();
     let email = email.map_err(|fault| Failed::name(&state.ctx, "the address", fault))?;
     done(&state, delivery::set_for(&state.ctx, Actor::Operator, &username, email).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenpgpKey {
+    /// The certificate, armored or not, in base64.
+    key: Option<String>,
+}
+
+async fn set_openpgp_key(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+    Body(asked): Body<OpenpgpKey>,
+) -> Result<StatusCode, Failed> {
+    let ctx = &state.ctx;
+    let key = match asked.key.map(|key| STANDARD.decode(key)).transpose() {
+        Ok(key) => key.map(|bytes| openpgp::read(ctx, &bytes)).transpose(),
+        Err(_) => return Err(Failed::unreadable(ctx, "the key is not in base64")),
+    };
+    let key = key.map_err(|fault| {
+        Failed::unreadable(ctx, &format!("the key cannot be taken: {fault}"))
+    })?;
+    done(&state, openpgp::set_for(ctx, Actor::Operator, &username, key).await)
 }
 
 async fn reset_second_factors(

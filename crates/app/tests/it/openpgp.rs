@@ -1,0 +1,67 @@
+//! Mail with a token for users who have given an OpenPGP key.
+
+use std::time::Duration;
+
+use symbolon_app::{Actor, AppError, openpgp, reset};
+use symbolon_core::letter::LetterState;
+
+use crate::house::{PASSWORD, TestHouse, origin, password};
+
+const KEY: &[u8] = include_bytes!("../../../mail/tests/keys/curve.asc");
+const TOKEN: &str = "Security token (case-sensitive)";
+
+#[tokio::test]
+async fn mail_with_a_token_is_encrypted_and_other_mail_is_not() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    let (current, from) = (password(PASSWORD), origin("10.1.2.3"));
+    openpgp::set_own(&house.ctx, jane.id, current, Some(key), &from).await.unwrap();
+
+    house.reset(&jane).await;
+    house.deliver_mail().await;
+
+    let arrived = house.arrived();
+    assert!(arrived.iter().all(|mail| !mail.text.contains(TOKEN)));
+    let armored = |text: &str| text.starts_with("-----BEGIN PGP MESSAGE-----");
+    assert_eq!(arrived.iter().filter(|mail| armored(&mail.text)).count(), 1);
+    assert_eq!(arrived.len(), 2, "the notice is there, in clear");
+}
+
+#[tokio::test]
+async fn with_a_key_that_has_expired_no_mail_with_a_token_is_sent_and_the_reply_says_why() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    let username = jane.username.as_str();
+    openpgp::set_for(&house.ctx, Actor::Operator, username, Some(key)).await.unwrap();
+    house.wait(Duration::from_hours(3 * 365 * 24));
+
+    let receipt = house.reset(&jane).await;
+    house.deliver_mail().await;
+
+    let seen = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
+    assert_eq!(seen.mail_state, LetterState::Refused);
+    let reply = seen.mail_reply.unwrap();
+    assert!(reply.starts_with("not sent: the OpenPGP key "), "{reply}");
+    assert!(reply.contains("expired"), "{reply}");
+    assert_eq!(house.arrived().len(), 1, "the notice alone");
+}
+
+#[tokio::test]
+async fn whose_key_is_removed_gets_mail_in_clear_again_and_both_are_in_the_trail() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let username = jane.username.as_str();
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    openpgp::set_for(&house.ctx, Actor::Operator, username, Some(key)).await.unwrap();
+
+    openpgp::set_for(&house.ctx, Actor::Operator, username, None).await.unwrap();
+    house.reset_and_read(&jane).await;
+
+    let again = openpgp::set_for(&house.ctx, Actor::Operator, username, None).await;
+    assert!(matches!(again, Err(AppError::Forbidden(_))));
+    assert!(house.arrived().iter().any(|mail| mail.text.contains(TOKEN)));
+    let told = house.last_audited(4).await;
+    assert_eq!(told.iter().filter(|row| row.action == "openpgp-key.changed").count(), 2);
+}

@@ -1,0 +1,49 @@
+"""Mail with a token, encrypted to its owner's OpenPGP key: GnuPG made the key, and GnuPG reads the mail."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import os
+import subprocess
+
+import pytest
+
+from house import CONFIRM, House
+
+
+def gpg(home, *arguments, stdin=None):
+    ran = subprocess.run(
+        ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", *arguments],
+        env={**os.environ, "GNUPGHOME": str(home)}, input=stdin, capture_output=True, timeout=60, check=False,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    return ran.stdout
+
+
+@pytest.mark.parametrize("kind", ["future-default", "rsa2048"])
+def test_gnupg_reads_the_mail_with_the_token(house: House, sink, tmp_path, kind):
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    user = house.add_user()
+    gpg(home, "--quick-gen-key", user.email, kind, "default" if kind == "future-default" else "sign,cert", "1y")
+    if kind == "rsa2048":
+        listed = gpg(home, "--with-colons", "--list-keys").decode()
+        fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+        gpg(home, "--quick-add-key", fingerprint, kind, "encr", "1y")
+    key = tmp_path / "key.asc"
+    key.write_bytes(gpg(home, "--armor", "--export"))
+    house.cli("user", "set-key", user.username, str(key))
+
+    browser = house.logged_in(user)
+    browser.go(CONFIRM)
+    assert browser.fill_and_press({"Current Password": user.password}, "Save").status == 200
+    mail = sink.wait_for(
+        user.email, holds=lambda mail: mail.message.get_content_type() == "multipart/encrypted")
+
+    assert mail.token is None
+    encrypted = list(mail.message.iter_parts())[1].get_payload(decode=True)
+    plain = email.message_from_bytes(gpg(home, "--decrypt", stdin=encrypted), policy=email.policy.default)
+    text = plain.get_body(("plain",)).get_content()
+    token = next(line.split(": ")[1] for line in text.splitlines() if line.startswith("Security token"))
+    assert house.accepts(user, token)
