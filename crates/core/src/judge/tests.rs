@@ -218,7 +218,7 @@ fn any_device_rules() -> impl Strategy<Value = Option<DeviceRules>> {
     let rules =
         (addresses, kind, mismatch, idle).prop_map(|(addresses, kind, mismatch, idle_end)| {
             let addresses = LoginRanges::parse(addresses).unwrap();
-            DeviceRules { addresses, kind, mismatch, idle_end, ..DeviceRules::default() }
+            DeviceRules { addresses, idle_end, kind, mismatch, ..DeviceRules::default() }
         });
     proptest::option::weighted(0.6, rules)
 }
