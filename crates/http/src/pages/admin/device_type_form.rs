@@ -81,14 +81,14 @@ impl Typed {
         let mut faults = Faults::none();
         let rules = DeviceRules {
             holders: self.holders(profiles, &mut faults),
-            max_age: self.span(MAX_AGE, Some(before.max_age), &mut faults).unwrap_or(DAY),
+            max_age: self.span(MAX_AGE, Some(before.max_age), &mut faults),
             reminders: ReminderDays::parse(self.text(REMINDERS)).unwrap_or_else(|fault| {
                 faults.add(REMINDERS, sentence(fault));
                 ReminderDays::default()
             }),
             idle_end: match self.text(IDLE_END) {
                 "" => None,
-                _ => self.span(IDLE_END, before.idle_end, &mut faults),
+                _ => Some(self.span(IDLE_END, before.idle_end, &mut faults)),
             },
             overlap: self.chosen(OVERLAP, &Overlap::ALL, before.overlap, &mut faults),
             bearer: self.chosen(BEARER, &BEARERS, before.bearer, &mut faults),
@@ -119,16 +119,9 @@ impl Typed {
         })
     }
 
-    fn span(
-        &self,
-        name: &'static str,
-        before: Option<Duration>,
-        faults: &mut Faults,
-    ) -> Option<Duration> {
-        match before.filter(|before| days(*before) == self.text(name)) {
-            Some(before) => Some(before),
-            None => Some(DAY * self.number(name, OLDEST, faults)),
-        }
+    fn span(&self, name: &'static str, before: Option<Duration>, faults: &mut Faults) -> Duration {
+        let same = before.filter(|before| days(*before) == self.text(name));
+        same.unwrap_or_else(|| DAY * self.number(name, OLDEST, faults))
     }
 
     fn chosen<T: Copy>(

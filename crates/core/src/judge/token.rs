@@ -1,0 +1,55 @@
+//! The decision on one security token that is presented: whether it lives, and whether its device type allows
+//! it here.
+//!
+//! The same for the token behind a password and for one that somebody proves himself by on the web.
+
+use crate::client_kind::ClientKind;
+use crate::device_type::{DeviceRules, Misuse};
+use crate::id::{Id, User};
+use crate::judge::{Refusal, TokenRecord};
+use crate::names::Source;
+use crate::time::Timestamp;
+
+/// How a token is presented.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenUse<'a> {
+    /// By whom it must be held.
+    pub user: Id<User>,
+    /// What holds for the tokens of its device type.
+    pub rules: Option<&'a DeviceRules>,
+    /// From where.
+    pub source: Source,
+    /// By what kind of client, where that is plain and matters.
+    pub client_kind: Option<ClientKind>,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl TokenRecord {
+    /// Decides whether the token is accepted. It dies at the first instant that is not earlier than its
+    /// `expires_at`, and of disuse at the first that is not earlier than its last use and the idle end.
+    ///
+    /// # Errors
+    /// The first [`Refusal`] that applies.
+    pub fn judge(&self, used: &TokenUse<'_>) -> Result<(), Refusal> {
+        if self.user != used.user {
+            return Err(Refusal::TokenOfAnotherUser);
+        }
+        if let Some((at, cause)) = self.retired {
+            return Err(Refusal::TokenRetired(at, cause));
+        }
+        if self.expires_at <= used.now {
+            return Err(Refusal::TokenExpired(self.expires_at));
+        }
+        let Some(rules) = used.rules else {
+            return Ok(());
+        };
+        if rules.idle_at(self.active_at, used.now) {
+            return Err(Refusal::TokenUnused(self.active_at));
+        }
+        rules.allow(used.source, || used.client_kind).map_err(|misuse| match misuse {
+            Misuse::OutsideAddresses => Refusal::TokenOutsideAddresses,
+            Misuse::OfAnotherKind => Refusal::TokenOfAnotherKind,
+        })
+    }
+}
