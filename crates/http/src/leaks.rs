@@ -93,9 +93,7 @@ async fn from_github(
 ) -> Response {
     let ctx = &state.ctx;
     let Some(keys) = &state.front.secret_scanning_keys else {
-        tracing::warn!(
-            "an alert of GitHub's secret scanning came, but secret_scanning_keys_file is not set"
-        );
+        tracing::warn!("an alert of GitHub came, but no file of its keys is configured");
         return refuse(Kind::Problem, StatusCode::NOT_FOUND, "There is nothing here.");
     };
     let (Single::Text(key), Single::Text(signature)) =
@@ -110,7 +108,7 @@ async fn from_github(
         if let Err(error) = ctx.leak_reports.admit(origin.source, ctx.clock.now()) {
             return too_many(&error);
         }
-        tracing::warn!("an alert of GitHub's secret scanning is not believed: {fault}");
+        tracing::warn!("an alert of GitHub is not believed: {fault}");
         let text = "The signature is not of this body by a known key of GitHub.";
         return refuse(Kind::Problem, StatusCode::FORBIDDEN, text);
     }
