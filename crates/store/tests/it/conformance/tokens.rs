@@ -105,6 +105,48 @@ async fn each_device_type_and_each_user_may_have_a_token_and_a_retired_one_makes
 }
 
 #[tokio::test]
+async fn a_token_lives_on_beside_its_successor_until_that_is_cancelled_or_a_third_is_refused() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let old = issue(&store, jane, 1, "any").await;
+        let new = Id::from_raw(2);
+        let until = T0 + DAY;
+        write(&store, async |tx| {
+            tokens::begin_succession(tx, old, new, until).await?;
+            insert_token(tx, jane, 2, "any").await
+        })
+        .await;
+        let look = async || {
+            let mut reader = store.read().await.unwrap();
+            let due = tokens::due_to_retire(&mut reader, until, 10).await.unwrap();
+            let before = tokens::outgoing_before(&mut reader, new).await.unwrap();
+            (before.map(|row| (row.record.token, row.record.expires_at)), due)
+        };
+
+        let both = look().await;
+        let mut tx = store.begin().await.unwrap();
+        let third = insert_token(&mut tx, jane, 3, "any").await;
+        drop(tx);
+        let used = {
+            write(&store, async |tx| tokens::note_use(tx, new, T0).await).await;
+            let mut reader = store.read().await.unwrap();
+            tokens::used_successors(&mut reader, &[old, new]).await.unwrap()
+        };
+        retire(&store, new).await;
+        write(&store, async |tx| tokens::cancel_succession(tx, old, new).await).await;
+
+        assert_eq!(both, (Some((old, until)), vec![(old, jane)]));
+        assert_one_live(&third);
+        assert_eq!(used, [(new, jane)]);
+        assert_eq!(look().await, (None, vec![]));
+        let mut reader = store.read().await.unwrap();
+        let kept = tokens::find(&mut reader, old).await.unwrap().unwrap();
+        assert_eq!((kept.record.expires_at, kept.succeeded_by), (T0 + 365 * DAY, None));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_digest_is_never_given_twice_not_even_after_retirement() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
