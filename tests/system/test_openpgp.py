@@ -47,3 +47,31 @@ def test_gnupg_reads_the_mail_with_the_token(house: House, sink, tmp_path, kind)
     text = plain.get_body(("plain",)).get_content()
     token = next(line.split(": ")[1] for line in text.splitlines() if line.startswith("Security token"))
     assert house.accepts(user, token)
+
+
+def test_an_owner_gives_a_key_on_the_page_and_is_told_why_one_is_not_taken(house: House, tmp_path):
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    user = house.add_user()
+    gpg(home, "--quick-gen-key", user.email, "ed25519", "sign,cert", "1y")
+    browser = house.logged_in(user)
+    page = "/setup/personal-information/openpgp-key"
+
+    def give():
+        key = gpg(home, "--armor", "--export").decode()
+        browser.go(page)
+        return browser.fill_and_press(
+            {"OpenPGP Public Key": key, "Current Password": user.password}, "Save")
+
+    refused = give()
+    fingerprint = next(
+        line.split(":")[9] for line in gpg(home, "--with-colons", "--list-keys").decode().splitlines()
+        if line.startswith("fpr"))
+    gpg(home, "--quick-add-key", fingerprint, "cv25519", "encr", "1y")
+    taken = give()
+
+    assert refused.status == 422
+    assert "it has no subkey that encrypts" in refused.text
+    assert taken.status == 200
+    assert fingerprint in taken.text
+    assert fingerprint in browser.go(page).text

@@ -234,9 +234,8 @@ async fn set_openpgp_key(
         Ok(key) => key.map(|bytes| openpgp::read(ctx, &bytes)).transpose(),
         Err(_) => return Err(Failed::unreadable(ctx, "the key is not in base64")),
     };
-    let key = key.map_err(|fault| {
-        Failed::unreadable(ctx, &format!("the key cannot be taken: {fault}"))
-    })?;
+    let key =
+        key.map_err(|fault| Failed::unreadable(ctx, &format!("the key cannot be taken: {fault}")))?;
     done(&state, openpgp::set_for(ctx, Actor::Operator, &username, key).await)
 }
 
