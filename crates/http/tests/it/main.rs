@@ -8,6 +8,7 @@ mod asking;
 mod authenticator_app;
 mod bad_input;
 mod batch;
+mod breakage;
 mod calls;
 mod cast;
 mod challenge;
