@@ -12,6 +12,7 @@ mod baseline;
 mod figure;
 mod refusals;
 mod rounds;
+mod sharing;
 mod verification;
 mod writes;
 
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use verification::{Part, empty_handler, memory};
 
-const USAGE: &str = "usage: bench [--quick] [--as-built] [writes | refusals | verification [wire|memory|flood|resets|start]…]";
+const USAGE: &str = "usage: bench [--quick] [--as-built] [writes | refusals | sharing | verification [wire|memory|flood|resets|start]…]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             verification::measure(server, extent, &Part::ALL);
         }
         ["writes"] => writes::measure(),
+        ["sharing"] => sharing::measure(),
         ["refusals"] => refusals::measure(extent),
         ["verification"] => verification::measure(server, extent, &Part::ALL),
         ["verification", parts @ ..] => {

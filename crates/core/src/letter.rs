@@ -141,7 +141,11 @@ impl LetterKind {
     pub const fn offers_freeze(self) -> bool {
         !matches!(
             self,
-            Self::Invitation | Self::AddressChangeNew | Self::TokensFrozen | Self::WeeklyDigest | Self::SharingReport
+            Self::Invitation
+                | Self::AddressChangeNew
+                | Self::TokensFrozen
+                | Self::WeeklyDigest
+                | Self::SharingReport
         )
     }
 

@@ -16,7 +16,7 @@ pub(super) fn token_shared<'a>(
 ) -> Wording<'a> {
     let subject = match owner {
         None => format!("Your {org} security token looks shared"),
-        Some(owner) => format!("A {org} security token of {owner} looks shared"),
+        Some(owner) => format!("{org}: a security token of {owner} looks shared"),
     };
     let mut facts = vec![
         fact("Username", owner.unwrap_or(username)),

@@ -16,10 +16,12 @@ pub(crate) enum Done {
     DeliveryChanged,
     DeviceTypeAdded,
     DeviceTypeSaved,
+    FalseAlarmMarked,
     MailRetried,
     NameChanged,
     NetworkAdded,
     NetworkRemoved,
+    OpenpgpKeyChanged,
     PasskeyAdded,
     PasswordChanged,
     PlaceEnded,
@@ -45,7 +47,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 38] = [
+const ALL: [(Done, &str, &str); 40] = [
     (
         Done::Activated,
         "activated",
@@ -100,10 +102,20 @@ const ALL: [(Done, &str, &str); 38] = [
         "The device type was saved. It holds from now on, also for tokens that are out already; but for their \
          age, which is decided when each is issued.",
     ),
+    (
+        Done::FalseAlarmMarked,
+        "false-alarm-marked",
+        "The signal is marked as a false alarm. The same is not raised again.",
+    ),
     (Done::MailRetried, "mail-retried", "Waiting mail is being tried again now."),
     (Done::NameChanged, "name-changed", "Your name was changed."),
     (Done::NetworkAdded, "network-added", "The trusted network was added."),
     (Done::NetworkRemoved, "network-removed", "The network is no longer trusted."),
+    (
+        Done::OpenpgpKeyChanged,
+        "openpgp-key-changed",
+        "The OpenPGP key was changed. It holds for mail with a token from now on.",
+    ),
     (
         Done::PasskeyAdded,
         "passkey-added",

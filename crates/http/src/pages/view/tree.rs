@@ -41,6 +41,11 @@ const OWN: (&str, &[Row]) = (
         ),
         ("Tokens", "/setup/tokens", "Your security tokens: how old they are and what uses them."),
         (
+            "Sharing Signals",
+            "/setup/sharing-signals",
+            "What looks as if a token were shared, and how to say that it was not.",
+        ),
+        (
             "Second Factors",
             "/setup/second-factors",
             "Authenticator apps, passkeys and recovery codes: what you prove yourself with beside the password.",

@@ -1,0 +1,241 @@
+//! How often honest use looks shared, and shared use does: traffic that is drawn by a seed, one working week
+//! at a time, looked at each minute as a running authority does. A model of people and no measurement of them.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use symbolon_core::Timestamp;
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::DeviceRules;
+use symbolon_core::sharing::{SharingRule, Sighting, WINDOW, signals};
+
+const WEEKS: u32 = 100;
+const DAYS: u32 = 5;
+const MINUTES: u32 = 600;
+const SEED: u64 = 20_261_123;
+const DAY: Duration = Duration::from_hours(24);
+
+type Day = fn(&mut StdRng, &Week) -> Vec<(u32, Use)>;
+
+/// A client and an address.
+type Use = (&'static str, String);
+
+/// What stays the same for one week.
+struct Week {
+    /// Networks of the people or places in it, each in an area of its own.
+    homes: Vec<String>,
+}
+
+/// One kind of traffic.
+struct Traffic {
+    name: &'static str,
+    kind: Option<ClientKind>,
+    shared: bool,
+    day: Day,
+}
+
+const TRAFFIC: [Traffic; 12] = [
+    honest(
+        "office worker: laptop at home, in the office, on a hotspot",
+        Some(ClientKind::Desktop),
+        office,
+    ),
+    honest("server behind a pool of 4 addresses", Some(ClientKind::Server), pool),
+    honest("CI in a cloud /16, 6 jobs an hour", Some(ClientKind::Server), |rng, _| ci(rng, 6)),
+    honest("CI in a cloud /16, 30 jobs an hour", Some(ClientKind::Server), |rng, _| ci(rng, 30)),
+    honest("commuter: telephone on Wi-Fi and roaming", Some(ClientKind::Mobile), commuter),
+    honest("analyst: Excel and a Python script on one laptop", Some(ClientKind::Desktop), analyst),
+    shared("2 people at their homes", |rng, week| people(rng, week, 2)),
+    shared("3 people at their homes", |rng, week| people(rng, week, 3)),
+    shared("4 people at their homes", |rng, week| people(rng, week, 4)),
+    shared("5 people at their homes", |rng, week| people(rng, week, 5)),
+    shared("5 people in one office, one address", one_office),
+    Traffic {
+        name: "2 people at their homes, token for any device",
+        kind: None,
+        shared: true,
+        day: |rng, week| people(rng, week, 2),
+    },
+];
+
+const fn honest(name: &'static str, kind: Option<ClientKind>, day: Day) -> Traffic {
+    Traffic { name, kind, shared: false, day }
+}
+
+const fn shared(name: &'static str, day: Day) -> Traffic {
+    Traffic { name, kind: Some(ClientKind::Desktop), shared: true, day }
+}
+
+/// Prints, for each kind of traffic, in how many of the weeks a signal is raised, and by which rules.
+pub(crate) fn measure() {
+    println!(
+        "{WEEKS} weeks of {DAYS} days each, seed {SEED}; weeks with a signal, and by which rule"
+    );
+    for traffic in &TRAFFIC {
+        let mut rng = StdRng::seed_from_u64(SEED);
+        let weeks: Vec<[bool; 4]> = (0..WEEKS).map(|_| week(&mut rng, traffic)).collect();
+        let share = |at: usize| {
+            let hits = weeks.iter().filter(|week| week[at]).count();
+            100.0 * f64::from(u32::try_from(hits).unwrap_or(0)) / f64::from(WEEKS)
+        };
+        let what = if traffic.shared { "found" } else { "false alarm" };
+        println!(
+            "{:<58} {what:>11} {:>5.1} %   kinds {:>5.1} %  places {:>5.1} %  turns {:>5.1} %",
+            traffic.name,
+            share(0),
+            share(1),
+            share(2),
+            share(3),
+        );
+    }
+}
+
+/// Whether any rule speaks within a week, and which.
+fn week(rng: &mut StdRng, traffic: &Traffic) -> [bool; 4] {
+    let homes = (0..6).map(|_| address(rng)).collect();
+    let (week, rules) =
+        (Week { homes }, DeviceRules { kind: traffic.kind, ..DeviceRules::default() });
+    let mut spoke = [false; 4];
+    for day in 0..DAYS {
+        let begin = Timestamp::from_unix_ms(1_800_000_000_000) + DAY * day;
+        let mut uses = (traffic.day)(rng, &week);
+        uses.sort();
+        uses.dedup();
+        let mut seen: Vec<Sighting> = uses
+            .into_iter()
+            .filter_map(|(minute, (client, network))| {
+                let at = begin + Duration::from_mins(minute.into());
+                let within = Duration::from_millis(u64::from(rng.next_u32() % 60_000));
+                Sighting::parse(client, &network, at + within)
+            })
+            .collect();
+        seen.sort_by_key(|seen| seen.at);
+        let (mut oldest, mut newest) = (0, 0);
+        for minute in 1..=MINUTES {
+            let now = begin + Duration::from_mins(minute.into());
+            let known = newest;
+            newest += seen[newest..].iter().take_while(|seen| seen.at <= now).count();
+            oldest += seen[oldest..].iter().take_while(|seen| now.since(seen.at) >= WINDOW).count();
+            // Time alone raises nothing.
+            let lately = if newest > known { &seen[oldest..newest] } else { &[] };
+            for signal in signals(lately, &rules, now) {
+                spoke[0] = true;
+                spoke[match signal.rule {
+                    SharingRule::Kinds => 1,
+                    SharingRule::Places => 2,
+                    SharingRule::Turns => 3,
+                }] = true;
+            }
+        }
+    }
+    spoke
+}
+
+fn address(rng: &mut StdRng) -> String {
+    let mut part = || rng.random_range(1..=223_u8);
+    format!("{}.{}.{}.{}", part().clamp(20, 99), part(), part(), part())
+}
+
+/// An hour at home, then the office; twice a day a meeting on the hotspot, of which one in ten is restless:
+/// the laptop falls back to the Wi-Fi of the office and comes again.
+fn office(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
+    let mut uses = Vec::new();
+    let meetings: Vec<(u32, bool)> =
+        (0..2).map(|_| (rng.random_range(90..MINUTES - 40), rng.random_bool(0.1))).collect();
+    for minute in 0..MINUTES {
+        if !rng.random_bool(0.5) {
+            continue;
+        }
+        let meeting = meetings.iter().find(|(begin, _)| (*begin..begin + 30).contains(&minute));
+        let place = match meeting {
+            _ if minute < 60 => 0,
+            Some((_, true)) if rng.random_bool(0.15) => 1,
+            Some(_) => 2,
+            None => 1,
+        };
+        uses.push((minute, ("Excel/16", week.homes[place].clone())));
+    }
+    uses
+}
+
+fn pool(rng: &mut StdRng, _: &Week) -> Vec<(u32, Use)> {
+    let mut one =
+        |minute| (minute, ("jsforce/3", format!("52.10.7.{}", rng.random_range(1..=4_u8))));
+    (0..MINUTES).map(&mut one).collect()
+}
+
+/// Each job is a machine of its own.
+fn ci(rng: &mut StdRng, jobs_an_hour: u32) -> Vec<(u32, Use)> {
+    let jobs = jobs_an_hour * MINUTES / 60;
+    let mut job = |_| {
+        let (third, last) = (rng.random_range(0..=255_u8), rng.random_range(1..=254_u8));
+        (rng.random_range(0..MINUTES), ("python-requests/2", format!("52.10.{third}.{last}")))
+    };
+    (0..jobs).map(&mut job).collect()
+}
+
+/// Wi-Fi at home and at work; on the way, forty minutes twice a day, a provider that changes the address
+/// every ten minutes or so among three areas, and the Wi-Fi of a train that is there half of the time.
+fn commuter(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
+    let mut uses = Vec::new();
+    let mut roaming = week.homes[2].clone();
+    let mut on_train = false;
+    for minute in 0..MINUTES {
+        let on_the_way = (20..60).contains(&minute) || (540..580).contains(&minute);
+        if rng.random_bool(0.1) {
+            roaming.clone_from(&week.homes[rng.random_range(2..=4)]);
+        }
+        if rng.random_bool(0.15) {
+            on_train = rng.random_bool(0.5);
+        }
+        if rng.random_bool(if on_the_way { 0.6 } else { 0.2 }) {
+            let network = match minute {
+                _ if on_the_way && on_train => &week.homes[5],
+                _ if on_the_way => &roaming,
+                0..60 | 540.. => &week.homes[0],
+                _ => &week.homes[1],
+            };
+            uses.push((minute, ("SalesforceMobileSDK/11", network.clone())));
+        }
+    }
+    uses
+}
+
+fn analyst(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
+    let mut uses = Vec::new();
+    for minute in 0..MINUTES {
+        if rng.random_bool(0.3) {
+            uses.push((minute, ("Excel/16", week.homes[1].clone())));
+        }
+        if rng.random_bool(0.003) {
+            uses.push((minute, ("python-requests/2", week.homes[1].clone())));
+        }
+    }
+    uses
+}
+
+/// Each works on it in bouts of half an hour, a third of the day, and then every third minute.
+fn people(rng: &mut StdRng, week: &Week, count: usize) -> Vec<(u32, Use)> {
+    let mut uses = Vec::new();
+    for home in &week.homes[..count] {
+        let mut busy = false;
+        for minute in 0..MINUTES {
+            if minute % 30 == 0 {
+                busy = rng.random_bool(0.33);
+            }
+            if busy && rng.random_bool(0.33) {
+                uses.push((minute, ("Excel/16", home.clone())));
+            }
+        }
+    }
+    uses
+}
+
+fn one_office(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
+    let mut uses = people(rng, week, 5);
+    for (_, (_, network)) in &mut uses {
+        network.clone_from(&week.homes[0]);
+    }
+    uses
+}
