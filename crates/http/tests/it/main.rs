@@ -30,6 +30,7 @@ mod profiles;
 mod rest;
 mod routes;
 mod second_factors;
+mod sharing;
 mod soap_calls;
 mod soap_login;
 mod too_many;

@@ -1,0 +1,103 @@
+//! Sharing signals on the page and over the control socket: who sees which, and who may call them false.
+
+use axum::body::Body;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use symbolon_app::login::{self, ApiLogin, Head};
+use symbolon_app::sharing::Watch;
+use symbolon_app::{Actor, Origin, device_types};
+use symbolon_core::device_type::DeviceRules;
+use symbolon_core::names::{ClientName, DeviceType, Source};
+use symbolon_core::secret::Credential;
+use symbolon_http::control::{self, ControlSocket};
+use tower::ServiceExt as _;
+
+use crate::calls::{Answer, request};
+use crate::house::{PASSWORD, TestHouse};
+
+const PATH: &str = "/setup/sharing-signals";
+
+/// Ada, whose token looks shared, and Bob, whose does not.
+async fn house_with_signal() -> TestHouse {
+    let house = TestHouse::open().await;
+    let set = |rules: &mut DeviceRules| rules.most_places = 1;
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    house.user("ada").await;
+    house.user("bob").await;
+    let token = house.token("ada").await;
+    for source in ["198.51.100.1", "198.51.100.2"] {
+        let source = Source::new(source.parse().unwrap());
+        let login = ApiLogin {
+            head: Head::SoapPartner,
+            username: "ada@example.com".to_owned(),
+            credential: Credential::new(format!("{PASSWORD}{token}")),
+            client: None,
+            origin: Origin { source, client: ClientName::sanitised("export") },
+        };
+        login::log_in_to_api(&house.ctx, login).await.unwrap();
+    }
+    Watch::default().look(&house.ctx).await.unwrap();
+    house
+}
+
+async fn see(house: &TestHouse, cookie: &str) -> Answer {
+    let request = request(Method::GET, PATH);
+    let request = request.header(header::COOKIE, format!("__Host-symbolon={cookie}"));
+    house.send(request.body(Body::empty()).unwrap()).await
+}
+
+/// Posts the hidden fields that stand in `page`, with the session of `cookie`.
+async fn mark(house: &TestHouse, cookie: &str, csrf_of: &str, signal: &str) -> Answer {
+    let (_, rest) = csrf_of.split_once(r#"name="csrf" value=""#).unwrap();
+    let mut fields = form_urlencoded::Serializer::new(String::new());
+    fields.append_pair("csrf", rest.split('"').next().unwrap()).append_pair("signal", signal);
+    let request = request(Method::POST, PATH)
+        .header(header::COOKIE, format!("__Host-symbolon={cookie}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    house.send(request.body(Body::from(fields.finish())).unwrap()).await
+}
+
+async fn ask(house: &TestHouse, method: Method, path: &str) -> (StatusCode, Value) {
+    let request = Request::builder().method(method).uri(path).extension(ControlSocket);
+    let router = control::router(house.state.clone());
+    let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn an_owner_sees_the_evidence_and_marks_a_false_alarm_and_nobody_else_can() {
+    let house = house_with_signal().await;
+    let (ada, bob) = (house.web_session("ada").await, house.web_session("bob").await);
+    let (_, listed) = ask(&house, Method::GET, "/sharing-signals").await;
+    let signal = listed[0]["id"].as_str().unwrap();
+
+    let (before, of_bob) = (see(&house, &ada).await.body, see(&house, &bob).await.body);
+    let foreign = mark(&house, &bob, &of_bob, signal).await;
+    let own = mark(&house, &ada, &before, signal).await;
+
+    assert!(before.contains("from 2 networks, 1 at most"), "{before}");
+    assert!(of_bob.contains("Nothing looks shared."));
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+    assert_eq!(own.status, StatusCode::SEE_OTHER);
+    assert!(see(&house, &ada).await.body.contains("It is marked as a false alarm already."));
+}
+
+#[tokio::test]
+async fn the_operator_lists_signals_by_user_and_marks_one() {
+    let house = house_with_signal().await;
+    let (_, of_ada) = ask(&house, Method::GET, "/sharing-signals?user=ada@example.com").await;
+    let (_, of_bob) = ask(&house, Method::GET, "/sharing-signals?user=bob@example.com").await;
+    let path = format!("/sharing-signals/{}/false-alarm", of_ada[0]["id"].as_str().unwrap());
+
+    let (marked, _) = ask(&house, Method::POST, &path).await;
+    let (unknown, _) = ask(&house, Method::GET, "/sharing-signals?user=nobody").await;
+
+    assert_eq!((marked, unknown), (StatusCode::NO_CONTENT, StatusCode::NOT_FOUND));
+    assert_eq!(of_ada[0]["rule"], "places");
+    assert_eq!(of_bob.as_array().unwrap().len(), 0);
+    let (_, now) = ask(&house, Method::GET, "/sharing-signals").await;
+    assert_eq!(now[0]["false_alarm_by"], "operator");
+}
