@@ -106,8 +106,7 @@ pub fn plan_reset(
     if !order.rules.holders.include(profile) {
         return Err(ResetRefusal::NotAHolder);
     }
-    let in_scope =
-        |token: &&LiveToken| order.scope.covers(order.device_type, &token.device_type);
+    let in_scope = |token: &&LiveToken| order.scope.covers(order.device_type, &token.device_type);
     Ok(ResetPlan {
         retire: live.iter().filter(in_scope).map(|token| token.token).collect(),
         cause: order.cause,

@@ -1,3 +1,5 @@
+//! Which uses look shared, and which cannot.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Who asks, by the API session in `Authorization: Bearer`.
 
 use axum::extract::FromRequestParts;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use symbolon_app::Origin;
@@ -34,7 +34,7 @@ impl FromRequestParts<HttpState> for Caller {
         let ctx = &state.ctx;
         let RequestOrigin { origin, .. } = RequestOrigin::from_request_parts(parts, state)
             .await
-            .map_err(|no| no.into_response())?;
+            .map_err(IntoResponse::into_response)?;
         let presented = session::in_headers(&parts.headers);
         let session = match session::live(ctx, presented, Head::Rest, &origin).await {
             Ok(session) => session.ok_or_else(unknown)?,

@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use symbolon_app::login::{self, ApiLogin, Head};
 use symbolon_app::{Actor, Origin, device_types, reset};
-use symbolon_core::device_type::Overlap;
+use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::Credential;
@@ -79,8 +79,7 @@ async fn house_with_two_tokens() -> (TestHouse, String, String) {
 }
 
 async fn allow_overlap(house: &TestHouse) {
-    let set =
-        |rules: &mut symbolon_core::device_type::DeviceRules| rules.overlap = Overlap::Allowed;
+    let set = |rules: &mut DeviceRules| rules.overlap = Overlap::Allowed;
     device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
 }
 
@@ -133,7 +132,7 @@ async fn a_device_type_that_an_administrator_has_added_is_offered() {
     house.user("ada").await;
     let cookie = house.web_session("ada").await;
     let kiosk = DeviceType::parse("kiosk").unwrap();
-    device_types::add(&house.ctx, Actor::Operator, kiosk, Default::default()).await.unwrap();
+    device_types::add(&house.ctx, Actor::Operator, kiosk, DeviceRules::default()).await.unwrap();
 
     let page = see(&house, &cookie, "/setup/reset-security-token/confirm").await.body;
 
