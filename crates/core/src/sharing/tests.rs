@@ -1,3 +1,5 @@
+//! Each rule where it speaks and where it must not, and what holds for any uses.
+
 //! Which uses look shared, and which cannot.
 
 use proptest::prelude::*;
