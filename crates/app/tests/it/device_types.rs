@@ -185,7 +185,7 @@ async fn an_unused_token_dies_to_the_second_and_is_then_retired_and_its_owner_to
     rule(&house, |rules| rules.idle_end = Some(30 * DAY)).await;
     let mails = house.arrived().len();
 
-    house.wait(30 * DAY - Duration::from_millis(1));
+    house.wait(Duration::from_millis(30 * 86_400_000 - 1));
     janitor::tidy(&house.ctx).await.unwrap();
     let before = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].state;
     house.wait(Duration::from_millis(1));

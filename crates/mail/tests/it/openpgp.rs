@@ -1,4 +1,4 @@
-//! Which OpenPGP keys are taken, and that mail is encrypted to them. The keys in `tests/keys` are GnuPG's.
+//! Which OpenPGP keys are taken, and that mail is encrypted to them. The keys in `tests/keys` are `GnuPG`'s.
 
 use std::time::Duration;
 
