@@ -171,13 +171,13 @@ async fn the_receipt_follows_a_client_until_it_has_come_back() {
     assert!(log_in(&house, &new, "jsforce").await);
     let back = see(&house, &cookie, &receipt).await.body;
 
-    assert!(unseen.contains("2 of 2 clients"), "{unseen}");
+    assert!(unseen.contains("Of 2 clients of the earlier tokens 2 have not come back"), "{unseen}");
     assert_eq!(unseen.matches("not seen since</span>").count(), 2);
     assert!(
         tried.contains("still on the retired token</span> last try 3 minutes ago, 1 try in all")
     );
     assert!(back.contains("came back</span> with the new token at"));
-    assert!(back.contains("1 of 2 clients"));
+    assert!(back.contains("Of 2 clients of the earlier tokens 1 has not come back"));
     assert!(back.contains(&format!(r#"href="{receipt}">Refresh</a>"#)));
 }
 

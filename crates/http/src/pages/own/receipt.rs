@@ -112,6 +112,18 @@ fn row(followed: &Followed, new: &DeviceType, now: Timestamp) -> ClientRow {
     }
 }
 
+/// How many have come back.
+fn back_words(follow_up: &FollowUp) -> String {
+    let all = counted(follow_up.clients.len() as u64, "client");
+    match follow_up.missing() {
+        0 => format!("Of {all} of the earlier tokens each has come back with a new one."),
+        1 => format!("Of {all} of the earlier tokens 1 has not come back with a new one yet."),
+        more => {
+            format!("Of {all} of the earlier tokens {more} have not come back with a new one yet.")
+        }
+    }
+}
+
 /// What became of a client, after the words of its badge.
 fn words_of(followed: &Followed, new: &DeviceType, now: Timestamp) -> String {
     let ago = |at: Timestamp| format!("{} ago", span(now.since(at)));
