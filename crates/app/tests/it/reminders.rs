@@ -268,7 +268,7 @@ async fn the_digest_counts_tokens_and_names_the_next_to_die() {
     let house = house_with_administrator("UTC").await;
     let joe = house.user("joe").await;
     house.reset(&joe).await;
-    house.wait345 * DAY;
+    house.wait(345 * DAY);
 
     digests(&house).await;
 
