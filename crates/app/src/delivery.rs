@@ -3,7 +3,7 @@
 
 use symbolon_core::id::{Id, User};
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::{EmailAddress, Source, Username};
+use symbolon_core::names::{EmailAddress, Source};
 use symbolon_core::secret::Password;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::users::UserRecord;
@@ -16,7 +16,7 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::passwords::{self, Proof};
-use crate::{outbox, trail};
+use crate::{outbox, reset, trail};
 
 const SAME: AppError = AppError::Forbidden("Mail with a token goes there already.");
 
@@ -54,13 +54,9 @@ pub async fn set_for(
     username: &str,
     delivery: Option<EmailAddress>,
 ) -> Result<(), AppError> {
-    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
     let mut tx = ctx.store.begin().await?;
-    let found = users::find_by_name(&mut tx, &username).await?.ok_or(AppError::NotFound("user"))?;
-    if !users::take(&mut tx, found.standing.user).await? {
-        return Err(AppError::NotFound("user"));
-    }
-    write(ctx, &mut tx, &found, delivery, actor, None).await?;
+    let user = reset::take_by_name(&mut tx, username).await?;
+    write(ctx, &mut tx, &user, delivery, actor, None).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())

@@ -6,13 +6,12 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::Username;
 use symbolon_core::secret::Password;
 use symbolon_mail::{Certificate, KeyFault};
+use symbolon_store::Tx;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::letters::LeasedLetter;
 use symbolon_store::openpgp_keys::{self, OpenpgpKeyRow};
-use symbolon_store::{Tx, users};
 
 use crate::account::{self, ChangeError};
 use crate::actor::{Actor, Origin};
@@ -20,7 +19,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::passwords::{self, Proof};
-use crate::trail;
+use crate::{reset, trail};
 
 /// A key that was looked at and found fit.
 #[derive(Debug)]
@@ -88,14 +87,9 @@ pub async fn set_for(
     username: &str,
     key: Option<GivenKey>,
 ) -> Result<(), AppError> {
-    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
     let mut tx = ctx.store.begin().await?;
-    let found = users::find_by_name(&mut tx, &username).await?.ok_or(AppError::NotFound("user"))?;
-    let id = found.standing.user;
-    if !users::take(&mut tx, id).await? {
-        return Err(AppError::NotFound("user"));
-    }
-    write(ctx, &mut tx, id, key, actor).await?;
+    let user = reset::take_by_name(&mut tx, username).await?;
+    write(ctx, &mut tx, user.standing.user, key, actor).await?;
     commit(ctx, tx).await
 }
 

@@ -153,11 +153,9 @@ pub async fn reset_for(
     scope: Scope,
     reason: Option<&str>,
 ) -> Result<Receipt, ResetError> {
-    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let found = users::find_by_name(&mut tx, &username).await?.ok_or(AppError::NotFound("user"))?;
-    let user = take(&mut tx, found.standing.user).await?;
+    let user = take_by_name(&mut tx, username).await?;
     let cause = RetirementCause::AdminReset;
     let order = Order { actor, cause, scope, device_type, source: None, reason };
     let receipt = write_reset(ctx, &mut tx, &user, order, None, now).await?;
@@ -266,6 +264,13 @@ pub(crate) async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppE
         return Err(AppError::NotFound("user"));
     }
     users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
+}
+
+/// Takes the row of the user of this name, and reads it as it is then.
+pub(crate) async fn take_by_name(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
+    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
+    let found = users::find_by_name(tx, &username).await?.ok_or(AppError::NotFound("user"))?;
+    take(tx, found.standing.user).await
 }
 
 async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {

@@ -151,7 +151,7 @@ pub async fn rotate_for(
     let key = asked.request_key.map(key_of_administrators).transpose()?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = take_by_name(&mut tx, username).await?;
+    let user = reset::take_by_name(&mut tx, username).await?;
     if let Some(key) = &key
         && let Some(token) = tokens::find_request(&mut tx, user.standing.user, key).await?
     {
@@ -391,12 +391,6 @@ fn key_of_administrators(key: &str) -> Result<String, AppError> {
     } else {
         Err(AppError::Invalid(WRONG_KEY))
     }
-}
-
-async fn take_by_name(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
-    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
-    let found = users::find_by_name(tx, &username).await?.ok_or(AppError::NotFound("user"))?;
-    reset::take(tx, found.standing.user).await
 }
 
 fn refused(refusal: RotationRefusal) -> ResetError {
