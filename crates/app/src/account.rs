@@ -23,6 +23,7 @@ use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
+use crate::users::take_by_id;
 use crate::{browsers, trail};
 
 /// What a user sees of himself.
@@ -333,11 +334,7 @@ pub(crate) async fn take_unchanged(
     tx: &mut Tx,
     proved: &UserRecord,
 ) -> Result<UserRecord, AppError> {
-    let user = proved.standing.user;
-    if !users::take(tx, user).await? {
-        return Err(AppError::NotFound("user"));
-    }
-    let fresh = users::find(tx, user).await?.ok_or(AppError::NotFound("user"))?;
+    let fresh = take_by_id(tx, proved.standing.user).await?;
     if fresh.password != proved.password || fresh.standing.frozen_at.is_some() {
         return Err(AppError::Forbidden("The account was changed meanwhile. Log in anew."));
     }

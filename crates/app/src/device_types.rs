@@ -3,19 +3,18 @@
 use symbolon_core::Timestamp;
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{DeviceRules, Mismatch, OnSharing, Overlap};
-use symbolon_core::id::{DeviceType as DeviceTypeKind, Id, User};
+use symbolon_core::id::{DeviceType as DeviceTypeKind, Id};
 use symbolon_core::names::DeviceType;
 use symbolon_core::verification::BearerUse;
 use symbolon_core::words::word_of;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::device_types::{self, DeviceTypeRow};
-use symbolon_store::{Conn, Tx, users};
+use symbolon_store::{Conn, Tx};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::{commit, settle_what_is_there};
-use crate::reset::NOT_A_HOLDER;
 use crate::trail;
 
 /// What every organization begins with; none of them allows bearer use.
@@ -43,24 +42,6 @@ pub struct DeviceTypeView {
 pub async fn list(ctx: &Ctx) -> Result<Vec<DeviceTypeView>, AppError> {
     let mut reader = ctx.store.read().await?;
     Ok(device_types::list(&mut reader).await?.into_iter().map(view).collect())
-}
-
-/// All device types by name, each with what keeps this user from holding a token of it, if anything does.
-///
-/// # Errors
-/// [`AppError::NotFound`] where there is no such user.
-pub async fn for_user(
-    ctx: &Ctx,
-    user: Id<User>,
-) -> Result<Vec<(DeviceTypeView, Option<&'static str>)>, AppError> {
-    let mut reader = ctx.store.read().await?;
-    let user = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
-    let all = device_types::list(&mut reader).await?;
-    let with_rule = |row: DeviceTypeRow| {
-        let may = row.rules.holders.include(user.profile);
-        (view(row), (!may).then_some(NOT_A_HOLDER))
-    };
-    Ok(all.into_iter().map(with_rule).collect())
 }
 
 /// Adds a device type.

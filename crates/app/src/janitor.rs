@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use symbolon_core::letter;
 use symbolon_core::policy::DAY;
+use symbolon_store::error::StoreError;
 use symbolon_store::{
-    challenges, changes, history, letters, links, nodes, places, sessions, sharing_signals,
+    Tx, challenges, changes, history, letters, links, nodes, places, sessions, sharing_signals,
     source_failures, tokens, uses,
 };
 use tracing::error;
@@ -39,48 +40,34 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let ended = now - KEEP_ENDED;
     let failures = now - DAY.max(ctx.settings.source_policy.period);
-    let mut tx = ctx.store.begin().await?;
-    letters::give_up(&mut tx, now - letter::MAX_AGE, now).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    letters::forget(&mut tx, ended).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    source_failures::forget(&mut tx, failures).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    sessions::forget(&mut tx, now - KEEP_SESSIONS).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    challenges::forget(&mut tx, now - DAY).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    places::forget(&mut tx, now - KNOWN_FOR).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    links::forget(&mut tx, ended).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    tokens::forget_requests(&mut tx, ended).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    changes::forget(&mut tx, ended).await?;
-    commit(ctx, tx).await?;
-    let mut tx = ctx.store.begin().await?;
-    uses::forget(&mut tx, now - KEEP_HISTORY).await?;
-    commit(ctx, tx).await?;
+    by_itself(ctx, async |tx| letters::give_up(tx, now - letter::MAX_AGE, now).await).await?;
+    by_itself(ctx, async |tx| letters::forget(tx, ended).await).await?;
+    by_itself(ctx, async |tx| source_failures::forget(tx, failures).await).await?;
+    by_itself(ctx, async |tx| sessions::forget(tx, now - KEEP_SESSIONS).await).await?;
+    by_itself(ctx, async |tx| challenges::forget(tx, now - DAY).await).await?;
+    by_itself(ctx, async |tx| places::forget(tx, now - KNOWN_FOR).await).await?;
+    by_itself(ctx, async |tx| links::forget(tx, ended).await).await?;
+    by_itself(ctx, async |tx| tokens::forget_requests(tx, ended).await).await?;
+    by_itself(ctx, async |tx| changes::forget(tx, ended).await).await?;
+    by_itself(ctx, async |tx| uses::forget(tx, now - KEEP_HISTORY).await).await?;
     rotation::end_overdue(ctx).await?;
     disuse::end_unused(ctx).await?;
-    let mut tx = ctx.store.begin().await?;
-    sharing_signals::forget(&mut tx, now - KEEP_HISTORY).await?;
-    commit(ctx, tx).await?;
+    by_itself(ctx, async |tx| sharing_signals::forget(tx, now - KEEP_HISTORY).await).await?;
     live::sweep(ctx).await?;
     let mut tx = ctx.store.begin().await?;
     let silent = tx.clock().await? - DAY;
     nodes::forget(&mut tx, silent).await?;
     commit(ctx, tx).await?;
+    by_itself(ctx, async |tx| history::forget(tx, now - KEEP_HISTORY).await).await
+}
+
+/// One piece of it, in a transaction of its own.
+async fn by_itself<T>(
+    ctx: &Ctx,
+    work: impl AsyncFnOnce(&mut Tx) -> Result<T, StoreError>,
+) -> Result<(), AppError> {
     let mut tx = ctx.store.begin().await?;
-    history::forget(&mut tx, now - KEEP_HISTORY).await?;
+    work(&mut tx).await?;
     commit(ctx, tx).await
 }
 

@@ -19,16 +19,14 @@ use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Passkey, User};
 use symbolon_core::names::DisplayName;
-use symbolon_core::policy::Duty;
 use symbolon_store::passkeys::{self, PasskeyRecord};
-use symbolon_store::users;
 
-use crate::actor::{Actor, Origin};
+use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
-use crate::second_factors::{duty_of, kinds_of, note_removed, removal};
-use crate::trail;
+use crate::second_factors::{duty_of, kinds_of, note_removed, note_renamed, removal};
+use crate::users::take_by_id;
 
 pub use ceremony::{obstacle, origin_of};
 pub use fault::PasskeyFault;
@@ -91,16 +89,8 @@ pub async fn rename(
     if !passkeys::rename(&mut tx, user, id, &name).await? {
         return Err(AppError::NotFound("passkey"));
     }
-    let details = format!("factor={}\nid={id}\nname={name}", Factor::Passkey.word());
-    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
-    trail::append(&mut tx, actor, "second-factor.renamed", subject, details, now).await?;
+    note_renamed(&mut tx, user, (Factor::Passkey, id), &name, now).await?;
     commit(ctx, tx).await
-}
-
-/// What keeps an owner from removing a passkey of his, who has `count` second factors of daily use in all, and
-/// who can lift it.
-pub const fn removal_obstacle(count: usize, duty: Duty) -> Option<&'static str> {
-    removal::obstacle(count, duty)
 }
 
 /// Removes a passkey, for its owner. With the last factor the recovery codes end.
@@ -116,14 +106,11 @@ pub async fn remove(
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    if !users::take(&mut tx, user).await? {
-        return Err(AppError::NotFound("user"));
-    }
-    let record = users::find(&mut tx, user).await?.ok_or(AppError::NotFound("user"))?;
+    let record = take_by_id(&mut tx, user).await?;
     let gone = passkeys::find(&mut tx, user, id).await?.ok_or(AppError::NotFound("passkey"))?;
     passkeys::remove(&mut tx, user, id).await?;
     let left = usize::from(kinds_of(&mut tx, user).await?.any_real());
-    if let Some(rule) = removal_obstacle(left + 1, duty_of(&mut tx, &record).await?) {
+    if let Some(rule) = removal::obstacle(left + 1, duty_of(&mut tx, &record).await?) {
         return Err(AppError::Forbidden(rule));
     }
     note_removed(ctx, &mut tx, &record, (Factor::Passkey, &gone.name), origin, now).await?;

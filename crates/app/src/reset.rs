@@ -38,8 +38,9 @@ const NO_API: &str = "Your profile opens no API: a token serves to prove yoursel
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
                              security token can be reset.";
 
+/// Which rule it is that keeps a user from a token of a device type, and who can lift it.
 pub(crate) const NOT_A_HOLDER: &str = "Users of this profile may not hold a token of this device type. An administrator \
-                            can allow it in the device type.";
+                                       can allow it in the device type.";
 
 /// What an owner asks for on the confirm page.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ use crate::live::commit;
 use crate::{outbox, trail};
 
 pub use notices::Gains;
-pub(crate) use notices::{Added, note_added, note_removed};
+pub(crate) use notices::{Added, note_added, note_removed, note_renamed};
 
 /// Authenticator apps that a user may have: a phone, its successor and a few in reserve.
 pub const MOST_AUTHENTICATORS: i64 = 5;
@@ -111,9 +111,7 @@ pub async fn rename(
     if !authenticators::rename(&mut tx, user, id, &name).await? {
         return Err(AppError::NotFound("authenticator"));
     }
-    let details = format!("factor={}\nid={id}\nname={name}", Factor::Authenticator.word());
-    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
-    trail::append(&mut tx, actor, "second-factor.renamed", subject, details, now).await?;
+    note_renamed(&mut tx, user, (Factor::Authenticator, id), &name, now).await?;
     commit(ctx, tx).await
 }
 
@@ -241,15 +239,6 @@ fn open(ctx: &Ctx, record: &AuthenticatorRecord) -> Result<TotpSecret, AppError>
 /// Where the secret of an enrolled authenticator app belongs.
 const fn seat_of(user: Id<User>, id: Id<Authenticator>) -> Seat {
     Seat { use_for: SealedFor::Authenticator, user, row: id.raw() }
-}
-
-/// The user as he is once his row is taken: changes of his second factors queue here, and logins that were
-/// judged before begin anew.
-async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
-    if !users::take(tx, user).await? {
-        return Err(AppError::NotFound("user"));
-    }
-    users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
 }
 
 fn view(record: AuthenticatorRecord) -> AuthenticatorView {

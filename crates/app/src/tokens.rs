@@ -24,6 +24,7 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::{commit, settle_what_is_there};
 use crate::login::Head;
+use crate::reset::NOT_A_HOLDER;
 use crate::{outbox, passwords, retirement, trail};
 
 /// How far back it is asked who used a token.
@@ -34,8 +35,6 @@ pub const MOST_USES: usize = 100;
 const MOST_ROWS: i64 = 100;
 
 const MOST_TOKENS: i64 = 200;
-const NOT_A_HOLDER: &str =
-    "Users of your profile may not hold one. An administrator can allow it in the device type.";
 
 /// Whether a token is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

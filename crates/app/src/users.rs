@@ -350,6 +350,11 @@ async fn named(conn: &mut Conn, username: &str) -> Result<UserRecord, AppError> 
 /// The user as he is once his row is taken.
 pub(crate) async fn take(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
     let id = named(tx, username).await?.standing.user;
+    take_by_id(tx, id).await
+}
+
+/// The user as he is once his row is taken: changes queue here, and log-ins that were judged before begin anew.
+pub(crate) async fn take_by_id(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppError> {
     if !users::take(tx, id).await? {
         return Err(AppError::NotFound("user"));
     }

@@ -141,6 +141,11 @@ pub enum SessionsOnReset {
     Keep,
 }
 
+impl SessionsOnReset {
+    /// All values, with the words that files, scripts and the database know them by.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::End, "end"), (Self::Keep, "keep")];
+}
+
 /// What becomes of tokens when their owner changes the password of his own will.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokensOnPasswordChange {
@@ -148,6 +153,11 @@ pub enum TokensOnPasswordChange {
     Keep,
     /// They are retired, and a new one is mailed: what Salesforce does.
     Reset,
+}
+
+impl TokensOnPasswordChange {
+    /// All values, with the words that files, scripts and the database know them by.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Keep, "keep"), (Self::Reset, "reset")];
 }
 
 /// The duty of one policy.

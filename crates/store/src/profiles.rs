@@ -50,11 +50,6 @@ const FIND_BY_NAME: &str = select!("WHERE name = $1");
 const FIND: &str = select!("WHERE id = $1");
 const IN_FORCE: &str = select!("WHERE id = $1 OR everybody_since IS NOT NULL");
 
-const SESSIONS_ON_RESET: [(SessionsOnReset, &str); 2] =
-    [(SessionsOnReset::End, "end"), (SessionsOnReset::Keep, "keep")];
-const TOKENS_ON_PASSWORD_CHANGE: [(TokensOnPasswordChange, &str); 2] =
-    [(TokensOnPasswordChange::Keep, "keep"), (TokensOnPasswordChange::Reset, "reset")];
-
 /// A profile's row.
 #[derive(Debug, Clone)]
 pub struct ProfileRecord {
@@ -93,8 +88,8 @@ fn args_of(policy: &Policy) -> Vec<Value> {
         policy.lockout_failures,
         policy.lockout_period,
         policy.session_idle,
-        word_of(&SESSIONS_ON_RESET, policy.on_reset),
-        word_of(&TOKENS_ON_PASSWORD_CHANGE, policy.on_password_change),
+        word_of(&SessionsOnReset::ALL, policy.on_reset),
+        word_of(&TokensOnPasswordChange::ALL, policy.on_password_change),
         policy.web_lifetime,
         word_of(&Access::ALL, policy.access),
         word_of(&Duty::ALL, policy.duty),
@@ -156,9 +151,9 @@ fn read_policy(row: &Row, first: usize) -> Result<Policy, StoreError> {
         lockout_failures: row.count(first + 1)?,
         lockout_period: row.duration(first + 2)?,
         session_idle: row.duration(first + 3)?,
-        on_reset: row.parsed(first + 4, "on_reset", |text| of_word(&SESSIONS_ON_RESET, text))?,
+        on_reset: row.parsed(first + 4, "on_reset", |text| of_word(&SessionsOnReset::ALL, text))?,
         on_password_change: row.parsed(first + 5, "on_password_change", |text| {
-            of_word(&TOKENS_ON_PASSWORD_CHANGE, text)
+            of_word(&TokensOnPasswordChange::ALL, text)
         })?,
         web_lifetime: row.duration(first + 6)?,
         access: row.parsed(first + 7, "access", |text| of_word(&Access::ALL, text))?,

@@ -19,11 +19,13 @@ use symbolon_store::challenges::{self, ChallengePurpose, ChallengeRow, NewChalle
 use symbolon_store::{Conn, users};
 use zeroize::Zeroizing;
 
-use super::{Added, Gains, MOST_AUTHENTICATORS, kinds_of, note_added, seat_of, take};
+use super::{Added, Gains, MOST_AUTHENTICATORS, kinds_of, note_added, seat_of};
 use crate::actor::Origin;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
+use crate::sessions::LiveSession;
+use crate::users::take_by_id;
 
 /// How long there is to scan the code and type what the app shows.
 pub const VALID: Duration = Duration::from_mins(15);
@@ -38,6 +40,13 @@ pub struct Owner {
     pub user: Id<User>,
     /// The session that it was begun in.
     pub session: Id<Session>,
+}
+
+impl Owner {
+    /// The holder of this session, in it.
+    pub const fn of(session: &LiveSession) -> Self {
+        Self { user: session.user, session: session.session }
+    }
 }
 
 /// A secret that waits for its first code.
@@ -153,7 +162,7 @@ pub async fn confirm(
 ) -> Result<Enrolled, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, owner.user).await?;
+    let record = take_by_id(&mut tx, owner.user).await?;
     let challenge = find(ctx, &mut tx, owner, name).await?;
     let secret = open_pending(ctx, owner.user, &challenge)?;
     // Nothing of this secret was taken before: any step is later than the beginning of time.

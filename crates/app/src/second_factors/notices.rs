@@ -4,7 +4,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::factor::{Factor, FactorKinds};
-use symbolon_core::id::{Id, Session};
+use symbolon_core::id::{Id, Kind, Session, User};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::DisplayName;
 use symbolon_core::secret::SessionSecret;
@@ -70,6 +70,19 @@ pub(crate) async fn note_added(
     trail::append(tx, actor, "second-factor.added", subject, details, now).await?;
     let codes = recovery::draw(ctx, tx, id, now).await?;
     Ok(Gains { codes: Some(codes), session: secret })
+}
+
+/// Notes that a second factor of `user` has just been given another name.
+pub(crate) async fn note_renamed<K: Kind>(
+    tx: &mut Tx,
+    user: Id<User>,
+    (factor, id): (Factor, Id<K>),
+    name: &DisplayName,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let details = format!("factor={}\nid={id}\nname={name}", factor.word());
+    let (actor, subject) = (Actor::User(user), format!("user:{user}"));
+    trail::append(tx, actor, "second-factor.renamed", subject, details, now).await
 }
 
 /// Notes that a second factor of `user` has just been removed. With the last that is meant for daily use the

@@ -5,16 +5,16 @@ use symbolon_core::Timestamp;
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::id::{Authenticator, Id, User};
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::Username;
 use symbolon_core::policy::Duty;
-use symbolon_store::{Tx, authenticators, challenges, passkeys, recovery_codes, users};
+use symbolon_store::{Tx, authenticators, challenges, passkeys, recovery_codes};
 
-use super::{duty_of, kinds_of, note_removed, take};
+use super::{duty_of, kinds_of, note_removed};
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
+use crate::users::{take, take_by_id};
 use crate::{browsers, outbox, trail};
 
 const LAST_UNDER_DUTY: &str = "Your profile demands a second factor, and this is your last one: add another \
@@ -62,7 +62,7 @@ pub async fn remove(
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, user).await?;
+    let record = take_by_id(&mut tx, user).await?;
     let gone = authenticators::find(&mut tx, user, id).await?;
     let gone = gone.ok_or(AppError::NotFound("authenticator"))?;
     authenticators::remove(&mut tx, user, id).await?;
@@ -84,11 +84,9 @@ pub async fn remove(
 /// # Errors
 /// [`AppError::NotFound`]; [`AppError::Forbidden`] where there is none to remove.
 pub async fn remove_all_of(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
-    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let found = users::find_by_name(&mut tx, &username).await?.ok_or(AppError::NotFound("user"))?;
-    let record = take(&mut tx, found.standing.user).await?;
+    let record = take(&mut tx, username).await?;
     let user = record.standing.user;
     let had = kinds_of(&mut tx, user).await?;
     if had == FactorKinds::NONE {

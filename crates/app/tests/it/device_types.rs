@@ -208,12 +208,12 @@ async fn who_may_hold_no_token_of_a_device_type_is_told_the_rule() {
     let jane = house.user("jane").await;
     rule(&house, |rules| rules.holders = Holders::Profiles(vec![Id::from_raw(1)])).await;
 
-    let all = device_types::for_user(&house.ctx, jane.id).await.unwrap();
+    let all = tokens::offers(&house.ctx, jane.id).await.unwrap();
 
     let forbidden: Vec<&str> = all
         .iter()
-        .filter(|(_, rule)| rule.is_some())
-        .map(|(device_type, _)| device_type.name.as_str())
+        .filter(|offer| offer.obstacle.is_some())
+        .map(|offer| offer.device_type.as_str())
         .collect();
     assert_eq!((forbidden, all.len()), (vec!["any"], 5));
 }

@@ -79,18 +79,16 @@ impl From<ProfileView> for ProfileShape {
             password_history: policy.password.history,
             password_max_age: policy.password.max_age.map_or(NONE.to_owned(), spans::written),
             token_max_age: spans::written(policy.token_max_age),
-            sessions_on_reset: word(&SESSIONS, policy.on_reset),
-            tokens_on_password_change: word(&TOKENS, policy.on_password_change),
+            sessions_on_reset: word(&SessionsOnReset::ALL, policy.on_reset),
+            tokens_on_password_change: word(
+                &TokensOnPasswordChange::ALL,
+                policy.on_password_change,
+            ),
             lockout_failures: policy.lockout_failures,
             lockout_period: spans::written(policy.lockout_period),
         }
     }
 }
-
-const SESSIONS: [(SessionsOnReset, &str); 2] =
-    [(SessionsOnReset::End, "end"), (SessionsOnReset::Keep, "keep")];
-const TOKENS: [(TokensOnPasswordChange, &str); 2] =
-    [(TokensOnPasswordChange::Keep, "keep"), (TokensOnPasswordChange::Reset, "reset")];
 
 async fn list(
     _: Operator,
@@ -184,13 +182,13 @@ fn changed(policy: Policy, changes: &Changes) -> Result<Policy, String> {
         lockout_failures: changes.lockout_failures.unwrap_or(policy.lockout_failures),
         on_reset: chosen(
             "sessions_on_reset",
-            &SESSIONS,
+            &SessionsOnReset::ALL,
             changes.sessions_on_reset.as_deref(),
             policy.on_reset,
         )?,
         on_password_change: chosen(
             "tokens_on_password_change",
-            &TOKENS,
+            &TokensOnPasswordChange::ALL,
             changes.tokens_on_password_change.as_deref(),
             policy.on_password_change,
         )?,

@@ -7,8 +7,8 @@ use askama::filters::HtmlSafe;
 use symbolon_app::AppError;
 use symbolon_app::passkeys::registration::{self, Registered};
 use symbolon_app::passkeys::{self, PasskeyFault, PasskeyView};
-use symbolon_app::second_factors::SecondFactors;
 use symbolon_app::second_factors::enrolment::Owner;
+use symbolon_app::second_factors::{SecondFactors, removal};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Passkey};
@@ -65,7 +65,7 @@ impl OwnFactor for PasskeyView {
     }
 
     fn removal_obstacle(all: &SecondFactors, passkeys: usize) -> Option<&'static str> {
-        passkeys::removal_obstacle(all.authenticators.len() + passkeys, all.duty)
+        removal::obstacle(all.authenticators.len() + passkeys, all.duty)
     }
 
     fn path(&self) -> String {
@@ -112,7 +112,7 @@ pub(crate) async fn begin(visit: Visit, LoggedIn(session): LoggedIn, posted: Pos
     let Some(label) = faults.read(&form, "name", "Name", DisplayName::parse) else {
         return add_page(&visit, &session, form.text("name").unwrap_or_default(), faults).await;
     };
-    let asked = match registration::begin(&visit.ctx, owner_of(&session)).await {
+    let asked = match registration::begin(&visit.ctx, Owner::of(&session)).await {
         Ok(asked) => asked,
         Err(error) => {
             return add_page(&visit, &session, label.as_str(), of_app(error, "")?).await;
@@ -138,7 +138,7 @@ pub(crate) async fn finish(visit: Visit, LoggedIn(session): LoggedIn, posted: Po
     };
     let question = form.text(QUESTION).unwrap_or_default();
     let answer = form.text(ANSWER).unwrap_or_default();
-    let (ctx, owner) = (&visit.ctx, owner_of(&session));
+    let (ctx, owner) = (&visit.ctx, Owner::of(&session));
     let made = registration::finish(ctx, owner, question, label, answer, &visit.origin).await;
     let faults = match made {
         Ok(Registered::Done(gains)) => {
@@ -198,8 +198,4 @@ async fn add_page(visit: &Visit, session: &LiveSession, name: &str, faults: Faul
     let count = passkeys::list(&visit.ctx, session.user).await?.len();
     let form = add_form(visit, session, count, name).cancel(PATH);
     Ok(form_page(frame, &[], form, faults))
-}
-
-const fn owner_of(session: &LiveSession) -> Owner {
-    Owner { user: session.user, session: session.session }
 }

@@ -103,7 +103,7 @@ impl OwnFactor for AuthenticatorView {
 /// `POST /setup/second-factors/authenticators`
 pub(crate) async fn begin(visit: Visit, LoggedIn(session): LoggedIn, posted: Posted) -> Answer {
     posted.by_session(&visit, &session, &[])?;
-    let name = enrolment::begin(&visit.ctx, owner_of(&session)).await?;
+    let name = enrolment::begin(&visit.ctx, Owner::of(&session)).await?;
     Ok(see_other(&format!("{PATH}/enrol/{name}")))
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn enrol(
     let typed = TypedCode::new(typed.unwrap_or_default());
     let mut faults = Faults::none();
     if let Some(label) = faults.read(&form, "name", "Name", DisplayName::parse) {
-        let (ctx, owner, origin) = (&visit.ctx, owner_of(&session), &visit.origin);
+        let (ctx, owner, origin) = (&visit.ctx, Owner::of(&session), &visit.origin);
         match enrolment::confirm(ctx, owner, &name, label, &typed, origin).await {
             Ok(Enrolled::Done(gains)) => {
                 let done = ("Your authenticator app is enrolled.", Done::AuthenticatorAdded);
@@ -189,13 +189,9 @@ fn wrong_code(visit: &Visit) -> String {
 }
 
 async fn pending(visit: &Visit, session: &LiveSession, name: &str) -> Result<Pending, Failure> {
-    match enrolment::pending(&visit.ctx, owner_of(session), name).await {
+    match enrolment::pending(&visit.ctx, Owner::of(session), name).await {
         Ok(pending) => Ok(pending),
         Err(AppError::NotFound(_)) => Err(Failure::DeadLink(OVER)),
         Err(error) => Err(error.into()),
     }
-}
-
-const fn owner_of(session: &LiveSession) -> Owner {
-    Owner { user: session.user, session: session.session }
 }
