@@ -23,7 +23,7 @@ use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
-use crate::users::take_by_id;
+use crate::users::take;
 use crate::{browsers, trail};
 
 /// What a user sees of himself.
@@ -334,7 +334,7 @@ pub(crate) async fn take_unchanged(
     tx: &mut Tx,
     proved: &UserRecord,
 ) -> Result<UserRecord, AppError> {
-    let fresh = take_by_id(tx, proved.standing.user).await?;
+    let fresh = take(tx, proved.standing.user).await?;
     if fresh.password != proved.password || fresh.standing.frozen_at.is_some() {
         return Err(AppError::Forbidden("The account was changed meanwhile. Log in anew."));
     }

@@ -16,7 +16,8 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::passwords::{self, Proof};
-use crate::{outbox, reset, trail};
+use crate::users::take_by_name;
+use crate::{outbox, trail};
 
 const SAME: AppError = AppError::Forbidden("Mail with a token goes there already.");
 
@@ -55,7 +56,7 @@ pub async fn set_for(
     delivery: Option<EmailAddress>,
 ) -> Result<(), AppError> {
     let mut tx = ctx.store.begin().await?;
-    let user = reset::take_by_name(&mut tx, username).await?;
+    let user = take_by_name(&mut tx, username).await?;
     write(ctx, &mut tx, &user, delivery, actor, None).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();

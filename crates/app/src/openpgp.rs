@@ -19,7 +19,8 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::passwords::{self, Proof};
-use crate::{reset, trail};
+use crate::trail;
+use crate::users::take_by_name;
 
 /// A key that was looked at and found fit.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ pub async fn set_for(
     key: Option<GivenKey>,
 ) -> Result<(), AppError> {
     let mut tx = ctx.store.begin().await?;
-    let user = reset::take_by_name(&mut tx, username).await?;
+    let user = take_by_name(&mut tx, username).await?;
     write(ctx, &mut tx, user.standing.user, key, actor).await?;
     commit(ctx, tx).await
 }

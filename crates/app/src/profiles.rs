@@ -194,7 +194,7 @@ async fn write_assignment(
     profile: &str,
     now: Timestamp,
 ) -> Result<Id<User>, AppError> {
-    let user = crate::users::take(tx, username).await?;
+    let user = crate::users::take_by_name(tx, username).await?;
     let (id, before) = (user.standing.user, profiles::find(tx, user.profile).await?);
     let after = to_be_under(tx, profile).await?;
     if before.id == after.id {

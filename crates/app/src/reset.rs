@@ -8,7 +8,7 @@ use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::{LetterKind, LetterState};
-use symbolon_core::names::{DeviceType, Source, Username};
+use symbolon_core::names::{DeviceType, Source};
 use symbolon_core::policy::Policy;
 use symbolon_core::reset::{ResetOrder, ResetPlan, ResetRefusal, Scope, plan_reset};
 use symbolon_core::secret::Password;
@@ -27,6 +27,7 @@ use crate::live::{commit, settle_what_is_there};
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
+use crate::users::{take, take_by_name};
 use crate::{device_types, retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
@@ -257,21 +258,6 @@ pub(crate) const fn scope_word(scope: Scope) -> &'static str {
         Scope::Account => "account",
         Scope::DeviceType => "device-type",
     }
-}
-
-/// Takes the row of a user, and reads it.
-pub(crate) async fn take(tx: &mut Tx, user: Id<User>) -> Result<UserRecord, AppError> {
-    if !users::take(tx, user).await? {
-        return Err(AppError::NotFound("user"));
-    }
-    users::find(tx, user).await?.ok_or(AppError::NotFound("user"))
-}
-
-/// Takes the row of the user of this name, and reads it as it is then.
-pub(crate) async fn take_by_name(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
-    let username = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
-    let found = users::find_by_name(tx, &username).await?.ok_or(AppError::NotFound("user"))?;
-    take(tx, found.standing.user).await
 }
 
 async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {

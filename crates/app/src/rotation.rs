@@ -33,6 +33,7 @@ use crate::live::{commit, settle_what_is_there};
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, ResetError, scope_word};
+use crate::users::{take, take_by_name};
 use crate::{device_types, retirement, scribe, trail};
 pub use completion::end_overdue;
 
@@ -115,7 +116,7 @@ pub async fn rotate_own(ctx: &Ctx, request: OwnRotation) -> Result<RotationRecei
     };
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = reset::take(&mut tx, request.user).await?;
+    let user = take(&mut tx, request.user).await?;
     // A second click may have come first while this one was hashing.
     if let Some(token) = tokens::find_request(&mut tx, request.user, &request.request_key).await? {
         drop(tx);
@@ -151,7 +152,7 @@ pub async fn rotate_for(
     let key = asked.request_key.map(key_of_administrators).transpose()?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = reset::take_by_name(&mut tx, username).await?;
+    let user = take_by_name(&mut tx, username).await?;
     if let Some(key) = &key
         && let Some(token) = tokens::find_request(&mut tx, user.standing.user, key).await?
     {
@@ -197,7 +198,7 @@ pub async fn cancel(
     scribe::write_uses(ctx).await?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = reset::take(&mut tx, user).await?;
+    let user = take(&mut tx, user).await?;
     let done = write_cancellation(ctx, &mut tx, &user, actor, device_type, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();

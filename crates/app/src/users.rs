@@ -202,7 +202,7 @@ pub async fn by_id(ctx: &Ctx, user: Id<User>) -> Result<UserView, AppError> {
 pub async fn freeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = take(&mut tx, username).await?;
+    let user = take_by_name(&mut tx, username).await?;
     let id = user.standing.user;
     if user.standing.frozen_at.is_none() {
         spare_last_administrator(&mut tx, &user).await?;
@@ -222,7 +222,7 @@ pub async fn freeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
 pub async fn unfreeze(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let id = take(&mut tx, username).await?.standing.user;
+    let id = take_by_name(&mut tx, username).await?.standing.user;
     users::set_frozen(&mut tx, id, None).await?;
     finish(ctx, tx, actor, "user.unfrozen", id, now).await
 }
@@ -247,7 +247,7 @@ pub async fn why_spared(ctx: &Ctx, user: &UserView) -> Result<Option<&'static st
 pub async fn unlock(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let id = take(&mut tx, username).await?.standing.user;
+    let id = take_by_name(&mut tx, username).await?.standing.user;
     users::set_failures(&mut tx, id, Failures::default()).await?;
     users::set_code_failures(&mut tx, id, Failures::default()).await?;
     places::clear_failures(&mut tx, id).await?;
@@ -262,7 +262,7 @@ pub async fn unlock(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppEr
 pub async fn remove(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = take(&mut tx, username).await?;
+    let user = take_by_name(&mut tx, username).await?;
     let id = user.standing.user;
     spare_last_administrator(&mut tx, &user).await?;
     retirement::retire_all(&mut tx, id, RetirementCause::UserRemoved, actor, now).await?;
@@ -329,7 +329,7 @@ async fn replace_password(
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let user = take(&mut tx, username).await?;
+    let user = take_by_name(&mut tx, username).await?;
     let id = user.standing.user;
     passwords::replace(&mut tx, &user, hashed, expired_at, now).await?;
     sessions::end_of_user(&mut tx, id, None, "password set", now).await?;
@@ -347,14 +347,14 @@ async fn named(conn: &mut Conn, username: &str) -> Result<UserRecord, AppError> 
     users::find_by_name(conn, &username).await?.ok_or(AppError::NotFound("user"))
 }
 
-/// The user as he is once his row is taken.
-pub(crate) async fn take(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
+/// The user of this name, as he is once his row is taken.
+pub(crate) async fn take_by_name(tx: &mut Tx, username: &str) -> Result<UserRecord, AppError> {
     let id = named(tx, username).await?.standing.user;
-    take_by_id(tx, id).await
+    take(tx, id).await
 }
 
 /// The user as he is once his row is taken: changes queue here, and log-ins that were judged before begin anew.
-pub(crate) async fn take_by_id(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppError> {
+pub(crate) async fn take(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppError> {
     if !users::take(tx, id).await? {
         return Err(AppError::NotFound("user"));
     }

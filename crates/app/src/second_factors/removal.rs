@@ -14,7 +14,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::users::{take, take_by_id};
+use crate::users::{take, take_by_name};
 use crate::{browsers, outbox, trail};
 
 const LAST_UNDER_DUTY: &str = "Your profile demands a second factor, and this is your last one: add another \
@@ -62,7 +62,7 @@ pub async fn remove(
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take_by_id(&mut tx, user).await?;
+    let record = take(&mut tx, user).await?;
     let gone = authenticators::find(&mut tx, user, id).await?;
     let gone = gone.ok_or(AppError::NotFound("authenticator"))?;
     authenticators::remove(&mut tx, user, id).await?;
@@ -86,7 +86,7 @@ pub async fn remove(
 pub async fn remove_all_of(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, username).await?;
+    let record = take_by_name(&mut tx, username).await?;
     let user = record.standing.user;
     let had = kinds_of(&mut tx, user).await?;
     if had == FactorKinds::NONE {
