@@ -8,6 +8,8 @@ mod authenticator_app;
 mod breakage;
 mod bulk_resets;
 mod clients;
+#[path = "../../../store/tests/it/database.rs"]
+mod database;
 mod delivery;
 mod device_types;
 mod explanations;

@@ -9,13 +9,11 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::process;
 use std::task::Poll;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use symbolon_app::login::Head;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::rotation::{self, RotationFor};
@@ -31,9 +29,9 @@ use symbolon_core::policy::DAY;
 use symbolon_core::reset::Scope;
 use symbolon_core::verification::BearerUse;
 use symbolon_live::UsedFrom;
-use symbolon_store::{DatabaseTarget, Store, users as stored_users};
-use tempfile::TempDir;
+use symbolon_store::{Store, users as stored_users};
 
+use crate::database::Database;
 use crate::house::{PASSWORD, TestHouse};
 
 /// The last of them allows no overlap.
@@ -468,17 +466,16 @@ async fn broken_off<T>(polls: usize, work: impl Future<Output = T>) -> Option<T>
 }
 
 /// Runs the same events, drawn from a seed that does not change, over a database of its own for each case.
-fn hold_over(cases: u32, open: impl Fn() -> Place) {
+fn hold_over(cases: u32, open: impl AsyncFn() -> Database) {
     let config =
         Config { cases, failure_persistence: None, max_shrink_iters: 64, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let events = prop::collection::vec(event(), 5..40);
     let held = TestRunner::new_with_rng(config, rng).run(&events, |events| {
-        let place = open();
         runtime.block_on(async {
-            place.prepare().await;
-            let store = Store::open(&place.target).await.unwrap();
+            let database = open().await;
+            let store = Store::open(&database.target).await.unwrap();
             let mut world = World::over(store.clone()).await;
             for event in &events {
                 world.meet(event).await;
@@ -490,7 +487,7 @@ fn hold_over(cases: u32, open: impl Fn() -> Place) {
             world.agree().await;
             drop(world);
             store.close().await;
-            place.remove().await;
+            database.remove().await;
         });
         Ok(())
     });
@@ -499,78 +496,17 @@ fn hold_over(cases: u32, open: impl Fn() -> Place) {
     }
 }
 
-/// An empty database of one case.
-struct Place {
-    target: DatabaseTarget,
-    _directory: Option<TempDir>,
-    on_server: Option<String>,
-}
-
-impl Place {
-    fn memory() -> Self {
-        Self { target: DatabaseTarget::SqliteMemory, _directory: None, on_server: None }
-    }
-
-    fn file() -> Self {
-        let directory = TempDir::new().unwrap();
-        let target = DatabaseTarget::SqliteFile(directory.path().join("symbolon.db"));
-        Self { target, _directory: Some(directory), on_server: None }
-    }
-
-    fn server() -> Self {
-        let name = format!("symbolon_model_{}", process::id());
-        let target = DatabaseTarget::parse(&url_of(&server(), &name)).unwrap();
-        Self { target, _directory: None, on_server: Some(name) }
-    }
-
-    async fn prepare(&self) {
-        if let Some(name) = &self.on_server {
-            administer(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
-            administer(format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-        }
-    }
-
-    async fn remove(&self) {
-        if let Some(name) = &self.on_server {
-            administer(format!("DROP DATABASE {name} WITH (FORCE)")).await;
-        }
-    }
-}
-
-async fn administer(sql: String) {
-    let mut connection = PgConnection::connect(&server()).await.expect("the server answers");
-    let done = raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
-    done.expect("the role may create databases");
-    connection.close().await.expect("the server closes the connection");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the tests have no configuration but this")]
-fn server() -> String {
-    std::env::var("SYMBOLON_TEST_POSTGRES").expect(
-        "SYMBOLON_TEST_POSTGRES must be the postgres:// URL of a role that may create databases; \
-         ./check starts a server and sets it",
-    )
-}
-
-/// The URL of another database of the same server.
-fn url_of(server: &str, database: &str) -> String {
-    let (address, options) = server.split_once('?').unwrap_or((server, ""));
-    let authority = address.find("://").map_or(0, |scheme| scheme + 3);
-    let end = address[authority..].find('/').map_or(address.len(), |path| authority + path);
-    format!("{}/{database}?{options}", &address[..end])
-}
-
 #[test]
 fn the_live_set_is_what_the_model_says_on_sqlite_in_memory() {
-    hold_over(32, Place::memory);
+    hold_over(32, async || Database::memory());
 }
 
 #[test]
 fn the_live_set_is_what_the_model_says_on_sqlite_on_disk() {
-    hold_over(12, Place::file);
+    hold_over(12, async || Database::file());
 }
 
 #[test]
 fn the_live_set_is_what_the_model_says_on_postgres() {
-    hold_over(4, Place::server);
+    hold_over(4, Database::postgres);
 }
