@@ -27,6 +27,7 @@ use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
+use crate::pages::web::pressed::Pressed;
 use crate::pages::web::visit::Visit;
 
 const PATH: &str = "/setup/clients";
@@ -131,31 +132,19 @@ pub(crate) async fn show_remove(
 }
 
 /// `POST /setup/clients/{client}/remove`
-pub(crate) async fn remove(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(client): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let client = client_of(&visit, &client).await?;
-    clients::remove(&visit.ctx, Actor::User(session.user), client.id).await?;
+pub(crate) async fn remove(pressed: Pressed) -> Answer {
+    let client = client_of(&pressed.visit, &pressed.named).await?;
+    clients::remove(&pressed.visit.ctx, pressed.actor(), client.id).await?;
     Ok(see_other(&Done::ClientRemoved.at(PATH)))
 }
 
 /// `POST /setup/clients/{client}/secrets`: answers with the secret itself, as `add` does.
-pub(crate) async fn add_secret(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(client): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let client = client_of(&visit, &client).await?;
-    match clients::add_secret(&visit.ctx, Actor::User(session.user), client.id).await {
+pub(crate) async fn add_secret(pressed: Pressed) -> Answer {
+    let client = client_of(&pressed.visit, &pressed.named).await?;
+    match clients::add_secret(&pressed.visit.ctx, pressed.actor(), client.id).await {
         Ok(new) => {
             let page = NewSecretPage {
-                frame: Frame::for_session(&visit, &session, "Secret Added").await?,
+                frame: Frame::for_session(&pressed.visit, &pressed.session, "Secret Added").await?,
                 lead: format!(
                     "{} has a further secret. The others are accepted as before: remove the old one once the client \
                      uses this one.",
@@ -168,7 +157,8 @@ pub(crate) async fn add_secret(
         }
         Err(error) => {
             let faults = of_app(error, "")?;
-            page(&visit, &session, None, faults, StatusCode::UNPROCESSABLE_ENTITY).await
+            page(&pressed.visit, &pressed.session, None, faults, StatusCode::UNPROCESSABLE_ENTITY)
+                .await
         }
     }
 }
@@ -196,16 +186,11 @@ pub(crate) async fn show_remove_secret(
 }
 
 /// `POST /setup/clients/{client}/secrets/{secret}/remove`
-pub(crate) async fn remove_secret(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath((client, secret)): InPath<(String, String)>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let client = client_of(&visit, &client).await?;
-    let secret = secret_of(&client, &secret)?.id;
-    clients::remove_secret(&visit.ctx, Actor::User(session.user), client.id, secret).await?;
+pub(crate) async fn remove_secret(pressed: Pressed<(String, String)>) -> Answer {
+    let (client, secret) = &pressed.named;
+    let client = client_of(&pressed.visit, client).await?;
+    let secret = secret_of(&client, secret)?.id;
+    clients::remove_secret(&pressed.visit.ctx, pressed.actor(), client.id, secret).await?;
     Ok(see_other(&Done::ClientSecretRemoved.at(PATH)))
 }
 

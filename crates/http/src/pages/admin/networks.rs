@@ -23,6 +23,7 @@ use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
+use crate::pages::web::pressed::Pressed;
 use crate::pages::web::visit::Visit;
 
 const PATH: &str = "/setup/networks";
@@ -93,15 +94,9 @@ pub(crate) async fn show_remove(
 }
 
 /// `POST /setup/networks/{network}/remove`
-pub(crate) async fn remove(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(network): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let network = network_of(&visit, &network).await?;
-    networks::remove(&visit.ctx, Actor::User(session.user), network.range).await?;
+pub(crate) async fn remove(pressed: Pressed) -> Answer {
+    let network = network_of(&pressed.visit, &pressed.named).await?;
+    networks::remove(&pressed.visit.ctx, pressed.actor(), network.range).await?;
     Ok(see_other(&Done::NetworkRemoved.at(PATH)))
 }
 

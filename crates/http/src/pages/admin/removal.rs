@@ -20,7 +20,7 @@ pub(super) struct Removal<'a> {
     /// The rule that forbids it, if one does.
     pub(super) rule: Option<&'static str>,
     /// The page that it is removed from.
-    pub(super) back: &'static str,
+    pub(super) back: &'a str,
 }
 
 /// Asks.

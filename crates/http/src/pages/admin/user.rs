@@ -17,7 +17,9 @@ use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::view::moment::moment;
 use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, Page};
+use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
+use crate::pages::web::pressed::Pressed;
 use crate::pages::web::visit::Visit;
 
 /// Tokens shown on a user's page.
@@ -26,6 +28,20 @@ const TOKENS: i64 = 50;
 /// Why administrators do not reset their own second factors: that would be a way around their duty.
 pub(super) const OWN_FACTORS: &str =
     "These are your own: remove them under Second Factors, or ask another administrator.";
+
+/// Refuses by `rule` what an administrator does to himself.
+pub(super) async fn refuse_on_oneself(
+    pressed: &Pressed,
+    rule: &'static str,
+) -> Result<(), Failure> {
+    let user = users::show(&pressed.visit.ctx, &pressed.named).await?;
+    if user.id == pressed.session.user { Err(Failure::Forbidden(rule)) } else { Ok(()) }
+}
+
+/// Why administrators do not freeze themselves.
+pub(super) const OWN_FREEZE: &str = "You cannot freeze yourself: another administrator can.";
+/// Why administrators do not remove themselves.
+pub(super) const OWN_REMOVAL: &str = "You cannot remove yourself: another administrator can.";
 
 /// What can be done to a user: a form, and what it means.
 struct Action {
@@ -126,7 +142,7 @@ fn actions(
             meaning: "Ends every session at once and refuses every login until you unfreeze. Nothing is lost.",
             form: post("freeze", "Freeze").tone(Tone::Quiet).obstacle(spared.clone().or_else(|| {
                 let rules = [
-                    (himself, "You cannot freeze yourself: another administrator can."),
+                    (himself, OWN_FREEZE),
                     (frozen, "The user is frozen already."),
                 ];
                 rule(&rules).map(str::to_owned)
@@ -149,7 +165,7 @@ fn actions(
             title: "Remove",
             meaning: "Ends every token, session and link for good. The username becomes free.",
             form: lead("remove", "Remove").tone(Tone::Grave).obstacle(spared.or_else(|| {
-                let rules = [(himself, "You cannot remove yourself: another administrator can.")];
+                let rules = [(himself, OWN_REMOVAL)];
                 rule(&rules).map(str::to_owned)
             })),
         },

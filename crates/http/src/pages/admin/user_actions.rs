@@ -9,7 +9,8 @@ use symbolon_core::factor::FactorKinds;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
-use crate::pages::admin::user::{OWN_FACTORS, path_of};
+use crate::pages::admin::removal::{self, Removal};
+use crate::pages::admin::user::{OWN_FACTORS, OWN_FREEZE, OWN_REMOVAL, path_of, refuse_on_oneself};
 use crate::pages::admin::users::PATH as USERS;
 use crate::pages::own::reset_confirm::{device_type_of, scope_of, with_scope, word_of};
 use crate::pages::view::done::Done;
@@ -23,49 +24,29 @@ use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
+use crate::pages::web::pressed::Pressed;
 use crate::pages::web::visit::Visit;
 
 /// Longest reason that is noted for an administrator's reset.
 const REASON_LENGTH: usize = 200;
 
 /// `POST /setup/users/{username}/freeze`
-pub(crate) async fn freeze(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(username): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let user = users::show(&visit.ctx, &username).await?;
-    if user.id == session.user {
-        return Err(Failure::Forbidden("You cannot freeze yourself: another administrator can."));
-    }
-    let outcome = users::freeze(&visit.ctx, Actor::User(session.user), &username).await;
-    back_to(&username, Done::UserFrozen, outcome)
+pub(crate) async fn freeze(pressed: Pressed) -> Answer {
+    refuse_on_oneself(&pressed, OWN_FREEZE).await?;
+    let outcome = users::freeze(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
+    back_to(&pressed.named, Done::UserFrozen, outcome)
 }
 
 /// `POST /setup/users/{username}/unfreeze`
-pub(crate) async fn unfreeze(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(username): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let outcome = users::unfreeze(&visit.ctx, Actor::User(session.user), &username).await;
-    back_to(&username, Done::UserUnfrozen, outcome)
+pub(crate) async fn unfreeze(pressed: Pressed) -> Answer {
+    let outcome = users::unfreeze(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
+    back_to(&pressed.named, Done::UserUnfrozen, outcome)
 }
 
 /// `POST /setup/users/{username}/unlock`
-pub(crate) async fn unlock(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(username): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let outcome = users::unlock(&visit.ctx, Actor::User(session.user), &username).await;
-    back_to(&username, Done::UserUnlocked, outcome)
+pub(crate) async fn unlock(pressed: Pressed) -> Answer {
+    let outcome = users::unlock(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
+    back_to(&pressed.named, Done::UserUnlocked, outcome)
 }
 
 /// `GET /setup/users/{username}/remove`
@@ -75,36 +56,26 @@ pub(crate) async fn show_remove(
     InPath(username): InPath<String>,
 ) -> Answer {
     let user = users::show(&visit.ctx, &username).await?;
-    let frame = Frame::for_session(&visit, &session, "Remove User").await?;
     let here = path_of(user.username.as_str());
-    let rule = (user.id == session.user)
-        .then_some("You cannot remove yourself: another administrator can.");
-    let form =
-        FormView::new(format!("{here}/remove"), &nonce_of(&visit.ctx.keys, &session), "Remove")
-            .tone(Tone::Grave)
-            .obstacle(rule)
-            .cancel(here);
-    let intro = format!(
+    let meaning = format!(
         "{} ({}) will be gone: every security token stops working at once, every session ends, and mail that waits for \
          them is not sent. This cannot be undone.",
         user.name, user.username
     );
-    Ok(form_page(frame, &[&intro], form, Faults::none()))
+    let removal = Removal {
+        title: "Remove User",
+        thing: here.clone(),
+        meaning: &meaning,
+        rule: (user.id == session.user).then_some(OWN_REMOVAL),
+        back: &here,
+    };
+    removal::ask(&visit, &session, removal).await
 }
 
 /// `POST /setup/users/{username}/remove`
-pub(crate) async fn remove(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(username): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let user = users::show(&visit.ctx, &username).await?;
-    if user.id == session.user {
-        return Err(Failure::Forbidden("You cannot remove yourself: another administrator can."));
-    }
-    users::remove(&visit.ctx, Actor::User(session.user), &username).await?;
+pub(crate) async fn remove(pressed: Pressed) -> Answer {
+    refuse_on_oneself(&pressed, OWN_REMOVAL).await?;
+    users::remove(&pressed.visit.ctx, pressed.actor(), &pressed.named).await?;
     Ok(see_other(&Done::UserRemoved.at(USERS)))
 }
 
@@ -137,20 +108,11 @@ pub(crate) async fn show_reset_factors(
 }
 
 /// `POST /setup/users/{username}/reset-second-factors`
-pub(crate) async fn reset_factors(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(username): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let user = users::show(&visit.ctx, &username).await?;
-    if user.id == session.user {
-        return Err(Failure::Forbidden(OWN_FACTORS));
-    }
-    let actor = Actor::User(session.user);
-    let outcome = second_factors::removal::remove_all_of(&visit.ctx, actor, &username).await;
-    back_to(&username, Done::SecondFactorsReset, outcome)
+pub(crate) async fn reset_factors(pressed: Pressed) -> Answer {
+    refuse_on_oneself(&pressed, OWN_FACTORS).await?;
+    let (ctx, actor) = (&pressed.visit.ctx, pressed.actor());
+    let outcome = second_factors::removal::remove_all_of(ctx, actor, &pressed.named).await;
+    back_to(&pressed.named, Done::SecondFactorsReset, outcome)
 }
 
 /// `GET /setup/users/{username}/reset-security-token`

@@ -3,10 +3,10 @@
 use std::str::FromStr;
 
 use http::StatusCode;
-use symbolon_app::{Actor, own_sessions, users};
+use symbolon_app::{own_sessions, users};
 use symbolon_core::id::{Id, Session};
 
-use crate::pages::admin::user::path_of;
+use crate::pages::admin::user::{path_of, refuse_on_oneself};
 use crate::pages::own::sessions::{EndMany, Row, SessionsPage};
 use crate::pages::view::done::Done;
 use crate::pages::view::form::{FormView, Tone};
@@ -15,7 +15,7 @@ use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
-use crate::pages::web::posted::Posted;
+use crate::pages::web::pressed::Pressed;
 use crate::pages::web::visit::Visit;
 
 const HIMSELF: &str =
@@ -59,31 +59,16 @@ pub(crate) async fn show(
 }
 
 /// `POST /setup/users/{username}/sessions/{session}/end`
-pub(crate) async fn end(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath((username, ended)): InPath<(String, String)>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    let ended = Id::<Session>::from_str(&ended).map_err(|_| Failure::NoSuchPage)?;
-    let actor = Actor::User(session.user);
-    own_sessions::end_for(&visit.ctx, actor, &username, ended).await?;
-    Ok(see_other(&Done::SessionEnded.at(&sessions_of(&username))))
+pub(crate) async fn end(pressed: Pressed<(String, String)>) -> Answer {
+    let (username, ended) = &pressed.named;
+    let ended = Id::<Session>::from_str(ended).map_err(|_| Failure::NoSuchPage)?;
+    own_sessions::end_for(&pressed.visit.ctx, pressed.actor(), username, ended).await?;
+    Ok(see_other(&Done::SessionEnded.at(&sessions_of(username))))
 }
 
 /// `POST /setup/users/{username}/sessions/end-all`
-pub(crate) async fn end_all(
-    visit: Visit,
-    Administrator(session): Administrator,
-    InPath(username): InPath<String>,
-    posted: Posted,
-) -> Answer {
-    posted.by_session(&visit, &session, &[])?;
-    if users::show(&visit.ctx, &username).await?.id == session.user {
-        return Err(Failure::Forbidden(HIMSELF));
-    }
-    let actor = Actor::User(session.user);
-    own_sessions::end_all_for(&visit.ctx, actor, &username).await?;
-    Ok(see_other(&Done::UserSessionsEnded.at(&sessions_of(&username))))
+pub(crate) async fn end_all(pressed: Pressed) -> Answer {
+    refuse_on_oneself(&pressed, HIMSELF).await?;
+    own_sessions::end_all_for(&pressed.visit.ctx, pressed.actor(), &pressed.named).await?;
+    Ok(see_other(&Done::UserSessionsEnded.at(&sessions_of(&pressed.named))))
 }

@@ -9,4 +9,5 @@ pub(crate) mod failure;
 pub(crate) mod in_path;
 pub(crate) mod local_path;
 pub(crate) mod posted;
+pub(crate) mod pressed;
 pub(crate) mod visit;
