@@ -103,7 +103,7 @@ async fn an_administrator_asks_how_a_login_would_be_decided() {
     let root = house.web_session("root").await;
 
     let form = see(&house, &root, "/setup/explain-login").await;
-    let asked = "/setup/explain-login?username=root%40example.com&from=192.0.2.7&at=&head=web";
+    let asked = "/setup/explain-login?username=root%40example.com&from=192.0.2.7&at=&head=web&client=jsforce";
     let web = see(&house, &root, asked).await;
     let asked = "/setup/explain-login?username=nobody&from=here&at=soon&head=ftp";
     let wrong = see(&house, &root, asked).await;
@@ -117,6 +117,7 @@ async fn an_administrator_asks_how_a_login_would_be_decided() {
     assert_eq!(web.status, StatusCode::OK);
     assert!(web.body.contains("The login is let in once what is demanded has been proved."));
     assert!(web.body.contains("demands more"));
+    assert!(web.body.contains(r#"name="client" type="text" value="jsforce""#), "{}", web.body);
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     for id in ["from-fault", "at-fault", "head-fault"] {
         assert!(wrong.body.contains(&format!(r#"id="{id}""#)), "{id}");

@@ -42,7 +42,11 @@ async fn house_with_signal() -> TestHouse {
 }
 
 async fn see(house: &TestHouse, cookie: &str) -> Answer {
-    let request = request(Method::GET, PATH);
+    see_at(house, cookie, PATH).await
+}
+
+async fn see_at(house: &TestHouse, cookie: &str, path: &str) -> Answer {
+    let request = request(Method::GET, path);
     let request = request.header(header::COOKIE, format!("__Host-symbolon={cookie}"));
     house.send(request.body(Body::empty()).unwrap()).await
 }
@@ -83,6 +87,28 @@ async fn an_owner_sees_the_evidence_and_marks_a_false_alarm_and_nobody_else_can(
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
     assert_eq!(own.status, StatusCode::SEE_OTHER);
     assert!(see(&house, &ada).await.body.contains("It is marked as a false alarm already."));
+}
+
+#[tokio::test]
+async fn tokens_shows_at_each_card_why_it_looks_shared_and_where_it_was_found() {
+    let house = house_with_signal().await;
+    let cookie = house.web_session("ada").await;
+    let first = see_at(&house, &cookie, "/setup/tokens").await.body;
+    let token = house.token("ada").await;
+    let reported =
+        format!(r#"{{"tokens":[{{"token":"{token}","url":"https://paste.example/1"}}]}}"#);
+    let report = request(Method::POST, "/api/v1/leaked-tokens");
+    let report = report.header(header::CONTENT_TYPE, "application/json");
+    house.send(report.body(Body::from(reported)).unwrap()).await;
+
+    let then = see_at(&house, &cookie, "/setup/tokens").await.body;
+
+    assert!(first.contains("<dt>Looks shared</dt>"), "{first}");
+    assert!(first.contains("from 2 networks, 1 at most"), "{first}");
+    assert!(first.contains("Mark as False Alarm"), "{first}");
+    assert!(!first.contains("<dt>Found</dt>"), "{first}");
+    assert!(then.contains("<dt>Found</dt><dd>https://paste.example/1"), "{then}");
+    assert_eq!(then.matches("<dt>Found</dt>").count(), 1, "at the card of that token alone");
 }
 
 #[tokio::test]

@@ -127,6 +127,12 @@ async fn page(
                 .optional(),
         )
         .field(Field::new("head", "Kind of Login", Control::Select(kinds)).value(kind))
+        .field(
+            Field::new("client", "Client", Control::Text)
+                .hint("What the client says it is, for example jsforce. Nothing, if you leave it empty.")
+                .value(asked("client"))
+                .optional(),
+        )
         .with(&faults);
     let status =
         if faults.0.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

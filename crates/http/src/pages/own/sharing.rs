@@ -47,16 +47,21 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let of_everybody = session.administrator;
     let signals = sharing::list(&visit.ctx, (!of_everybody).then_some(session.user)).await?;
     let rows = signals.into_iter().map(|signal| {
-        let rule = signal.false_alarm.is_some().then_some("It is marked as a false alarm already.");
-        let mark = FormView::new(PATH, &csrf, "Mark as False Alarm")
-            .tone(Tone::Quiet)
-            .hidden("signal", signal.id.to_string())
-            .about(format!("signal {}", signal.id))
-            .obstacle(rule);
+        let mark = mark_form(&signal, &csrf);
         Row { signal, mark }
     });
     let rows = rows.collect();
     Ok(SharingPage { frame, of_everybody, rows }.answer(StatusCode::OK))
+}
+
+/// The button that calls `signal` a false alarm.
+pub(crate) fn mark_form(signal: &SignalView, csrf: &str) -> FormView {
+    let rule = signal.false_alarm.is_some().then_some("It is marked as a false alarm already.");
+    FormView::new(PATH, csrf, "Mark as False Alarm")
+        .tone(Tone::Quiet)
+        .hidden("signal", signal.id.to_string())
+        .about(format!("signal {}", signal.id))
+        .obstacle(rule)
 }
 
 /// `POST /setup/sharing-signals`

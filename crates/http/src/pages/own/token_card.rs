@@ -5,9 +5,13 @@ use std::time::Duration;
 use askama::Template;
 use askama::filters::HtmlSafe;
 use symbolon_app::breakage::{Outcome, Outlook};
+use symbolon_app::leaks::LeakView;
+use symbolon_app::sharing::SignalView;
 use symbolon_app::tokens::{MOST_USES, Rotation, TokenState, TokenUse, TokenView};
 use symbolon_core::Timestamp;
+use symbolon_core::leak::Reporter;
 
+use crate::pages::own::sharing::mark_form;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::moment::{moment, plain, span};
 
@@ -32,6 +36,10 @@ pub(crate) struct TokenCard {
     pub(crate) age_words: String,
     /// Its part in a rotation that is under way.
     pub(crate) rotation_words: Option<String>,
+    /// Why it looks shared, each with the button that calls it a false alarm.
+    pub(crate) signals: Vec<(SignalView, FormView)>,
+    /// Where it was found.
+    pub(crate) leaks: Vec<LeakView>,
 }
 
 /// The clients that used a token.
@@ -69,6 +77,22 @@ impl UsesTable {
 
 fn caption(what: &str, device_type: &str) -> String {
     format!("Clients that {what}, device type {device_type}")
+}
+
+/// Where a token was found. The place is a stranger's word: text, and never a link.
+pub(crate) fn seen_words(leak: &LeakView) -> &str {
+    match leak.seen.as_str() {
+        "" => "at a place that its finder did not name",
+        seen => seen,
+    }
+}
+
+/// Who found a token.
+pub(crate) fn finder_words(leak: &LeakView) -> &'static str {
+    match leak.reporter {
+        Reporter::Anyone => "its finder",
+        Reporter::GitHub => "GitHub’s secret scanning",
+    }
 }
 
 /// What becomes of a client.
@@ -115,8 +139,24 @@ impl TokenCard {
             age_percent: u8::try_from(lived * 100 / lifetime).unwrap_or(100),
             age_words: format!("{} left", span(in_days(left))),
             rotation_words,
+            signals: Vec::new(),
+            leaks: Vec::new(),
             token,
         }
+    }
+
+    /// The card with what tells of sharing and of leaks; of those of other tokens it takes nothing.
+    pub(crate) fn with_dangers(
+        mut self,
+        signals: &[SignalView],
+        leaks: &[LeakView],
+        csrf: &str,
+    ) -> Self {
+        let own = signals.iter().filter(|signal| signal.token == self.token.token);
+        self.signals = own.map(|signal| (signal.clone(), mark_form(signal, csrf))).collect();
+        let own = leaks.iter().filter(|leak| leak.token == self.token.token);
+        self.leaks = own.cloned().collect();
+        self
     }
 
     /// Whether any client is known.

@@ -3,10 +3,10 @@
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::tokens::{self, TokenState};
-use symbolon_app::{Actor, breakage, rotation};
+use symbolon_app::{Actor, breakage, leaks, rotation, sharing};
 
 use crate::pages::own::rotation::own_token;
-use crate::pages::own::token_card::{HAS_ENDED, TokenCard};
+use crate::pages::own::token_card::{HAS_ENDED, TokenCard, finder_words, seen_words};
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::Faults;
 use crate::pages::view::form::{FormView, Tone};
@@ -39,6 +39,9 @@ impl Page for TokensPage {
 pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let frame = Frame::for_session(&visit, &session, "Tokens").await?;
     let mut outlooks = breakage::of_each_token(&visit.ctx, session.user).await?;
+    let signals = sharing::list(&visit.ctx, Some(session.user)).await?;
+    let leaks = leaks::of_user(&visit.ctx, session.user).await?;
+    let csrf = nonce_of(&visit.ctx.keys, &session);
     let now = visit.ctx.clock.now();
     let (mut live, mut ended) = (Vec::new(), Vec::new());
     for token in tokens::of_user(&visit.ctx, session.user).await? {
@@ -50,7 +53,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
             }
             TokenState::Expired | TokenState::Retired => None,
         };
-        let card = TokenCard::new(token, outlook, rule, now);
+        let card = TokenCard::new(token, outlook, rule, now).with_dangers(&signals, &leaks, &csrf);
         if card.is_live() { live.push(card) } else { ended.push(card) }
     }
     Ok(TokensPage { frame, live, ended }.answer(StatusCode::OK))
