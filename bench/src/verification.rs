@@ -9,6 +9,7 @@ pub(crate) mod memory;
 mod population;
 mod resets;
 mod server;
+mod spin;
 mod start;
 mod wire;
 

@@ -50,20 +50,14 @@ impl Client {
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request)?;
         self.received.clear();
-        let head = loop {
-            if let Some(at) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
+        loop {
+            if let Some(answer) = Answer::begun_by(&self.received)
+                && self.received.len() >= answer.length
+            {
+                return Ok(answer.status);
             }
             self.receive()?;
-        };
-        let text = String::from_utf8_lossy(&self.received[..head]).to_ascii_lowercase();
-        let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
-        let length = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-        let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-        while self.received.len() < head + length {
-            self.receive()?;
         }
-        status.ok_or(io::ErrorKind::InvalidData.into())
     }
 
     fn receive(&mut self) -> io::Result<()> {
@@ -75,4 +69,39 @@ impl Client {
         self.received.extend_from_slice(&chunk[..length]);
         Ok(())
     }
+}
+
+/// What the head of an answer says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    /// Its status; 0 if it has none.
+    pub(crate) status: u16,
+    /// Bytes of head and body.
+    pub(crate) length: usize,
+}
+
+impl Answer {
+    /// Reads the head, if all of it is there.
+    pub(crate) fn begun_by(received: &[u8]) -> Option<Self> {
+        let head = received.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+        let mut lines = received[..head].split(|byte| *byte == b'\n');
+        let status = lines.next().and_then(|line| number(line.get(9..12)?)).unwrap_or(0);
+        let body = lines.find_map(length_in).unwrap_or(0);
+        Some(Self { status: u16::try_from(status).unwrap_or(0), length: head + body })
+    }
+
+    /// Whether the status is one of success.
+    pub(crate) fn is_success(self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+fn length_in(line: &[u8]) -> Option<usize> {
+    const NAME: &[u8] = b"content-length:";
+    let (name, value) = line.split_at_checked(NAME.len())?;
+    if name.eq_ignore_ascii_case(NAME) { number(value.trim_ascii()) } else { None }
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    str::from_utf8(digits).ok()?.parse().ok()
 }

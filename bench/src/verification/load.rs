@@ -1,9 +1,9 @@
-//! Load by wrk, from one core: a closed loop, good for what a request costs and for rates, not for
-//! latencies.
+//! Load by wrk, from one core: a closed loop, good for rates, not for latencies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::verification::server::CLIENTS;
 
@@ -13,26 +13,12 @@ pub(crate) struct Requests {
     file: PathBuf,
 }
 
-/// Answers that were counted, and in which time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Completed {
-    /// How many.
-    pub(crate) requests: f64,
-    /// How many in a second.
-    pub(crate) per_second: f64,
-}
-
 /// What stands between two requests in the file that wrk reads.
 const BETWEEN: &str = "--next--";
 
 impl Requests {
     /// Writes requests, and the script by which wrk sends one after the other.
-    pub(crate) fn write(
-        folder: &Path,
-        name: &str,
-        requests: impl IntoIterator<Item = Vec<u8>>,
-    ) -> Self {
-        let requests: Vec<Vec<u8>> = requests.into_iter().collect();
+    pub(crate) fn write(folder: &Path, name: &str, requests: &[Vec<u8>]) -> Self {
         let asked = folder.join(format!("{name}.requests"));
         fs::write(&asked, requests.join(BETWEEN.as_bytes())).expect("the folder is writable");
         let script = format!(
@@ -58,12 +44,12 @@ impl Requests {
     }
 }
 
-/// Asks for so many seconds on so many connections that stay open.
-pub(crate) fn ask(port: u16, requests: &Requests, connections: usize, seconds: u64) -> Completed {
+/// Asks for a while on so many connections that stay open; tells how many answers came in a second.
+pub(crate) fn ask(port: u16, requests: &Requests, connections: usize, time: Duration) -> f64 {
     let wrk = Command::new("taskset")
         .args(["--cpu-list", CLIENTS, "wrk", "--threads", "1"])
-        .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
-        .arg("--script")
+        .args(["--connections", &connections.to_string()])
+        .args(["--duration", &format!("{}s", time.as_secs()), "--script"])
         .arg(&requests.file)
         .arg(format!("http://127.0.0.1:{port}/"))
         .output()
@@ -72,13 +58,6 @@ pub(crate) fn ask(port: u16, requests: &Requests, connections: usize, seconds: u
     let faulty = !wrk.status.success()
         || ["Non-2xx", "Socket errors"].iter().any(|fault| told.contains(fault));
     assert!(!faulty, "wrk says: {told} {}", String::from_utf8_lossy(&wrk.stderr));
-    let number_of = |line: &str, word: usize| -> Option<f64> {
-        line.split_whitespace().nth(word)?.parse().ok()
-    };
-    let requests = told.lines().find(|line| line.contains(" requests in "));
-    let per_second = told.lines().find(|line| line.starts_with("Requests/sec:"));
-    Completed {
-        requests: requests.and_then(|line| number_of(line, 0)).expect("wrk counts"),
-        per_second: per_second.and_then(|line| number_of(line, 1)).expect("wrk divides"),
-    }
+    let per_second = told.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    per_second.and_then(|rate| rate.trim().parse().ok()).expect("wrk divides")
 }

@@ -1,8 +1,9 @@
 //! Verification over the wire: what it costs the server beside a handler that does nothing.
 //!
 //! All servers are up, on one core; who asks has the other; each round asks every one in turn. Judged is
-//! the server's own time for each request that was answered, user mode and kernel: rates swing with
-//! whatever else the machine does, and are printed for the curious.
+//! the server's own time for each request that was answered, user mode and kernel, asked by a client that
+//! never sleeps: rates swing with whatever else the machine does, and are printed, as wrk tells them, for
+//! the curious.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::verification::http::{Client, request};
 use crate::verification::load::{self, Requests};
 use crate::verification::population::Population;
 use crate::verification::server::{Cores, Server, pause};
+use crate::verification::spin;
 
 const IN_BATCH: usize = 100;
 /// Nearly the cost of an empty answer: forward-auth, introspection.
@@ -36,11 +38,16 @@ pub(crate) fn measure(population: &Population, extent: Extent) {
     );
     // Code, connections and the allocator come to rest.
     for target in &bench.targets {
-        load::ask(target.port, &target.requests, 8, 1);
+        target.ask_awake(8);
     }
-    for connections in extent.pick(&[8, 64, 1][..], &[8]) {
-        let taken = bench.take(*connections, extent.pick(5, 1), extent.pick(2, 1));
-        print(&taken, *connections);
+    for connections in extent.pick(&[8, 64][..], &[8]) {
+        print_costs(&bench.take_costs(*connections, extent.pick(7, 1)), *connections);
+    }
+    for connections in extent.pick(&[1, 8, 64][..], &[8]) {
+        println!("\n answers over {connections} connections, asked by wrk");
+        for rates in bench.take_rates(*connections, extent.pick(3, 1)) {
+            rates.print();
+        }
     }
     if extent == Extent::Whole {
         println!();
@@ -69,14 +76,18 @@ struct Target {
     name: &'static str,
     whose: Whose,
     port: u16,
-    requests: Requests,
+    requests: Vec<Vec<u8>>,
+    /// The same, for wrk.
+    for_wrk: Requests,
 }
 
-/// Rounds of one target.
-struct Taken {
-    name: &'static str,
-    cpu_us: Figure,
-    per_second: Figure,
+/// How long a server is asked before the next.
+const TURN: Duration = Duration::from_secs(1);
+
+impl Target {
+    fn ask_awake(&self, connections: usize) -> f64 {
+        spin::ask(self.port, &self.requests, connections, TURN)
+    }
 }
 
 const EMPTY: &str = "empty handler";
@@ -94,7 +105,7 @@ impl Bench {
         let nginx = Server::nginx(folder, |port| nginx_configuration(folder, port, symbolon.port));
         let presented = &population.sessions[..PRESENTED];
         let introspections = || presented.iter().map(|id| introspection(population, id));
-        let write = |name: &str, requests: Vec<Vec<u8>>| Requests::write(folder, name, requests);
+        let write = |name: &str, requests: &[Vec<u8>]| Requests::write(folder, name, requests);
         let get = |path: &str| vec![request(&format!("GET {path}"), &[], "")];
         let asked: Vec<Vec<u8>> = presented.iter().map(|id| forward_auth(id)).collect();
         let like = |path: &str| {
@@ -104,11 +115,12 @@ impl Bench {
         let like_introspection =
             introspections().map(|asked| renamed(&asked, INTROSPECT_PATH, LIKE_INTROSPECTION));
         let batches = presented.chunks(IN_BATCH).map(|ids| batch(population, ids));
-        let target = |name, whose, server: &Server, file: &str, requests| Target {
+        let target = |name, whose, server: &Server, file: &str, requests: Vec<Vec<u8>>| Target {
             name,
             whose,
             port: server.port,
-            requests: write(file, requests),
+            for_wrk: write(file, &requests),
+            requests,
         };
         let mut targets = vec![
             target(EMPTY, Whose::Empty, &empty, "empty", get("/")),
@@ -166,14 +178,36 @@ impl Bench {
         Self { symbolon, empty, nginx, targets }
     }
 
-    fn take(&self, connections: usize, rounds: usize, seconds: u64) -> Vec<Taken> {
-        let mut taken: Vec<Taken> = self.targets.iter().map(Taken::none_of).collect();
+    /// The server's time for a request of each target, in as many rounds.
+    fn take_costs(&self, connections: usize, rounds: usize) -> Vec<(&'static str, Figure)> {
+        self.take(rounds, " µs", 2, |target| {
+            let before = self.cpu_of(target.whose);
+            let answered = target.ask_awake(connections);
+            (self.cpu_of(target.whose) - before) / answered
+        })
+    }
+
+    /// What wrk makes of each target, in as many rounds.
+    fn take_rates(&self, connections: usize, rounds: usize) -> Vec<Figure> {
+        let taken = self.take(rounds, "/s", 0, |target| {
+            load::ask(target.port, &target.for_wrk, connections, TURN)
+        });
+        taken.into_iter().map(|(_, figure)| figure).collect()
+    }
+
+    /// Each round takes one of every target.
+    fn take(
+        &self,
+        rounds: usize,
+        unit: &'static str,
+        decimals: usize,
+        take_one: impl Fn(&Target) -> f64,
+    ) -> Vec<(&'static str, Figure)> {
+        let none = |target: &Target| (target.name, Figure::new(target.name, unit, decimals));
+        let mut taken: Vec<_> = self.targets.iter().map(none).collect();
         for _ in 0..rounds {
-            for (target, taken) in self.targets.iter().zip(&mut taken) {
-                let before = self.cpu_of(target.whose);
-                let completed = load::ask(target.port, &target.requests, connections, seconds);
-                taken.cpu_us.push((self.cpu_of(target.whose) - before) / completed.requests);
-                taken.per_second.push(completed.per_second);
+            for (target, (_, figure)) in self.targets.iter().zip(&mut taken) {
+                figure.push(take_one(target));
             }
         }
         taken
@@ -208,40 +242,22 @@ impl Bench {
     }
 }
 
-impl Taken {
-    fn none_of(target: &Target) -> Self {
-        Self {
-            name: target.name,
-            cpu_us: Figure::new(target.name, " µs", 2),
-            per_second: Figure::new(target.name, "/s", 0),
-        }
-    }
-}
-
-fn print(taken: &[Taken], connections: usize) {
+fn print_costs(taken: &[(&'static str, Figure)], connections: usize) {
     let of = |name: &str| -> &[f64] {
-        let taken = taken.iter().find(|taken| taken.name == name).expect("it was taken");
-        taken.cpu_us.rounds()
+        let taken = taken.iter().find(|(taken, _)| *taken == name).expect("it was taken");
+        taken.1.rounds()
     };
-    println!("\n {connections} connections");
-    // With one connection each answer is waited for and woken up for, which hides all else.
-    if connections > 1 {
-        let forward_auth = ratio("forward-auth / empty handler", of(FORWARD_AUTH), of(EMPTY));
-        forward_auth.print_against(MOST_FORWARD_AUTH);
-        let introspection = ratio("introspection / empty handler", of(INTROSPECTION), of(EMPTY));
-        introspection.print_against(MOST_INTROSPECTION);
-        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
-        let each: Vec<f64> = of(BATCH).iter().map(|batch| batch / IN_BATCH as f64).collect();
-        let batch = ratio("credential in a batch of 100 / introspection", &each, of(INTROSPECTION));
-        batch.print_against(MOST_IN_BATCH);
-    }
-    println!("  CPU per request");
-    for taken in taken {
-        taken.cpu_us.print();
-    }
-    println!("  answers");
-    for taken in taken {
-        taken.per_second.print();
+    println!("\n CPU per request over {connections} connections");
+    ratio("forward-auth / empty handler", of(FORWARD_AUTH), of(EMPTY))
+        .print_against(MOST_FORWARD_AUTH);
+    ratio("introspection / empty handler", of(INTROSPECTION), of(EMPTY))
+        .print_against(MOST_INTROSPECTION);
+    #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+    let each: Vec<f64> = of(BATCH).iter().map(|batch| batch / IN_BATCH as f64).collect();
+    ratio("credential in a batch of 100 / introspection", &each, of(INTROSPECTION))
+        .print_against(MOST_IN_BATCH);
+    for (_, cost) in taken {
+        cost.print();
     }
 }
 
