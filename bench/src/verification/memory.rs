@@ -131,7 +131,7 @@ fn measure_texts(ctx: &Ctx, name: &str, texts: &Texts, rounds: usize, most: f64)
         told.push(each_ns(texts, |text| {
             let question = Question { presented: presented(text), username: None };
             let verified = verify_from_memory(ctx, &question, presenter());
-            verified.is_ok_and(|admission| !admission.holder().username.is_empty())
+            verified.is_ok_and(|admission| !admission.holder().username().is_empty())
         }));
         parse.push(parsed);
         digest.push(digested - parsed);

@@ -7,35 +7,68 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use symbolon_core::id::{Id, User};
 use symbolon_core::verification::OwnerState;
 
+use crate::fill::UserFacts;
+
 /// Who holds a credential, as relying services are told.
+///
+/// His texts lie one behind the other: among very many users nothing of one is in a cache, and each piece
+/// of memory that an answer is put together from is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Identifier.
     pub user: Id<User>,
-    /// The identifier as it is written: RFC 7662's `sub`.
-    pub sub: String,
-    /// Login name.
-    pub username: String,
-    /// Login name, folded for comparing.
-    pub username_key: String,
-    /// Address.
-    pub email: String,
-    /// As shown.
-    pub name: String,
     /// Whether an administrator.
     pub administrator: bool,
+    texts: Box<str>,
+    /// Where each text but the last ends.
+    ends: [usize; 3],
 }
 
 impl Holder {
+    /// What is told of a user.
+    pub(crate) fn of(facts: &UserFacts) -> Self {
+        let UserFacts { id, username, email, name, administrator, .. } = facts;
+        let mut texts = String::new();
+        let ends = [username, email, name].map(|text| {
+            texts.push_str(text);
+            texts.len()
+        });
+        texts.push_str(&id.to_string());
+        Self { user: *id, administrator: *administrator, texts: texts.into(), ends }
+    }
+
+    /// Login name.
+    pub fn username(&self) -> &str {
+        &self.texts[..self.ends[0]]
+    }
+
+    /// Address.
+    pub fn email(&self) -> &str {
+        &self.texts[self.ends[0]..self.ends[1]]
+    }
+
+    /// As shown.
+    pub fn name(&self) -> &str {
+        &self.texts[self.ends[1]..self.ends[2]]
+    }
+
+    /// The identifier as it is written: RFC 7662's `sub`.
+    pub fn sub(&self) -> &str {
+        &self.texts[self.ends[2]..]
+    }
+
     /// Whether `username` is this user's, however it is written.
     pub(crate) fn is_called(&self, username: &str) -> bool {
-        username.eq_ignore_ascii_case(&self.username_key)
+        username.eq_ignore_ascii_case(self.username())
     }
 }
+
+/// Whoever was in a slot when it was looked at.
+pub(crate) type Seated = Guard<Option<Arc<Holder>>>;
 
 /// The word of state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,19 +147,20 @@ impl Users {
     }
 
     /// Who is in a slot.
-    pub(crate) fn holder(&self, slot: u32) -> Option<Arc<Holder>> {
+    pub(crate) fn holder(&self, slot: u32) -> Seated {
         let (chunk, at) = position(slot);
-        self.chunks.get(chunk)?.get()?.holders[at].load_full()
+        let chunk = self.chunks.get(chunk).and_then(OnceLock::get);
+        chunk.map_or_else(|| Guard::from_inner(None), |chunk| chunk.holders[at].load())
     }
 
     /// Puts somebody into a slot. The state comes last: who sees it sees the holder.
-    pub(crate) fn put(&self, slot: u32, holder: Arc<Holder>, state: State) {
+    pub(crate) fn put(&self, slot: u32, holder: Holder, state: State) {
         let (chunk, at) = position(slot);
         let Some(cell) = self.chunks.get(chunk) else {
             return;
         };
         let chunk = cell.get_or_init(|| Chunk::new((FIRST_CHUNK as usize) << chunk));
-        chunk.holders[at].store(Some(holder));
+        chunk.holders[at].store(Some(Arc::new(holder)));
         chunk.states[at].store(state.pack(), Ordering::Release);
     }
 
@@ -172,6 +206,25 @@ mod tests {
         assert_eq!(users.state(70_000), State::NOBODY);
         assert_eq!(users.state(u32::MAX), State::NOBODY);
         assert!(users.holder(70_000).is_none());
+    }
+
+    #[test]
+    fn each_text_of_a_holder_is_told_as_it_was_read() {
+        let facts = UserFacts {
+            id: Id::from_raw(7),
+            username: "Zoë@example.com".to_owned(),
+            email: String::new(),
+            name: "Zoë, of Athens".to_owned(),
+            administrator: true,
+            profile: Id::from_raw(1),
+            owner: State::NOBODY.owner,
+        };
+
+        let holder = Holder::of(&facts);
+
+        assert_eq!((holder.username(), holder.email()), ("Zoë@example.com", ""));
+        assert_eq!((holder.name(), holder.sub()), ("Zoë, of Athens", &*facts.id.to_string()));
+        assert!(holder.administrator && holder.is_called("zOë@EXAMPLE.com"));
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use symbolon_core::verification::{
 
 use crate::index::{Fingerprint, Record, RecordSort, Use};
 use crate::rules::Rules;
-use crate::users::{Holder, State, Users};
+use crate::users::{Holder, Seated, State, Users};
 use crate::view::{LiveView, read};
 
 /// A credential as it was presented: borrowed, looked at once, never kept.
@@ -102,7 +102,7 @@ pub struct Admission<'view> {
     slot: u32,
     /// Looked up when it is asked for: with millions of users he is in no cache, and who wants to know
     /// only whether the credential is good need not wait for him.
-    holder: OnceCell<Arc<Holder>>,
+    holder: OnceCell<Seated>,
 }
 
 impl Admission<'_> {
@@ -111,11 +111,8 @@ impl Admission<'_> {
     /// # Panics
     /// Never: nobody's state says that he is active before he was put in, and nobody is taken out.
     pub fn holder(&self) -> &Holder {
-        self.holder.get_or_init(|| {
-            self.users
-                .holder(self.slot)
-                .expect("a user is put in before his state says that he is active")
-        })
+        let seated = self.holder.get_or_init(|| self.users.holder(self.slot));
+        seated.as_ref().expect("a user is put in before his state says that he is active")
     }
 
     /// The credential, as far as the writing down of its use needs it.
@@ -216,7 +213,7 @@ impl LiveView {
         let rules = self.rules.load();
         let facts = facts_of(record, state, &rules);
         if let Some(username) = username
-            && !self.users.holder(record.user).is_some_and(|holder| holder.is_called(username))
+            && !self.users.holder(record.user).as_ref().is_some_and(|it| it.is_called(username))
         {
             return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
@@ -248,7 +245,7 @@ impl LiveView {
 
     /// Why a credential of somebody's is not accepted; one of nobody's is unknown.
     fn refused(&self, record: &Record, refusal: CredentialRefusal) -> Refused {
-        match self.users.holder(record.user) {
+        match self.users.holder(record.user).as_ref() {
             Some(holder) => {
                 let (credential, sort) = (record.id(), sort_of(record));
                 let subject = Some(Subject { credential, sort, user: holder.user });

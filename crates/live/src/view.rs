@@ -261,17 +261,8 @@ impl LiveView {
             Confirm::All => before.generation,
             Confirm::Next => before.generation.wrapping_add(1),
         };
-        let holder = Holder {
-            user: user.id,
-            sub: user.id.to_string(),
-            username: user.username.clone(),
-            username_key: user.username.to_ascii_lowercase(),
-            email: user.email.clone(),
-            name: user.name.clone(),
-            administrator: user.administrator,
-        };
         let state = State { generation, profile: profile.unwrap_or(0), owner };
-        self.users.put(slot, Arc::new(holder), state);
+        self.users.put(slot, Holder::of(user), state);
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -113,9 +113,9 @@ pub(super) async fn fresh_enough(
 pub(super) fn identity<'a>(admission: &'a Admission<'_>) -> Identity<'a> {
     let holder = admission.holder();
     Identity {
-        username: &holder.username,
-        email: Some(&holder.email),
-        name: Some(&holder.name),
+        username: holder.username(),
+        email: Some(holder.email()),
+        name: Some(holder.name()),
         profile: Some(admission.profile()),
         device_type: Some(admission.device_type()),
         expires_at_ms: Some(admission.ends_at.unix_ms()),

@@ -104,8 +104,8 @@ pub(super) fn active<'a>(state: &'a HttpState, admission: &'a Admission<'_>) -> 
     let holder = admission.holder();
     let device_type = admission.device_type();
     Active {
-        sub: &holder.sub,
-        username: &holder.username,
+        sub: holder.sub(),
+        username: holder.username(),
         client_id: admission.client_id(),
         issued_at_ms: admission.started_at.unix_ms(),
         expires_at_ms: Some(admission.ends_at.unix_ms()),
