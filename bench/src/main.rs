@@ -1,7 +1,7 @@
 //! The figures that Symbolon is held to, as ratios: each pair is taken in turn in one run, on the same
 //! cores, for a few rounds, and medians are printed with their least and most.
 //!
-//! `cargo run --release -p bench` takes them all; `-- writes`, `-- refusals` and `-- verification` a part each, and
+//! `cargo run --profile dist -p bench` takes them all; `-- writes`, `-- refusals` and `-- verification` a part each, and
 //! `-- verification wire memory` named parts of it. `--quick` is for trying out: seconds, small sets, one
 //! round; `--as-built` takes the server binary that lies there. Absolute rates move with the machine; the ratios hardly do.
 

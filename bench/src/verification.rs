@@ -91,10 +91,12 @@ pub(crate) fn settle(folder: &str, users: usize) {
     }
 }
 
-/// The server is measured as it is built for `cargo run --release`.
+/// The server is built as this program was: `--profile dist` measures what is shipped.
 fn build_server() {
+    let folder = beside_this("");
+    let profile = folder.components().next_back().expect("it lies in cargo's folder").as_os_str();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--quiet", "--package", "symbolon"]);
+    cargo.args(["build", "--quiet", "--package", "symbolon", "--profile"]).arg(profile);
     assert!(cargo.status().expect("cargo runs").success(), "the server cannot be built");
 }
 
