@@ -329,6 +329,22 @@ async fn apply_address(
     Ok(())
 }
 
+/// Proves the user's password, and takes his row in a transaction of its own.
+pub(crate) async fn begin_proved(
+    ctx: &Ctx,
+    user: Id<User>,
+    current: &Password,
+    origin: &Origin,
+) -> Result<(Tx, UserRecord), ChangeError> {
+    let proved = match passwords::prove(ctx, user, current, origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
+    };
+    let mut tx = ctx.store.begin().await?;
+    let user = take_unchanged(&mut tx, &proved).await?;
+    Ok((tx, user))
+}
+
 /// Takes the user's row and makes sure that the password is still the one that was proved (I6).
 pub(crate) async fn take_unchanged(
     tx: &mut Tx,

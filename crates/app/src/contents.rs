@@ -101,6 +101,14 @@ pub(crate) fn contents_of(
             source,
             changed_at: facts.at("at")?,
         },
+        LetterKind::OpenpgpKeyChanged => Contents::OpenpgpKeyChanged {
+            username,
+            fingerprint: facts.get_some("fingerprint", |text| Some(text.to_owned())),
+            before: facts.get_some("before", |text| Some(text.to_owned())),
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            changed_at: facts.at("at")?,
+        },
         LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
             username,
             retired_at: facts.at("retired_at")?,

@@ -15,7 +15,6 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::passwords::{self, Proof};
 use crate::users::take_by_name;
 use crate::{outbox, trail};
 
@@ -32,12 +31,7 @@ pub async fn set_own(
     delivery: Option<EmailAddress>,
     origin: &Origin,
 ) -> Result<(), ChangeError> {
-    let proved = match passwords::prove(ctx, user, &current, origin).await? {
-        Proof::Given(user) => user,
-        Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
-    };
-    let mut tx = ctx.store.begin().await?;
-    let user = account::take_unchanged(&mut tx, &proved).await?;
+    let (mut tx, user) = account::begin_proved(ctx, user, &current, origin).await?;
     let actor = Actor::User(user.standing.user);
     write(ctx, &mut tx, &user, delivery, actor, Some(origin.source)).await?;
     commit(ctx, tx).await?;

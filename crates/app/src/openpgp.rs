@@ -6,21 +6,27 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::letter::LetterKind;
+use symbolon_core::names::Source;
 use symbolon_core::secret::Password;
 use symbolon_mail::{Certificate, KeyFault};
-use symbolon_store::Tx;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::letters::LeasedLetter;
 use symbolon_store::openpgp_keys::{self, OpenpgpKeyRow};
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Conn, Tx};
 
 use crate::account::{self, ChangeError};
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
+use crate::facts::Facts;
 use crate::live::commit;
-use crate::passwords::{self, Proof};
-use crate::trail;
 use crate::users::take_by_name;
+use crate::{outbox, trail};
+
+const EXPIRED: &str = "The account's OpenPGP key has expired: the token could not be sent. The owner or an administrator can give another key, or remove this one.";
+const REVOKED: &str = "The account's OpenPGP key is revoked: the token could not be sent. The owner or an administrator can give another key, or remove this one.";
+const UNUSABLE: &str = "Mail cannot be encrypted to the account's OpenPGP key: the token could not be sent. The owner or an administrator can give another key, or remove this one.";
 
 /// A key that was looked at and found fit.
 #[derive(Debug)]
@@ -66,15 +72,11 @@ pub async fn set_own(
     key: Option<GivenKey>,
     origin: &Origin,
 ) -> Result<(), ChangeError> {
-    let proved = match passwords::prove(ctx, user, &current, origin).await? {
-        Proof::Given(user) => user,
-        Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
-    };
-    let mut tx = ctx.store.begin().await?;
-    let user = account::take_unchanged(&mut tx, &proved).await?;
-    let id = user.standing.user;
-    write(ctx, &mut tx, id, key, Actor::User(id)).await?;
+    let (mut tx, user) = account::begin_proved(ctx, user, &current, origin).await?;
+    let actor = Actor::User(user.standing.user);
+    write(ctx, &mut tx, &user, key, actor, Some(origin.source)).await?;
     commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
     Ok(())
 }
 
@@ -90,8 +92,10 @@ pub async fn set_for(
 ) -> Result<(), AppError> {
     let mut tx = ctx.store.begin().await?;
     let user = take_by_name(&mut tx, username).await?;
-    write(ctx, &mut tx, user.standing.user, key, actor).await?;
-    commit(ctx, tx).await
+    write(ctx, &mut tx, &user, key, actor, None).await?;
+    commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
+    Ok(())
 }
 
 /// The key of a user.
@@ -106,6 +110,30 @@ pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<Option<ShownKey>, AppE
         fingerprint: row.fingerprint,
         expires_at: row.expires_at,
     }))
+}
+
+/// What keeps mail with a token from being encrypted to the user's key right now, and who can lift it; `None`
+/// where there is no key, too.
+pub(crate) async fn obstacle(
+    conn: &mut Conn,
+    user: Id<User>,
+    now: Timestamp,
+) -> Result<Option<&'static str>, AppError> {
+    let row = openpgp_keys::find(conn, user).await?;
+    Ok(row.and_then(|row| fault_of(&row.certificate, now)).map(rule_of))
+}
+
+const fn rule_of(fault: KeyFault) -> &'static str {
+    match fault {
+        KeyFault::Expired { .. } => EXPIRED,
+        KeyFault::Revoked => REVOKED,
+        KeyFault::TooLarge
+        | KeyFault::SecretKey
+        | KeyFault::NotAKey
+        | KeyFault::Weak
+        | KeyFault::Unsigned
+        | KeyFault::NoEncryption => UNUSABLE,
+    }
 }
 
 /// The key that `letter` is to be encrypted to; `None` where it goes in clear.
@@ -127,31 +155,45 @@ fn fault_of(certificate: &[u8], now: Timestamp) -> Option<KeyFault> {
     }
 }
 
+/// Writes it down, and tells the owner and whoever gets the mail with a token.
 async fn write(
     ctx: &Ctx,
     tx: &mut Tx,
-    user: Id<User>,
+    user: &UserRecord,
     key: Option<GivenKey>,
     actor: Actor,
+    source: Option<Source>,
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
-    let mut details = "fingerprint=".to_owned();
+    let id = user.standing.user;
+    let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
+    let before = openpgp_keys::find(tx, id).await?.map(|row| row.fingerprint);
+    let fingerprint = key.as_ref().map(|key| key.fingerprint.clone());
     match key {
         Some(GivenKey { fingerprint, certificate, expires_at }) => {
-            details.push_str(&fingerprint);
-            let origin = if actor == Actor::User(user) { "owner" } else { "administrator" };
-            let origin = origin.to_owned();
+            let origin = by.to_owned();
             let row =
                 OpenpgpKeyRow { fingerprint, certificate, expires_at, origin, created_at: now };
-            openpgp_keys::put(tx, user, &row).await?;
+            openpgp_keys::put(tx, id, &row).await?;
         }
         None => {
-            if !openpgp_keys::delete(tx, user).await? {
+            if !openpgp_keys::delete(tx, id).await? {
                 return Err(AppError::Forbidden("There is no OpenPGP key to remove."));
             }
         }
     }
-    trail::append(tx, actor, "openpgp-key.changed", format!("user:{user}"), details, now).await?;
-    changes::record(tx, Change::UserChanged, user, None, now).await?;
+    for to in [Some(&user.email), user.delivery.as_ref()].into_iter().flatten() {
+        let facts = Facts::default()
+            .with_some("fingerprint", fingerprint.as_ref())
+            .with_some("before", before.as_ref())
+            .with("by", by)
+            .with_some("source", source)
+            .at("at", now);
+        outbox::write_notice_to(ctx, tx, user, to, LetterKind::OpenpgpKeyChanged, facts, now)
+            .await?;
+    }
+    let details = format!("fingerprint={}", fingerprint.unwrap_or_default());
+    trail::append(tx, actor, "openpgp-key.changed", format!("user:{id}"), details, now).await?;
+    changes::record(tx, Change::UserChanged, id, None, now).await?;
     Ok(())
 }

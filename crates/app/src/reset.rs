@@ -28,7 +28,7 @@ use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::users::{take, take_by_name};
-use crate::{device_types, retirement, trail};
+use crate::{device_types, openpgp, retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
@@ -194,6 +194,13 @@ pub(crate) async fn write_reset(
     let plan = plan_reset(&user.standing, user.profile, &live, &asked, &policy, now)
         .map_err(|refusal| ResetError::Forbidden(rule_of(refusal)))?;
 
+    // A changed password ends its tokens whether or not the new one can be sent.
+    if cause != RetirementCause::PasswordChange
+        && let Some(rule) = openpgp::obstacle(tx, id, now).await?
+    {
+        return Err(ResetError::Forbidden(rule));
+    }
+
     retirement::retire(tx, &plan.retire, cause, order.actor, policy.on_reset, now).await?;
     if scope == Scope::Account {
         // The mails of the tokens that end here lose the power to freeze what comes after them.
@@ -295,7 +302,10 @@ pub async fn obstacle(
     let (device_type, cause) = (&DeviceType::any(), RetirementCause::Reset);
     let order = ResetOrder { scope, device_type, rules: &rules, cause };
     let plan = plan_reset(&user.standing, user.profile, &[], &order, &policy, now);
-    Ok(plan.err().map(rule_of))
+    if let Err(refusal) = plan {
+        return Ok(Some(rule_of(refusal)));
+    }
+    openpgp::obstacle(&mut *ctx.store.read().await?, user.standing.user, now).await
 }
 
 /// What a user should know before he asks for a token, though nothing forbids it.

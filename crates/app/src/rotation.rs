@@ -34,7 +34,7 @@ use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, ResetError, scope_word};
 use crate::users::{take, take_by_name};
-use crate::{device_types, retirement, scribe, trail};
+use crate::{device_types, openpgp, retirement, scribe, trail};
 pub use completion::end_overdue;
 
 const NO_OVERLAP: &str = "Tokens of this device type do not overlap: a reset ends the old one at once. An \
@@ -241,7 +241,10 @@ pub async fn obstacle(
     let known = device_types::demand(&mut reader, device_type).await?;
     let order = RotationOrder { device_type, rules: &known.rules, overlap: USUAL_OVERLAP };
     let plan = plan_rotation(&user.standing, user.profile, &live, &order, &policy, now);
-    Ok(plan.err().map(rule_of))
+    if let Err(refusal) = plan {
+        return Ok(Some(rule_of(refusal)));
+    }
+    openpgp::obstacle(&mut reader, user.standing.user, now).await
 }
 
 /// Who orders which rotation, and why.
@@ -270,6 +273,9 @@ async fn write_rotation(
     let asked = RotationOrder { device_type, rules: &known.rules, overlap };
     let plan = plan_rotation(&user.standing, user.profile, &live, &asked, &policy, now)
         .map_err(refused)?;
+    if let Some(rule) = openpgp::obstacle(tx, id, now).await? {
+        return Err(ResetError::Forbidden(rule));
+    }
 
     if let Some(overdue) = plan.overdue {
         completion::end_one(ctx, tx, user, overdue, now).await?;

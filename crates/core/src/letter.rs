@@ -73,6 +73,8 @@ pub enum LetterKind {
     AddressChanged,
     /// A notice that mail with a token goes to another address from now on.
     DeliveryChanged,
+    /// A notice that the OpenPGP key for mail with a token was added, changed or removed.
+    OpenpgpKeyChanged,
     /// Something still uses a retired token.
     RetiredTokenUsed,
     /// The user was locked out.
@@ -103,7 +105,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 23] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -113,6 +115,7 @@ impl LetterKind {
         (Self::AddressChangeNew, "address-change-new"),
         (Self::AddressChanged, "address-changed"),
         (Self::DeliveryChanged, "delivery-changed"),
+        (Self::OpenpgpKeyChanged, "openpgp-key-changed"),
         (Self::RetiredTokenUsed, "retired-token-used"),
         (Self::LockedOut, "locked-out"),
         (Self::TokensFrozen, "tokens-frozen"),

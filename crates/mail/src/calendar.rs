@@ -69,6 +69,7 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
         | Contents::AddressChangeNew { .. }
         | Contents::AddressChanged { .. }
         | Contents::DeliveryChanged { .. }
+        | Contents::OpenpgpKeyChanged { .. }
         | Contents::RetiredTokenUsed { .. }
         | Contents::LockedOut { .. }
         | Contents::TokensFrozen { .. }

@@ -261,6 +261,21 @@ pub enum Contents {
         /// When.
         changed_at: Timestamp,
     },
+    /// Mail with a token is encrypted to another OpenPGP key from now on, or to none.
+    OpenpgpKeyChanged {
+        /// Whose key.
+        username: Username,
+        /// The fingerprint of the key from now on; there is none if `None`.
+        fingerprint: Option<String>,
+        /// The fingerprint of the key before, where there was one.
+        before: Option<String>,
+        /// Who changed it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        changed_at: Timestamp,
+    },
     /// Something still uses a retired token.
     RetiredTokenUsed {
         /// Whose token it was.
@@ -426,6 +441,7 @@ impl Contents {
             Self::AddressChangeNew { .. } => LetterKind::AddressChangeNew,
             Self::AddressChanged { .. } => LetterKind::AddressChanged,
             Self::DeliveryChanged { .. } => LetterKind::DeliveryChanged,
+            Self::OpenpgpKeyChanged { .. } => LetterKind::OpenpgpKeyChanged,
             Self::RetiredTokenUsed { .. } => LetterKind::RetiredTokenUsed,
             Self::LockedOut { .. } => LetterKind::LockedOut,
             Self::TokensFrozen { .. } => LetterKind::TokensFrozen,
@@ -456,6 +472,7 @@ impl Contents {
             | Self::PasswordChanged { .. }
             | Self::AddressChanged { .. }
             | Self::DeliveryChanged { .. }
+            | Self::OpenpgpKeyChanged { .. }
             | Self::RetiredTokenUsed { .. }
             | Self::LockedOut { .. }
             | Self::SecondFactorAdded { .. }

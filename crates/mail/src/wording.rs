@@ -276,6 +276,39 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 changed(username, *asked_by, *source, *changed_at),
             ],
         },
+        Contents::OpenpgpKeyChanged {
+            username,
+            fingerprint,
+            before,
+            asked_by,
+            source,
+            changed_at,
+        } => Wording {
+            subject: match (before, fingerprint) {
+                (None, _) => format!("An OpenPGP key was added to your {org} account"),
+                (Some(_), Some(_)) => format!("The OpenPGP key of your {org} account was changed"),
+                (Some(_), None) => format!("The OpenPGP key of your {org} account was removed"),
+            },
+            blocks: vec![
+                paragraph(match fingerprint {
+                    Some(_) => format!(
+                        "From now on the mail with a new {org} security token of this account is \
+                         encrypted to the OpenPGP key below. Whoever has its secret part can read it."
+                    ),
+                    None => format!(
+                        "From now on the mail with a new {org} security token of this account is not \
+                         encrypted."
+                    ),
+                }),
+                Block::Facts(
+                    [("Key", fingerprint), ("Key before", before)]
+                        .into_iter()
+                        .filter_map(|(label, key)| Some(fact(label, key.as_ref()?)))
+                        .collect(),
+                ),
+                changed(username, *asked_by, *source, *changed_at),
+            ],
+        },
         Contents::RetiredTokenUsed { username, retired_at, cause, client, source, seen_at } => {
             Wording {
                 subject: format!("A retired {org} security token is still in use"),

@@ -144,6 +144,14 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             source,
             changed_at: asked_at,
         },
+        LetterKind::OpenpgpKeyChanged => Contents::OpenpgpKeyChanged {
+            username,
+            fingerprint: Some("0123456789ABCDEF0123456789ABCDEF01234567".to_owned()),
+            before: Some("89ABCDEF0123456789ABCDEF0123456789ABCDEF".to_owned()),
+            asked_by: AskedBy::Owner,
+            source,
+            changed_at: asked_at,
+        },
         LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
             username,
             retired_at: asked_at,

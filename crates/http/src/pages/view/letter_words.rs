@@ -13,6 +13,7 @@ pub(crate) fn kind_words(kind: LetterKind) -> &'static str {
         LetterKind::AddressChangeOld => "a question about a new address, to the old one",
         LetterKind::AddressChangeNew => "a question about a new address, to the new one",
         LetterKind::DeliveryChanged => "notice of a changed delivery contact",
+        LetterKind::OpenpgpKeyChanged => "notice of a changed OpenPGP key",
         LetterKind::AddressChanged => "notice of a changed address",
         LetterKind::RetiredTokenUsed => "warning that a retired token is still used",
         LetterKind::LockedOut => "notice of a lockout",
