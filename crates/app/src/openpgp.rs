@@ -47,6 +47,14 @@ pub struct ShownKey {
     pub fault: Option<KeyFault>,
 }
 
+impl ShownKey {
+    /// The rule that forbids a reset for the time being, and who can lift it.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&'static str> {
+        self.fault.map(rule_of)
+    }
+}
+
 /// Reads a key that somebody gives, and sees that mail can be encrypted to it.
 ///
 /// # Errors

@@ -232,6 +232,11 @@ fn user_administration() -> Vec<Route> {
         proved(post("/setup/users/{username}/freeze", Administrator, act::freeze)),
         proved(post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze)),
         proved(post("/setup/users/{username}/unlock", Administrator, act::unlock)),
+        proved(post(
+            "/setup/users/{username}/remove-openpgp-key",
+            Administrator,
+            act::remove_openpgp_key,
+        )),
         get("/setup/users/{username}/sessions", Administrator, user_sessions::show),
         proved(post(
             "/setup/users/{username}/sessions/end-all",

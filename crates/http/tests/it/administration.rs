@@ -1,10 +1,10 @@
-//! Pages of administrators: clients' secrets and device types.
+//! Pages of administrators: clients' secrets, device types, a user's OpenPGP key.
 
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use symbolon_app::clients::{self, ClientView};
 use symbolon_app::context::Switch;
-use symbolon_app::device_types;
+use symbolon_app::{Actor, device_types, openpgp};
 use symbolon_core::secret::ClientSecret;
 use symbolon_core::verification::BearerUse;
 
@@ -159,4 +159,26 @@ async fn a_switch_that_is_neither_on_nor_off_or_of_no_device_type_changes_nothin
     assert_eq!(post("toaster", "&bearer=on").await, StatusCode::NOT_FOUND);
     assert_eq!(post("A%20Toaster", "&bearer=on").await, StatusCode::NOT_FOUND);
     assert_eq!(house.mark().await, before);
+}
+
+#[tokio::test]
+async fn an_administrator_sees_the_key_of_a_user_and_removes_it() {
+    const KEY: &[u8] = include_bytes!("../../../mail/tests/keys/curve.asc");
+    const PAGE: &str = "/setup/users/jane@example.com";
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let jane = house.user("jane").await;
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    openpgp::set_for(&house.ctx, Actor::Operator, "jane@example.com", Some(key)).await.unwrap();
+    let fingerprint = openpgp::of_user(&house.ctx, jane).await.unwrap().unwrap().fingerprint;
+
+    let before = root.see(PAGE).await.body;
+    let removed = root.post(PAGE, &format!("{PAGE}/remove-openpgp-key"), "").await;
+    let after = root.see(removed.header("location")).await.body;
+
+    assert!(before.contains(&fingerprint));
+    assert!(openpgp::of_user(&house.ctx, jane).await.unwrap().is_none());
+    assert!(!after.contains(&fingerprint));
+    assert!(after.contains("The OpenPGP key was removed"));
+    assert!(after.contains("The user has no OpenPGP key."));
 }

@@ -3,6 +3,7 @@
 
 use askama::Template;
 use http::StatusCode;
+use symbolon_app::openpgp::{self, ShownKey};
 use symbolon_app::second_factors;
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, TokenState, TokenView};
@@ -11,6 +12,7 @@ use symbolon_core::factor::FactorKinds;
 
 use crate::pages::admin::user_sessions::sessions_of;
 use crate::pages::admin::users::{Badges, PATH, badges};
+use crate::pages::own::openpgp::described;
 use crate::pages::view::faults::sentence;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
@@ -56,6 +58,7 @@ struct UserPage {
     frame: Frame,
     user: UserView,
     badges: Badges,
+    openpgp_key: Option<String>,
     sessions: String,
     history: String,
     tokens: Vec<TokenView>,
@@ -77,11 +80,20 @@ pub(crate) async fn show(
     let user = users::show(&visit.ctx, &username).await?;
     let factors = second_factors::list(&visit.ctx, user.id).await?.kinds;
     let spared = users::why_spared(&visit.ctx, &user).await?.map(sentence);
+    let key = openpgp::of_user(&visit.ctx, user.id).await?;
     let page = UserPage {
         frame: Frame::for_session(&visit, &session, user.username.as_str()).await?,
         tokens: tokens::list(&visit.ctx, Some(user.username.as_str()), TOKENS, None).await?,
-        actions: actions(&user, factors, spared, &session, &nonce_of(&visit.ctx.keys, &session)),
+        actions: actions(
+            &user,
+            factors,
+            key.as_ref(),
+            spared,
+            &session,
+            &nonce_of(&visit.ctx.keys, &session),
+        ),
         badges: badges(&user),
+        openpgp_key: key.as_ref().map(described),
         sessions: sessions_of(user.username.as_str()),
         history: history_of(user.username.as_str()),
         user,
@@ -102,6 +114,7 @@ pub(crate) fn path_of(username: &str) -> String {
 fn actions(
     user: &UserView,
     factors: FactorKinds,
+    key: Option<&ShownKey>,
     spared: Option<String>,
     session: &LiveSession,
     csrf: &str,
@@ -120,7 +133,7 @@ fn actions(
                 .obstacle(rule(&[
                     (frozen, "The user is frozen: unfreeze first."),
                     (!user.activated, "The invitation is not accepted yet: there is no password that a token could complement."),
-                ])),
+                ]).or_else(|| key.and_then(ShownKey::obstacle))),
         },
         Action {
             title: "Reset second factors",
@@ -131,6 +144,13 @@ fn actions(
                     (factors == FactorKinds::NONE, "The user has no second factor."),
                 ]),
             ),
+        },
+        Action {
+            title: "Remove OpenPGP key",
+            meaning: "Mail with a token goes to the user unencrypted from then on. The user is told by mail.",
+            form: post("remove-openpgp-key", "Remove OpenPGP Key")
+                .tone(Tone::Grave)
+                .obstacle(rule(&[(key.is_none(), "The user has no OpenPGP key.")])),
         },
         Action {
             title: "Change profile",

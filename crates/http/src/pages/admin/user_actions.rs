@@ -1,5 +1,6 @@
 //! What administrators do to one user.
 
+use symbolon_app::openpgp;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::second_factors;
 use symbolon_app::sessions::LiveSession;
@@ -47,6 +48,13 @@ pub(crate) async fn unfreeze(pressed: Pressed) -> Answer {
 pub(crate) async fn unlock(pressed: Pressed) -> Answer {
     let outcome = users::unlock(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
     back_to(&pressed.named, Done::UserUnlocked, outcome)
+}
+
+/// `POST /setup/users/{username}/remove-openpgp-key`
+pub(crate) async fn remove_openpgp_key(pressed: Pressed) -> Answer {
+    let ctx = &pressed.visit.ctx;
+    let outcome = openpgp::set_for(ctx, pressed.actor(), &pressed.named, None).await;
+    back_to(&pressed.named, Done::UserKeyRemoved, outcome)
 }
 
 /// `GET /setup/users/{username}/remove`

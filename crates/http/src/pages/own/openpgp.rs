@@ -51,7 +51,10 @@ fn read(visit: &Visit, typed: &str) -> Result<Option<GivenKey>, Faults> {
 async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults) -> Answer {
     let frame = Frame::for_session(visit, session, "Change OpenPGP Key").await?;
     let known = openpgp::of_user(&visit.ctx, session.user).await?;
-    let known = known.as_ref().map_or_else(|| "There is no key now.".to_owned(), described);
+    let known = known.as_ref().map_or_else(
+        || "There is no key now.".to_owned(),
+        |key| format!("The key now: {}", described(key)),
+    );
     let form = FormView::new(PAGE, &nonce_of(&visit.ctx.keys, session), "Save")
         .field(
             Field::new("openpgp_key", "OpenPGP Public Key", Control::Lines)
@@ -65,15 +68,15 @@ async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults)
 }
 
 /// A key in a sentence or two.
-fn described(key: &ShownKey) -> String {
+pub(in crate::pages) fn described(key: &ShownKey) -> String {
     let fingerprint = &key.fingerprint;
     let expiry = key.expires_at.map(|at| format!(", expires {}", plain(at)));
     let expiry = expiry.unwrap_or_else(|| ", never expires".to_owned());
     match key.fault {
-        None => format!("The key now: {fingerprint}{expiry}."),
+        None => format!("{fingerprint}{expiry}."),
         Some(fault) => {
             format!(
-                "The key now: {fingerprint}{expiry}. It cannot be used, and no mail with a token is sent: {fault}."
+                "{fingerprint}{expiry}. It cannot be used, and no mail with a token is sent: {fault}."
             )
         }
     }

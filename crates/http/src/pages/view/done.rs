@@ -44,10 +44,11 @@ pub(crate) enum Done {
     UserRemoved,
     UserSessionsEnded,
     UserUnfrozen,
+    UserKeyRemoved,
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 40] = [
+const ALL: [(Done, &str, &str); 41] = [
     (
         Done::Activated,
         "activated",
@@ -188,6 +189,11 @@ const ALL: [(Done, &str, &str); 40] = [
     ),
     (Done::UserUnfrozen, "user-unfrozen", "The user may log in again."),
     (Done::UserUnlocked, "user-unlocked", "The lockout was lifted."),
+    (
+        Done::UserKeyRemoved,
+        "user-key-removed",
+        "The OpenPGP key was removed: mail with a token is not encrypted now.",
+    ),
 ];
 
 impl Done {
