@@ -204,6 +204,8 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     setup: '/setup', sessions: '/setup/sessions', 'known-places': '/setup/known-places',
     'personal-information': '/setup/personal-information', name: '/setup/personal-information/name',
     password: '/setup/personal-information/password', email: '/setup/personal-information/email',
+    delivery: '/setup/personal-information/delivery', 'openpgp-key': '/setup/personal-information/openpgp-key',
+    'sharing-signals': '/setup/sharing-signals', 'add-device-type': '/setup/add-device-type', 'device-type': '/setup/device-types/server',
     'reset-security-token': '/setup/reset-security-token', confirm: '/setup/reset-security-token/confirm', tokens: '/setup/tokens',
     verify: '/setup/verify', 'second-factors-none': '/setup/second-factors',
     'recovery-codes-disabled': '/setup/second-factors/recovery-codes', 'login-history': '/setup/login-history',
@@ -364,7 +366,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('client-remove');
   });
 
-  for (const action of ['', '/reset-security-token', '/reset-second-factors', '/profile', '/remove']) {
+  for (const action of ['', '/reset-security-token', '/reset-second-factors', '/profile', '/sessions', '/remove']) {
     test(`user${action}`, { timeout: 60_000 }, async () => {
       const address = `/setup/users/${user.username}${action}`;
       await page.goto(address);
