@@ -107,7 +107,7 @@ impl<'a> Asking<'a> {
 impl Conversation {
     /// Receives what has come; whether the answer is whole.
     fn is_answered(&mut self) -> bool {
-        let mut chunk = [0; 64 * 1024];
+        let mut chunk = [0; 16 * 1024];
         match self.stream.read(&mut chunk) {
             Ok(length) => {
                 assert!(length > 0, "the server closes no connection");
