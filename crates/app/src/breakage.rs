@@ -12,7 +12,7 @@ use symbolon_store::{profiles, sessions, users};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::tokens::{self, LOOK_BACK, TokenUse, UsedBy};
-use crate::{device_types, passwords};
+use crate::{passwords, reset};
 
 /// What a reset would do to the live tokens of a user, and to whoever uses them.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Breakage {
     pub since: Timestamp,
     /// What becomes of the sessions that a token opened when it ends.
     pub sessions: SessionsOnReset,
+    /// The rule that would refuse the reset as things are, and who can lift it.
+    pub obstacle: Option<&'static str>,
     /// Every live token, also those that would live on.
     pub tokens: Vec<Outlook>,
 }
@@ -162,7 +164,8 @@ async fn breakage(
     device_type: &DeviceType,
 ) -> Result<Breakage, AppError> {
     let mut reader = ctx.store.read().await?;
-    device_types::demand(&mut reader, device_type).await?;
+    let now = ctx.clock.now();
+    let obstacle = reset::obstacle_to(&mut reader, user, scope, device_type, now).await?;
     let sessions = profiles::in_force(&mut reader, user.profile).await?.on_reset;
     drop(reader);
     let fate_of = |held: &DeviceType| {
@@ -173,8 +176,9 @@ async fn breakage(
         username: user.username.clone(),
         scope,
         device_type: device_type.clone(),
-        since: ctx.clock.now() - LOOK_BACK,
+        since: now - LOOK_BACK,
         sessions,
+        obstacle,
         tokens: outlooks(ctx, user, sessions, fate_of).await?,
     })
 }

@@ -16,7 +16,7 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::error::StoreError;
 use symbolon_store::tokens::NewToken;
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Tx, letters, links, profiles, tokens, users};
+use symbolon_store::{Conn, Tx, letters, links, profiles, tokens, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
@@ -186,20 +186,10 @@ pub(crate) async fn write_reset(
     now: Timestamp,
 ) -> Result<Receipt, ResetError> {
     let id = user.standing.user;
-    let policy = profiles::in_force(tx, user.profile).await?;
-    let live = tokens::live_of_user(tx, id).await?;
     let Order { cause, scope, .. } = order;
-    let known = device_types::demand(tx, &order.device_type).await?;
-    let asked = ResetOrder { scope, device_type: &order.device_type, rules: &known.rules, cause };
-    let plan = plan_reset(&user.standing, user.profile, &live, &asked, &policy, now)
-        .map_err(|refusal| ResetError::Forbidden(rule_of(refusal)))?;
-
-    // A changed password ends its tokens whether or not the new one can be sent.
-    if cause != RetirementCause::PasswordChange
-        && let Some(rule) = openpgp::obstacle(tx, id, now).await?
-    {
-        return Err(ResetError::Forbidden(rule));
-    }
+    let (plan, policy) = planned(tx, user, scope, &order.device_type, cause, now)
+        .await?
+        .map_err(ResetError::Forbidden)?;
 
     retirement::retire(tx, &plan.retire, cause, order.actor, policy.on_reset, now).await?;
     if scope == Scope::Account {
@@ -223,6 +213,47 @@ pub(crate) async fn write_reset(
     trail::append(tx, order.actor, "token.reset", format!("user:{id}"), details, now).await?;
     let revision = changes::record(tx, Change::TokenReset, id, Some(token.raw()), now).await?;
     Ok(Receipt { token, fresh: true, revision, retired: plan.retire.len() })
+}
+
+/// Plans a reset, or tells which rule forbids it and who can lift it; for one that is made and one that is only
+/// asked about.
+async fn planned(
+    conn: &mut Conn,
+    user: &UserRecord,
+    scope: Scope,
+    device_type: &DeviceType,
+    cause: RetirementCause,
+    now: Timestamp,
+) -> Result<Result<(ResetPlan, Policy), &'static str>, AppError> {
+    let id = user.standing.user;
+    let policy = profiles::in_force(conn, user.profile).await?;
+    let live = tokens::live_of_user(conn, id).await?;
+    let known = device_types::demand(conn, device_type).await?;
+    let asked = ResetOrder { scope, device_type, rules: &known.rules, cause };
+    let plan = match plan_reset(&user.standing, user.profile, &live, &asked, &policy, now) {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Err(rule_of(refusal))),
+    };
+
+    // A changed password ends its tokens whether or not the new one can be sent.
+    if cause != RetirementCause::PasswordChange
+        && let Some(rule) = openpgp::obstacle(conn, id, now).await?
+    {
+        return Ok(Err(rule));
+    }
+    Ok(Ok((plan, policy)))
+}
+
+/// What would forbid this very reset right now, and who can lift it; `None` if nothing does.
+pub(crate) async fn obstacle_to(
+    conn: &mut Conn,
+    user: &UserRecord,
+    scope: Scope,
+    device_type: &DeviceType,
+    now: Timestamp,
+) -> Result<Option<&'static str>, AppError> {
+    let cause = RetirementCause::Reset;
+    Ok(planned(conn, user, scope, device_type, cause, now).await?.err())
 }
 
 /// Issues the new token: its digest, the letter that carries it, the notice that does not.
@@ -287,7 +318,8 @@ pub(crate) const fn rule_of(refusal: ResetRefusal) -> &'static str {
     }
 }
 
-/// What keeps a user from a reset of that scope right now, and who can lift it; `None` if nothing does.
+/// What keeps a user from a reset of that scope right now, whatever device type the new token is for, and who can
+/// lift it; `None` if nothing does.
 ///
 /// # Errors
 /// The database's.

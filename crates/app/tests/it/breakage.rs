@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use symbolon_app::breakage::{self, Breakage, Fate, Outcome};
 use symbolon_app::follow_up::{self, FollowUp, Whereabouts};
+use symbolon_app::reset::ResetError;
 use symbolon_app::users::UserView;
-use symbolon_app::{Actor, AppError, janitor, profiles, reset, tokens};
+use symbolon_app::{Actor, AppError, device_types, janitor, profiles, reset, tokens};
+use symbolon_core::device_type::{DeviceRules, Holders};
 use symbolon_core::id::{Id, Token};
 use symbolon_core::judge::Refusal;
 use symbolon_core::names::DeviceType;
@@ -326,4 +328,21 @@ async fn nobody_follows_the_clients_of_another() {
     let followed = follow_up::of_token(&house.ctx, eve.id, receipt).await;
 
     assert!(matches!(followed, Err(AppError::NotFound("token"))));
+}
+
+#[tokio::test]
+async fn what_would_refuse_the_reset_is_foretold_in_the_words_of_the_refusal() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let held_by_others =
+        |rules: &mut DeviceRules| rules.holders = Holders::Profiles(vec![Id::from_raw(1)]);
+    device_types::set(&house.ctx, Actor::Operator, &server(), held_by_others).await.unwrap();
+    let (name, scope) = (jane.username.as_str(), Scope::Account);
+
+    let foretold = breakage::of_user(&house.ctx, name, scope, &server()).await.unwrap();
+    let refused = reset::reset_for(&house.ctx, Actor::Operator, name, server(), scope, None).await;
+
+    let Err(ResetError::Forbidden(rule)) = refused else { panic!("{refused:?}") };
+    assert_eq!(foretold.obstacle, Some(rule));
+    assert_eq!(would_break(&house, &jane, scope).await.obstacle, None);
 }

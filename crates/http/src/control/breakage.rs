@@ -12,6 +12,7 @@ pub(crate) struct BreakageShape {
     scope: &'static str,
     device_type: String,
     since: String,
+    obstacle: Option<&'static str>,
     tokens: Vec<OutlookShape>,
 }
 
@@ -50,6 +51,7 @@ impl From<Breakage> for BreakageShape {
             },
             device_type: breakage.device_type.to_string(),
             since: breakage.since.rfc3339(),
+            obstacle: breakage.obstacle,
             tokens: breakage.tokens.into_iter().map(OutlookShape::from).collect(),
         }
     }

@@ -35,6 +35,14 @@ pub(super) async fn token_reset(
 }
 
 fn told(breakage: &Value) -> String {
+    let consequences = consequences(breakage);
+    match breakage["obstacle"].as_str() {
+        Some(rule) => format!("The reset would be refused. {rule}\n\n{consequences}"),
+        None => consequences,
+    }
+}
+
+fn consequences(breakage: &Value) -> String {
     let tokens = breakage["tokens"].as_array().map(Vec::as_slice).unwrap_or_default();
     if tokens.is_empty() {
         return "There is no live token: the reset would break nothing.".to_owned();
@@ -103,5 +111,12 @@ mod tests {
         let told = told(&json!({ "tokens": [] }));
 
         assert_eq!(told, "There is no live token: the reset would break nothing.");
+    }
+
+    #[test]
+    fn a_rule_that_would_refuse_the_reset_is_told_first() {
+        let told = told(&json!({ "obstacle": "This user is frozen.", "tokens": [] }));
+
+        assert!(told.starts_with("The reset would be refused. This user is frozen.\n"), "{told}");
     }
 }
