@@ -1,5 +1,7 @@
 //! My Personal Information: a user changes password, name and e-mail address.
 
+use std::borrow::Cow;
+
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, User};
 use symbolon_core::judge::RetirementCause;
@@ -190,8 +192,11 @@ async fn reset_if_tied(
     match reset::write_reset(ctx, tx, user, order, None, now).await {
         Ok(_) => Ok(()),
         Err(ResetError::App(error)) => Err(error),
-        Err(ResetError::Forbidden(rule)) => Err(AppError::Forbidden(rule)),
-        Err(ResetError::WrongPassword(_)) => Err(AppError::Corrupt("a reset without a password")),
+        Err(ResetError::Forbidden(Cow::Borrowed(rule))) => Err(AppError::Forbidden(rule)),
+        // A key's own fault is no obstacle here, and what else forbids a reset is said in fixed words.
+        Err(ResetError::Forbidden(Cow::Owned(_)) | ResetError::WrongPassword(_)) => {
+            Err(AppError::Corrupt("a reset that comes with a password"))
+        }
     }
 }
 

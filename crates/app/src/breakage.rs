@@ -10,7 +10,7 @@ use symbolon_store::users::UserRecord;
 use symbolon_store::{profiles, sessions, users};
 
 use crate::context::Ctx;
-use crate::error::AppError;
+use crate::error::{AppError, Rule};
 use crate::tokens::{self, LOOK_BACK, TokenUse, UsedBy};
 use crate::{passwords, reset};
 
@@ -30,7 +30,7 @@ pub struct Breakage {
     /// What becomes of the sessions that a token opened when it ends.
     pub sessions: SessionsOnReset,
     /// The rule that would refuse the reset as things are, and who can lift it.
-    pub obstacle: Option<&'static str>,
+    pub obstacle: Option<Rule>,
     /// Every live token, also those that would live on.
     pub tokens: Vec<Outlook>,
 }

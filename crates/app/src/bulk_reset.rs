@@ -4,11 +4,12 @@
 //! users: whatever breaks off, nobody is reset twice and nobody is left out, and whoever comes later may go
 //! on or cancel. A user whom a rule forbids it is passed over and counted.
 
-use symbolon_core::id::{BulkReset, Id};
+use symbolon_core::Timestamp;
+use symbolon_core::id::{BulkReset, Id, Profile};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
-use symbolon_store::bulk_resets::{self, BulkResetRow, BulkState, NewBulkReset};
+use symbolon_store::bulk_resets::{self, BulkResetRow, BulkState, Extent, NewBulkReset};
 use symbolon_store::{Conn, profiles, users};
 
 use crate::actor::Actor;
@@ -63,17 +64,12 @@ pub struct BulkResetView(pub BulkResetRow);
 pub async fn forecast(ctx: &Ctx, asked: &Asked<'_>) -> Result<Forecast, AppError> {
     let mut reader = ctx.store.read().await?;
     let profile = demand(&mut reader, asked).await?;
-    let extent = bulk_resets::extent(&mut reader, profile, &asked.device_type).await?;
-    Ok(match asked.scope {
-        Scope::Account => {
-            Forecast { users: extent.users, passed_over: extent.idle, tokens: extent.tokens }
-        }
-        Scope::DeviceType => Forecast {
-            users: extent.users,
-            passed_over: extent.idle + extent.tokens_frozen,
-            tokens: extent.tokens_of_type,
-        },
-    })
+    let extent = extent(&mut reader, profile, asked, ctx.clock.now()).await?;
+    let tokens = match asked.scope {
+        Scope::Account => extent.tokens,
+        Scope::DeviceType => extent.tokens_of_type,
+    };
+    Ok(Forecast { users: extent.users, passed_over: extent.passed_over, tokens })
 }
 
 /// Begins a bulk reset; nobody is reset yet.
@@ -84,7 +80,7 @@ pub async fn begin(ctx: &Ctx, actor: Actor, asked: &Asked<'_>) -> Result<BulkRes
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let profile = demand(&mut tx, asked).await?;
-    let total = bulk_resets::extent(&mut tx, profile, &asked.device_type).await?.users;
+    let total = extent(&mut tx, profile, asked, now).await?.users;
     let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let reason = asked.reason.unwrap_or_default().replace(char::is_control, " ");
     let (device_type, scope) = (&asked.device_type, asked.scope);
@@ -103,12 +99,19 @@ pub async fn begin(ctx: &Ctx, actor: Actor, asked: &Asked<'_>) -> Result<BulkRes
     Ok(BulkResetView(begun))
 }
 
-/// Resets the next users; ends the bulk reset where there are none.
+/// Resets the next users; ends the bulk reset where there are none. Once begun a step comes to its end, and
+/// its letters are sent, when who drives it goes away.
 ///
 /// # Errors
 /// [`AppError::NotFound`]; [`AppError::Forbidden`] where it was cancelled. The users of this step are then
 /// as they were.
 pub async fn step(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkResetView, AppError> {
+    let own = ctx.clone();
+    let stepping = tokio::spawn(async move { reset_next(&own, actor, id).await });
+    stepping.await.map_err(|_| AppError::Corrupt("bulk reset"))?
+}
+
+async fn reset_next(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkResetView, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     // Two who drive the same one take turns here.
@@ -211,10 +214,7 @@ async fn end(
 }
 
 /// The profile, where its users may hold such a token.
-async fn demand(
-    conn: &mut Conn,
-    asked: &Asked<'_>,
-) -> Result<Id<symbolon_core::id::Profile>, AppError> {
+async fn demand(conn: &mut Conn, asked: &Asked<'_>) -> Result<Id<Profile>, AppError> {
     let found = profiles::find_by_name(conn, asked.profile).await?;
     let profile = found.ok_or(AppError::NotFound("profile"))?.id;
     let known = device_types::demand(conn, &asked.device_type).await?;
@@ -223,6 +223,17 @@ async fn demand(
     } else {
         Err(AppError::Forbidden(NO_HOLDERS))
     }
+}
+
+async fn extent(
+    conn: &mut Conn,
+    profile: Id<Profile>,
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Result<Extent, AppError> {
+    let encryption = profiles::in_force(conn, profile).await?.mail_encryption;
+    let what = (&asked.device_type, asked.scope);
+    Ok(bulk_resets::extent(conn, profile, what, encryption, now).await?)
 }
 
 async fn find(conn: &mut Conn, id: Id<BulkReset>) -> Result<BulkResetRow, AppError> {

@@ -23,9 +23,10 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::ReadFacts;
 use crate::live::commit;
-use crate::openpgp;
+use crate::openpgp::{self, Cover};
 
 const PORTION: i64 = 20;
+const NO_KEY: &str = "not sent: the profile demands that mail with a token is encrypted, and there is no OpenPGP key";
 /// The longest sleep: letters of other nodes and changes of the clock are noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The pause after a round that failed.
@@ -209,9 +210,13 @@ async fn write_out(
         dated: letter.created_at,
         freeze: freeze.as_ref(),
     };
-    let Some(key) = openpgp::key_for(ctx, letter).await? else {
-        let message = compose(letterhead, &envelope, &contents);
-        return message.map_err(|_| AppError::Corrupt("letter").into());
+    let key = match openpgp::cover_of(ctx, letter).await? {
+        Cover::EncryptedTo(key) => key,
+        Cover::Clear => {
+            let message = compose(letterhead, &envelope, &contents);
+            return message.map_err(|_| AppError::Corrupt("letter").into());
+        }
+        Cover::Missing => return Err(WriteError::Key(NO_KEY.to_owned())),
     };
     let unusable = |why: &dyn std::fmt::Display| {
         WriteError::Key(format!(

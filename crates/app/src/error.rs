@@ -1,11 +1,15 @@
 //! What keeps any use case from being done, whatever it is.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use symbolon_core::names::NameError;
 use symbolon_core::password::PasswordFault;
 use symbolon_store::error::StoreError;
 use thiserror::Error;
+
+/// A rule that forbids something, in words, with who can lift it.
+pub type Rule = Cow<'static, str>;
 
 /// Why a use case was not done. What a use case alone can meet is in its own enum.
 #[derive(Debug, Error)]

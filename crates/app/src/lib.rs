@@ -63,4 +63,4 @@ pub mod verify;
 
 pub use actor::{Actor, Origin};
 pub use context::{Ctx, House, Settings};
-pub use error::AppError;
+pub use error::{AppError, Rule};

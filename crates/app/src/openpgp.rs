@@ -1,32 +1,34 @@
 //! OpenPGP: the key that a user's mail with a token is encrypted to.
 //!
-//! A user with a key gets no token in clear: where the key cannot be used when the mail is due, the mail is not
-//! sent, and its last reply says why. Other mail is not encrypted, for it holds no token.
+//! A user with a key gets no token in clear, nor does anybody whose profile demands that it is encrypted: where
+//! it cannot be when the mail is due, the mail is not sent, and its last reply says why. Other mail is not
+//! encrypted, for it holds no token.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::Source;
+use symbolon_core::policy::{MailEncryption, Policy};
 use symbolon_core::secret::Password;
 use symbolon_mail::{Certificate, KeyFault};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::letters::LeasedLetter;
 use symbolon_store::openpgp_keys::{self, OpenpgpKeyRow};
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Conn, Tx};
+use symbolon_store::{Conn, Tx, profiles, users};
 
 use crate::account::{self, ChangeError};
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
-use crate::error::AppError;
+use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::users::take_by_name;
 use crate::{outbox, trail};
 
-const EXPIRED: &str = "The account's OpenPGP key has expired: the token could not be sent. The owner or an administrator can give another key, or remove this one.";
-const REVOKED: &str = "The account's OpenPGP key is revoked: the token could not be sent. The owner or an administrator can give another key, or remove this one.";
-const UNUSABLE: &str = "Mail cannot be encrypted to the account's OpenPGP key: the token could not be sent. The owner or an administrator can give another key, or remove this one.";
+const NO_KEY: &str = "The profile demands that mail with a token is encrypted, and the account has no OpenPGP key. \
+                      The owner can give one under My Personal Information, and so can an administrator, who can \
+                      also lift the demand in the profile.";
 
 /// A key that was looked at and found fit.
 #[derive(Debug)]
@@ -47,12 +49,24 @@ pub struct ShownKey {
     pub fault: Option<KeyFault>,
 }
 
-impl ShownKey {
-    /// The rule that forbids a reset for the time being, and who can lift it.
-    #[must_use]
-    pub fn obstacle(&self) -> Option<&'static str> {
-        self.fault.map(rule_of)
-    }
+/// What a user's mail with a token is encrypted to.
+#[derive(Debug, Clone)]
+pub struct KeyView {
+    /// The key, if there is one.
+    pub key: Option<ShownKey>,
+    /// Whether the profile demands one.
+    pub encryption: MailEncryption,
+}
+
+/// How a letter may go out.
+#[derive(Debug)]
+pub(crate) enum Cover {
+    /// As it is.
+    Clear,
+    /// Encrypted to this key, or not at all.
+    EncryptedTo(OpenpgpKeyRow),
+    /// Not at all: it has to be encrypted, and there is no key.
+    Missing,
 }
 
 /// Reads a key that somebody gives, and sees that mail can be encrypted to it.
@@ -106,54 +120,68 @@ pub async fn set_for(
     Ok(())
 }
 
-/// The key of a user.
+/// The key of a user, and whether one is demanded.
 ///
 /// # Errors
-/// The database's.
-pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<Option<ShownKey>, AppError> {
+/// The database's; [`AppError::NotFound`].
+pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<KeyView, AppError> {
     let mut reader = ctx.store.read().await?;
     let row = openpgp_keys::find(&mut reader, user).await?;
-    Ok(row.map(|row| ShownKey {
+    let key = row.map(|row| ShownKey {
         fault: fault_of(&row.certificate, ctx.clock.now()),
         fingerprint: row.fingerprint,
         expires_at: row.expires_at,
-    }))
+    });
+    Ok(KeyView { key, encryption: demanded(&mut reader, user).await? })
 }
 
-/// What keeps mail with a token from being encrypted to the user's key right now, and who can lift it; `None`
-/// where there is no key, too.
+/// What keeps mail with a token from being sent to a user right now, and who can lift it.
 pub(crate) async fn obstacle(
     conn: &mut Conn,
     user: Id<User>,
+    policy: &Policy,
     now: Timestamp,
-) -> Result<Option<&'static str>, AppError> {
+) -> Result<Option<Rule>, AppError> {
     let row = openpgp_keys::find(conn, user).await?;
-    Ok(row.and_then(|row| fault_of(&row.certificate, now)).map(rule_of))
+    Ok(match (row, policy.mail_encryption) {
+        (Some(row), encryption) => {
+            fault_of(&row.certificate, now).map(|fault| rule_of(fault, encryption))
+        }
+        (None, MailEncryption::Required) => Some(NO_KEY.into()),
+        (None, MailEncryption::Optional) => None,
+    })
 }
 
-const fn rule_of(fault: KeyFault) -> &'static str {
-    match fault {
-        KeyFault::Expired { .. } => EXPIRED,
-        KeyFault::Revoked => REVOKED,
-        KeyFault::TooLarge
-        | KeyFault::SecretKey
-        | KeyFault::NotAKey
-        | KeyFault::Weak
-        | KeyFault::Unsigned
-        | KeyFault::NoEncryption => UNUSABLE,
-    }
+fn rule_of(fault: KeyFault, encryption: MailEncryption) -> Rule {
+    let otherwise = match encryption {
+        MailEncryption::Optional => "give another key, or remove this one",
+        MailEncryption::Required => "give another key",
+    };
+    let rule = format!(
+        "The account's OpenPGP key cannot be used: {fault}. The token could not be sent. The owner or an \
+         administrator can {otherwise}."
+    );
+    rule.into()
 }
 
-/// The key that `letter` is to be encrypted to; `None` where it goes in clear.
-pub(crate) async fn key_for(
-    ctx: &Ctx,
-    letter: &LeasedLetter,
-) -> Result<Option<OpenpgpKeyRow>, AppError> {
+/// How `letter` may go out.
+pub(crate) async fn cover_of(ctx: &Ctx, letter: &LeasedLetter) -> Result<Cover, AppError> {
     if letter.kind != LetterKind::NewToken {
-        return Ok(None);
+        return Ok(Cover::Clear);
     }
     let mut reader = ctx.store.read().await?;
-    Ok(openpgp_keys::find(&mut reader, letter.user).await?)
+    if let Some(key) = openpgp_keys::find(&mut reader, letter.user).await? {
+        return Ok(Cover::EncryptedTo(key));
+    }
+    Ok(match demanded(&mut reader, letter.user).await? {
+        MailEncryption::Optional => Cover::Clear,
+        MailEncryption::Required => Cover::Missing,
+    })
+}
+
+async fn demanded(conn: &mut Conn, user: Id<User>) -> Result<MailEncryption, AppError> {
+    let user = users::find(conn, user).await?.ok_or(AppError::NotFound("user"))?;
+    Ok(profiles::in_force(conn, user.profile).await?.mail_encryption)
 }
 
 fn fault_of(certificate: &[u8], now: Timestamp) -> Option<KeyFault> {

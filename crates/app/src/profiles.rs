@@ -248,7 +248,7 @@ fn describe(profile: &ProfileView) -> String {
         "name={}\ntoken_max_age_s={}\nlockout_failures={}\nlockout_period_s={}\nsession_idle_s={}\n\
          on_reset={:?}\non_password_change={:?}\nweb_lifetime_s={}\naccess={:?}\nduty={:?}\n\
          enrol_grace_s={}\nlogin_hours={}\nlogin_ranges={}\npassword_length={}\n\
-         password_kinds={}\npassword_history={}\npassword_max_age_s={}",
+         password_kinds={}\npassword_history={}\npassword_max_age_s={}\nmail_encryption={:?}",
         profile.name,
         policy.token_max_age.as_secs(),
         policy.lockout_failures,
@@ -266,5 +266,6 @@ fn describe(profile: &ProfileView) -> String {
         password.kinds,
         password.history,
         password.max_age.map_or_else(|| "none".to_owned(), |age| age.as_secs().to_string()),
+        policy.mail_encryption,
     )
 }

@@ -20,7 +20,7 @@ use symbolon_store::{Conn, Tx, letters, links, profiles, tokens, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
-use crate::error::AppError;
+use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::links::LinkKind;
 use crate::live::{commit, settle_what_is_there};
@@ -38,6 +38,9 @@ const NO_API: &str = "Your profile opens no API: a token serves to prove yoursel
                       administrator can open the APIs in the profile.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
                              security token can be reset.";
+
+/// The password was proved, and is another one by now.
+pub(crate) const PASSWORD_CHANGED: &str = "The password was changed meanwhile. Log in anew.";
 
 /// Which rule it is that keeps a user from a token of a device type, and who can lift it.
 pub(crate) const NOT_A_HOLDER: &str = "Users of this profile may not hold a token of this device type. An administrator \
@@ -79,7 +82,7 @@ pub enum ResetError {
     /// The current password was wrong, or the user is locked out: counted.
     WrongPassword(Refused),
     /// A rule forbids it; the text says which, and who can lift it.
-    Forbidden(&'static str),
+    Forbidden(Rule),
     /// Something else.
     App(AppError),
 }
@@ -127,7 +130,7 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
         return Ok(repetition_of(token));
     }
     if user.password != proved.password {
-        return Err(ResetError::Forbidden("The password was changed meanwhile. Log in anew."));
+        return Err(ResetError::Forbidden(PASSWORD_CHANGED.into()));
     }
     let order = Order {
         actor: Actor::User(request.user),
@@ -224,7 +227,7 @@ async fn planned(
     device_type: &DeviceType,
     cause: RetirementCause,
     now: Timestamp,
-) -> Result<Result<(ResetPlan, Policy), &'static str>, AppError> {
+) -> Result<Result<(ResetPlan, Policy), Rule>, AppError> {
     let id = user.standing.user;
     let policy = profiles::in_force(conn, user.profile).await?;
     let live = tokens::live_of_user(conn, id).await?;
@@ -232,12 +235,12 @@ async fn planned(
     let asked = ResetOrder { scope, device_type, rules: &known.rules, cause };
     let plan = match plan_reset(&user.standing, user.profile, &live, &asked, &policy, now) {
         Ok(plan) => plan,
-        Err(refusal) => return Ok(Err(rule_of(refusal))),
+        Err(refusal) => return Ok(Err(rule_of(refusal).into())),
     };
 
     // A changed password ends its tokens whether or not the new one can be sent.
     if cause != RetirementCause::PasswordChange
-        && let Some(rule) = openpgp::obstacle(conn, id, now).await?
+        && let Some(rule) = openpgp::obstacle(conn, id, &policy, now).await?
     {
         return Ok(Err(rule));
     }
@@ -251,7 +254,7 @@ pub(crate) async fn obstacle_to(
     scope: Scope,
     device_type: &DeviceType,
     now: Timestamp,
-) -> Result<Option<&'static str>, AppError> {
+) -> Result<Option<Rule>, AppError> {
     let cause = RetirementCause::Reset;
     Ok(planned(conn, user, scope, device_type, cause, now).await?.err())
 }
@@ -323,21 +326,19 @@ pub(crate) const fn rule_of(refusal: ResetRefusal) -> &'static str {
 ///
 /// # Errors
 /// The database's.
-pub async fn obstacle(
-    ctx: &Ctx,
-    user: Id<User>,
-    scope: Scope,
-) -> Result<Option<&'static str>, AppError> {
+pub async fn obstacle(ctx: &Ctx, user: Id<User>, scope: Scope) -> Result<Option<Rule>, AppError> {
     let user = passwords::find(ctx, user).await?;
     let now = ctx.clock.now();
-    let (rules, policy) = (DeviceRules::default(), Policy::default());
+    let mut reader = ctx.store.read().await?;
+    let policy = profiles::in_force(&mut reader, user.profile).await?;
+    let rules = DeviceRules::default();
     let (device_type, cause) = (&DeviceType::any(), RetirementCause::Reset);
     let order = ResetOrder { scope, device_type, rules: &rules, cause };
     let plan = plan_reset(&user.standing, user.profile, &[], &order, &policy, now);
     if let Err(refusal) = plan {
-        return Ok(Some(rule_of(refusal)));
+        return Ok(Some(rule_of(refusal).into()));
     }
-    openpgp::obstacle(&mut *ctx.store.read().await?, user.standing.user, now).await
+    openpgp::obstacle(&mut reader, user.standing.user, &policy, now).await
 }
 
 /// What a user should know before he asks for a token, though nothing forbids it.

@@ -27,12 +27,12 @@ use symbolon_store::{Tx, profiles, tokens, users};
 
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
-use crate::error::AppError;
+use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::live::{commit, settle_what_is_there};
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
-use crate::reset::{self, ResetError, scope_word};
+use crate::reset::{self, PASSWORD_CHANGED, ResetError, scope_word};
 use crate::users::{take, take_by_name};
 use crate::{device_types, openpgp, retirement, scribe, trail};
 pub use completion::end_overdue;
@@ -49,7 +49,6 @@ const USED: &str = "The new token is in use: the rotation is completed, and the 
 const NEW_TOKEN_ENDED: &str = "The new token was ended by itself. The old one works until its deadline; reset \
                                the security token to get another.";
 const WRONG_KEY: &str = "a request key has 1 to 64 letters, digits, dots, dashes and underscores";
-const PASSWORD_CHANGED: &str = "The password was changed meanwhile. Log in anew.";
 
 /// What an owner asks for.
 #[derive(Debug)]
@@ -123,7 +122,7 @@ pub async fn rotate_own(ctx: &Ctx, request: OwnRotation) -> Result<RotationRecei
         return repetition(ctx, token).await;
     }
     if user.password != proved.password {
-        return Err(ResetError::Forbidden(PASSWORD_CHANGED));
+        return Err(ResetError::Forbidden(PASSWORD_CHANGED.into()));
     }
     let order = Order {
         actor: Actor::User(request.user),
@@ -232,7 +231,7 @@ pub async fn obstacle(
     ctx: &Ctx,
     user: Id<User>,
     device_type: &DeviceType,
-) -> Result<Option<&'static str>, AppError> {
+) -> Result<Option<Rule>, AppError> {
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let user = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
@@ -242,9 +241,9 @@ pub async fn obstacle(
     let order = RotationOrder { device_type, rules: &known.rules, overlap: USUAL_OVERLAP };
     let plan = plan_rotation(&user.standing, user.profile, &live, &order, &policy, now);
     if let Err(refusal) = plan {
-        return Ok(Some(rule_of(refusal)));
+        return Ok(Some(rule_of(refusal).into()));
     }
-    openpgp::obstacle(&mut reader, user.standing.user, now).await
+    openpgp::obstacle(&mut reader, user.standing.user, &policy, now).await
 }
 
 /// Who orders which rotation, and why.
@@ -273,7 +272,7 @@ async fn write_rotation(
     let asked = RotationOrder { device_type, rules: &known.rules, overlap };
     let plan = plan_rotation(&user.standing, user.profile, &live, &asked, &policy, now)
         .map_err(refused)?;
-    if let Some(rule) = openpgp::obstacle(tx, id, now).await? {
+    if let Some(rule) = openpgp::obstacle(tx, id, &policy, now).await? {
         return Err(ResetError::Forbidden(rule));
     }
 
@@ -409,7 +408,7 @@ fn refused(refusal: RotationRefusal) -> ResetError {
         | RotationRefusal::NotAHolder
         | RotationRefusal::OverlapForbidden
         | RotationRefusal::UnderWay(_)
-        | RotationRefusal::NoLiveToken => ResetError::Forbidden(rule_of(refusal)),
+        | RotationRefusal::NoLiveToken => ResetError::Forbidden(rule_of(refusal).into()),
     }
 }
 
@@ -417,9 +416,9 @@ fn not_cancelled(refusal: CancelRefusal) -> ResetError {
     match refusal {
         CancelRefusal::Standing(refusal) => refused(refusal),
         CancelRefusal::NoneUnderWay => AppError::NotFound("rotation under way").into(),
-        CancelRefusal::Over(_) => ResetError::Forbidden(OVER),
-        CancelRefusal::Used(_) => ResetError::Forbidden(USED),
-        CancelRefusal::NewTokenEnded(_) => ResetError::Forbidden(NEW_TOKEN_ENDED),
+        CancelRefusal::Over(_) => ResetError::Forbidden(OVER.into()),
+        CancelRefusal::Used(_) => ResetError::Forbidden(USED.into()),
+        CancelRefusal::NewTokenEnded(_) => ResetError::Forbidden(NEW_TOKEN_ENDED.into()),
     }
 }
 

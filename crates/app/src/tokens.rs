@@ -14,6 +14,8 @@ use symbolon_core::policy::{DAY, SessionsOnReset};
 use symbolon_core::token::PresentedToken;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::device_types::{self, DeviceTypeRow};
+use symbolon_store::inventory;
+pub use symbolon_store::inventory::{TokenFilter, TokenState};
 use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::{self, TokenRow};
 use symbolon_store::{Conn, history, users, uses};
@@ -35,28 +37,6 @@ pub const MOST_USES: usize = 100;
 const MOST_ROWS: i64 = 100;
 
 const MOST_TOKENS: i64 = 200;
-
-/// Whether a token is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenState {
-    /// It is.
-    Live,
-    /// It has become too old.
-    Expired,
-    /// It was reset or revoked.
-    Retired,
-}
-
-impl TokenState {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Expired => "expired",
-            Self::Retired => "retired",
-        }
-    }
-}
 
 /// A token, as lists show it.
 #[derive(Debug, Clone)]
@@ -87,6 +67,17 @@ pub struct TokenView {
     pub overlap: Overlap,
     /// Who used it in the last 90 days; of a retired token, who still tries to.
     pub uses: Vec<TokenUse>,
+}
+
+/// A token among everybody's, as administrators see it.
+#[derive(Debug, Clone)]
+pub struct InventoryEntry {
+    /// The token. Who uses it is not told here.
+    pub token: TokenView,
+    /// The name of its owner's profile.
+    pub profile: String,
+    /// When its owner was removed; the name may be somebody else's since.
+    pub owner_removed_at: Option<Timestamp>,
 }
 
 /// A token's part in a rotation that is under way.
@@ -156,7 +147,7 @@ pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenView>, AppErr
     let mut views = Vec::new();
     for row in &rows {
         let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
-        views.push(view(row, uses, &rows, &rules, now));
+        views.push(view(row, uses, predecessor(&rows, row.record.token), &rules, now));
     }
     Ok(views)
 }
@@ -175,7 +166,7 @@ pub(crate) async fn live_of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenV
     }
     let mut views = Vec::new();
     for row in &rows {
-        let view = view(row, Vec::new(), &rows, &rules, now);
+        let view = view(row, Vec::new(), predecessor(&rows, row.record.token), &rules, now);
         if view.state == TokenState::Live {
             let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
             views.push(TokenView { uses, ..view });
@@ -200,7 +191,7 @@ pub async fn one_of_user(
     let rules = device_types::list(&mut reader).await?;
     let rows = tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await?;
     let uses = uses_of(&mut reader, &row, now - LOOK_BACK).await?;
-    Ok(view(&row, uses, &rows, &rules, now))
+    Ok(view(&row, uses, predecessor(&rows, token), &rules, now))
 }
 
 /// Every device type, with the rule that keeps `user` from a token of it, if one does.
@@ -240,16 +231,38 @@ pub async fn list(
         }
         None => None,
     };
-    let before = match after {
-        Some(token) => {
-            let row = tokens::find(&mut reader, token).await?;
-            (row.ok_or(AppError::NotFound("token"))?.issued_at, token)
-        }
-        None => newest(),
-    };
+    let before = position(&mut reader, after).await?;
     let rules = device_types::list(&mut reader).await?;
     let rows = tokens::list(&mut reader, user, before, limit).await?;
-    Ok(rows.iter().map(|row| view(row, Vec::new(), &rows, &rules, now)).collect())
+    let view_of = |row: &TokenRow| {
+        let predecessor = predecessor(&rows, row.record.token);
+        view(row, Vec::new(), predecessor, &rules, now)
+    };
+    Ok(rows.iter().map(view_of).collect())
+}
+
+/// For administrators: the tokens of everybody that `filter` leaves in, newest first; `after` is the last one
+/// of the page before.
+///
+/// # Errors
+/// [`AppError::NotFound`] where there is no such token.
+pub async fn inventory(
+    ctx: &Ctx,
+    filter: &TokenFilter,
+    limit: i64,
+    after: Option<Id<Token>>,
+) -> Result<Vec<InventoryEntry>, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let before = position(&mut reader, after).await?;
+    let rules = device_types::list(&mut reader).await?;
+    let rows = inventory::list(&mut reader, filter, now, before, limit).await?;
+    let entry = |row: inventory::InventoryRow| InventoryEntry {
+        token: view(&row.token, Vec::new(), row.predecessor, &rules, now),
+        profile: row.profile,
+        owner_removed_at: row.owner_removed_at,
+    };
+    Ok(rows.into_iter().map(entry).collect())
 }
 
 /// Ends the live token that somebody holds, if it is one; who holds it needs no other right (RFC 7009 §2.1).
@@ -306,6 +319,18 @@ pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), App
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
+}
+
+/// The position of a token among all, or before every one there is.
+async fn position(
+    conn: &mut Conn,
+    after: Option<Id<Token>>,
+) -> Result<(Timestamp, Id<Token>), AppError> {
+    let Some(token) = after else {
+        return Ok(newest());
+    };
+    let row = tokens::find(conn, token).await?;
+    Ok((row.ok_or(AppError::NotFound("token"))?.issued_at, token))
 }
 
 /// The position before every token there is.
@@ -395,11 +420,17 @@ fn by(actor: Actor, owner: Id<User>) -> &'static str {
     }
 }
 
-/// The view of one row; `rows` are those among which its rotation is looked for.
+/// The live token among `rows` in whose place `token` comes.
+fn predecessor(rows: &[TokenRow], token: Id<Token>) -> Option<Id<Token>> {
+    let before = |row: &&TokenRow| row.succeeded_by == Some(token) && row.record.retired.is_none();
+    rows.iter().find(before).map(|row| row.record.token)
+}
+
+/// The view of one row; `predecessor` is the token in whose place it comes, while that lives on.
 fn view(
     row: &TokenRow,
     uses: Vec<TokenUse>,
-    rows: &[TokenRow],
+    predecessor: Option<Id<Token>>,
     device_types: &[DeviceTypeRow],
     now: Timestamp,
 ) -> TokenView {
@@ -415,12 +446,9 @@ fn view(
         }
         None => TokenState::Live,
     };
-    let incoming = rows
-        .iter()
-        .find(|other| other.succeeded_by == Some(record.token) && other.record.retired.is_none());
-    let rotation = match (state, row.succeeded_by, incoming) {
+    let rotation = match (state, row.succeeded_by, predecessor) {
         (TokenState::Live, Some(successor), _) => Some(Rotation::Outgoing(successor)),
-        (TokenState::Live, None, Some(other)) => Some(Rotation::Incoming(other.record.token)),
+        (TokenState::Live, None, Some(older)) => Some(Rotation::Incoming(older)),
         (TokenState::Live | TokenState::Expired | TokenState::Retired, _, _) => None,
     };
     TokenView {

@@ -210,6 +210,56 @@ mod tests {
         assert!(berlin.allow(at("2026-07-20T06:00:00Z")));
     }
 
+    // Berlin puts the clock on from 02:00 to 03:00 in the night to 2026-03-29, a Sunday, and back from 03:00 to
+    // 02:00 in the night to 2026-10-25.
+
+    #[test]
+    fn office_hours_stay_where_they_are_on_the_wall_when_summer_time_begins_and_ends() {
+        let berlin = hours("mon-sun 08:00-18:00", "Europe/Berlin");
+
+        for (opens, closes) in [
+            ("2026-03-28T07:00:00Z", "2026-03-28T17:00:00Z"),
+            ("2026-03-29T06:00:00Z", "2026-03-29T16:00:00Z"),
+            ("2026-10-24T06:00:00Z", "2026-10-24T16:00:00Z"),
+            ("2026-10-25T07:00:00Z", "2026-10-25T17:00:00Z"),
+        ] {
+            let second = std::time::Duration::from_secs(1);
+            assert!(!berlin.allow(at(opens) - second) && berlin.allow(at(opens)), "{opens}");
+            assert!(berlin.allow(at(closes) - second) && !berlin.allow(at(closes)), "{closes}");
+        }
+    }
+
+    #[test]
+    fn an_hour_that_the_clock_skips_never_comes_and_one_that_comes_twice_holds_twice() {
+        let between_two_and_three = hours("sun 02:00-03:00", "Europe/Berlin");
+        let minutes_let_in = |from: &str, hours: i64| {
+            let minute = std::time::Duration::from_mins(1);
+            let mut now = at(from);
+            let mut let_in = 0;
+            for _ in 0..hours * 60 {
+                let_in += i64::from(between_two_and_three.allow(now));
+                now = now + minute;
+            }
+            let_in
+        };
+
+        assert_eq!(minutes_let_in("2026-03-22T00:00:00Z", 24), 60);
+        assert_eq!(minutes_let_in("2026-03-29T00:00:00Z", 24), 0);
+        assert_eq!(minutes_let_in("2026-10-25T00:00:00Z", 24), 120);
+    }
+
+    #[test]
+    fn a_night_shift_over_the_change_of_the_clock_ends_at_its_hour_on_the_wall() {
+        let night = hours("sat 22:00-06:00", "Europe/Berlin");
+
+        for (last, over) in [
+            ("2026-03-29T03:59:59Z", "2026-03-29T04:00:00Z"),
+            ("2026-10-25T04:59:59Z", "2026-10-25T05:00:00Z"),
+        ] {
+            assert!(night.allow(at(last)) && !night.allow(at(over)), "{over}");
+        }
+    }
+
     #[test]
     fn a_night_shift_reaches_into_the_next_day() {
         let night = hours("fri 22:00-06:00", "UTC");

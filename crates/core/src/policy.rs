@@ -25,6 +25,8 @@ pub struct Policy {
     pub on_reset: SessionsOnReset,
     /// What a voluntary change of the password does to tokens; nothing.
     pub on_password_change: TokensOnPasswordChange,
+    /// Whether mail with a token must be encrypted; it need not.
+    pub mail_encryption: MailEncryption,
     /// Age at which a web session ends, however busy; a day, and never more (NIST SP 800-63B-4 §2.2.3).
     pub web_lifetime: Duration,
     /// Where users may log in; everywhere.
@@ -160,6 +162,21 @@ impl TokensOnPasswordChange {
     pub const ALL: [(Self, &'static str); 2] = [(Self::Keep, "keep"), (Self::Reset, "reset")];
 }
 
+/// Whether mail with a token goes to users who have no key to encrypt it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MailEncryption {
+    /// It goes to them in clear.
+    Optional,
+    /// It goes to nobody in clear: without a key there is no reset.
+    Required,
+}
+
+impl MailEncryption {
+    /// All values, with the words that files, scripts and the database know them by.
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::Optional, "optional"), (Self::Required, "required")];
+}
+
 /// The duty of one policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DutyRule {
@@ -247,6 +264,7 @@ impl Policy {
                     TokensOnPasswordChange::Reset
                 }
             },
+            mail_encryption: self.mail_encryption.max(other.mail_encryption),
             web_lifetime: self.web_lifetime.min(other.web_lifetime),
             access: self.access.common(other.access),
             duty: self.duty.max(other.duty),
@@ -352,6 +370,7 @@ impl Default for Policy {
             session_idle: Duration::from_hours(2),
             on_reset: SessionsOnReset::End,
             on_password_change: TokensOnPasswordChange::Keep,
+            mail_encryption: MailEncryption::Optional,
             web_lifetime: DAY,
             access: Access::WebAndApi,
             duty: Duty::None,
@@ -411,6 +430,7 @@ mod tests {
             session_idle: Duration::from_mins(10),
             access: Access::ApiOnly,
             on_reset: SessionsOnReset::Keep,
+            mail_encryption: MailEncryption::Required,
             ..Policy::default()
         };
 
@@ -419,6 +439,7 @@ mod tests {
         assert_eq!(both.token_max_age, 90 * DAY);
         assert_eq!(both.session_idle, Duration::from_mins(10));
         assert_eq!(both.on_reset, SessionsOnReset::End);
+        assert_eq!(both.mail_encryption, MailEncryption::Required);
         assert_eq!(both.access, Access::Nowhere);
         assert_eq!((both.duty, both.duty_since), (Duty::Web, Some(t0)));
         assert_eq!(both.clone().strictest(Policy::laxest()).token_max_age, 90 * DAY);

@@ -1,4 +1,4 @@
-//! Instants and their two written forms.
+//! Instants and their written forms.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -28,6 +28,12 @@ impl Timestamp {
     /// RFC 3339 in UTC with milliseconds, as JSON shapes want it.
     pub fn rfc3339(self) -> String {
         self.civil().map_or_else(String::new, |at| format!("{at:.3}"))
+    }
+
+    /// The day in UTC, as in a sentence: `23 November 2026`.
+    pub fn day(self) -> String {
+        let day = |at: jiff::Timestamp| at.strftime("%-d %B %Y").to_string();
+        self.civil().map_or_else(|| self.to_string(), day)
     }
 
     fn civil(self) -> Option<jiff::Timestamp> {
@@ -72,6 +78,7 @@ mod tests {
 
         assert_eq!(at.to_string(), "2026-11-23T07:00:00Z");
         assert_eq!(at.rfc3339(), "2026-11-23T07:00:00.123Z");
+        assert_eq!(at.day(), "23 November 2026");
     }
 
     #[test]

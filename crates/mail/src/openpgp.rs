@@ -66,7 +66,7 @@ pub enum KeyFault {
     #[error("it has no valid signature by itself")]
     Unsigned,
     /// The whole key has expired.
-    #[error("it expired on {}", .at)]
+    #[error("it expired on {}", .at.day())]
     Expired {
         /// When.
         at: Timestamp,

@@ -539,7 +539,7 @@ fn deadline(at: Timestamp) -> String {
 
 /// The day on which something ends, in UTC: `23 November 2026`.
 fn day(at: Timestamp) -> String {
-    written(at, "%-d %B %Y")
+    at.day()
 }
 
 fn written(at: Timestamp, format: &str) -> String {

@@ -3,6 +3,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{BulkReset, Id, Profile, User};
 use symbolon_core::names::DeviceType;
+use symbolon_core::policy::MailEncryption;
 use symbolon_core::reset::Scope;
 use symbolon_core::words::{of_word, word_of};
 
@@ -24,11 +25,13 @@ const NEXT_USERS: &str = "
     WHERE id > $2 AND profile_id = $1 AND removed_at IS NULL AND created_at <= $3
     ORDER BY id LIMIT $4";
 const COUNT: &str = "
-    SELECT COUNT(*),
-        COUNT(CASE WHEN frozen_at IS NOT NULL OR password_hash IS NULL THEN 1 END),
-        COUNT(CASE WHEN frozen_at IS NULL AND password_hash IS NOT NULL
-            AND tokens_frozen_at IS NOT NULL THEN 1 END)
-    FROM user_account WHERE profile_id = $1 AND removed_at IS NULL";
+    SELECT COUNT(*), COUNT(CASE
+        WHEN frozen_at IS NOT NULL OR password_hash IS NULL THEN 1
+        WHEN tokens_frozen_at IS NOT NULL AND $2 = 'device-type' THEN 1
+        WHEN openpgp_key.expires_at <= $3 THEN 1
+        WHEN openpgp_key.user_id IS NULL AND $4 = 'required' THEN 1 END)
+    FROM user_account LEFT JOIN openpgp_key ON openpgp_key.user_id = user_account.id
+    WHERE profile_id = $1 AND removed_at IS NULL";
 const COUNT_TOKENS: &str = "
     SELECT COUNT(*), COUNT(CASE WHEN token.device_type = $2 THEN 1 END)
     FROM token JOIN user_account ON user_account.id = token.user_id
@@ -129,10 +132,8 @@ pub struct BulkResetRow {
 pub struct Extent {
     /// Users of the profile.
     pub users: i64,
-    /// Of these, frozen or not activated yet.
-    pub idle: i64,
-    /// Of the others, those whose tokens their owner has frozen.
-    pub tokens_frozen: i64,
+    /// Of these, those whom a rule forbids it.
+    pub passed_over: i64,
     /// Live tokens of all of them.
     pub tokens: i64,
     /// Of these, of the device type asked about.
@@ -202,18 +203,22 @@ pub async fn next_users(
     conn.fetch_all(NEXT_USERS, args).await?.iter().map(|row| row.id(0)).collect()
 }
 
-/// How much there is to do for a profile.
+/// How much there is to do for a profile: whom a reset of that scope can reach at `now`, if mail with a token is
+/// or is not to be encrypted.
 pub async fn extent(
     conn: &mut Conn,
     profile: Id<Profile>,
-    device_type: &DeviceType,
+    (device_type, scope): (&DeviceType, Scope),
+    encryption: MailEncryption,
+    now: Timestamp,
 ) -> Result<Extent, StoreError> {
-    let users = conn.fetch_one(COUNT, args![profile]).await?;
+    let encryption = word_of(&MailEncryption::ALL, encryption);
+    let args = args![profile, word_of(&SCOPES, scope), now, encryption];
+    let users = conn.fetch_one(COUNT, args).await?;
     let tokens = conn.fetch_one(COUNT_TOKENS, args![profile, device_type]).await?;
     Ok(Extent {
         users: users.int(0)?,
-        idle: users.int(1)?,
-        tokens_frozen: users.int(2)?,
+        passed_over: users.int(1)?,
         tokens: tokens.int(0)?,
         tokens_of_type: tokens.int(1)?,
     })

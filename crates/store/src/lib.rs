@@ -16,6 +16,7 @@ pub mod columns;
 pub mod device_types;
 pub mod error;
 pub mod history;
+pub mod inventory;
 pub mod leaks;
 pub mod letters;
 pub mod links;

@@ -5,7 +5,7 @@ use symbolon_core::id::{Id, Profile};
 use symbolon_core::login_hours::LoginHours;
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{
-    Access, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
+    Access, Duty, MailEncryption, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
 };
 use symbolon_core::words::{of_word, word_of};
 
@@ -18,9 +18,9 @@ const INSERT: &str = "
                          token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
                          on_password_change, web_lifetime, access, duty, duty_since, api_duty_since, enrol_grace,
                          login_hours, time_zone, login_ranges, password_length, password_kinds,
-                         password_history, password_max_age)
+                         password_history, password_max_age, mail_encryption)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-            $21, $22, $23)
+            $21, $22, $23, $24)
     ON CONFLICT (name) DO NOTHING";
 const UPDATE: &str = "
     UPDATE profile
@@ -28,7 +28,7 @@ const UPDATE: &str = "
         on_reset = $6, on_password_change = $7, web_lifetime = $8, access = $9, duty = $10,
         duty_since = $11, api_duty_since = $12, enrol_grace = $13, login_hours = $14,
         time_zone = $15, login_ranges = $16, password_length = $17, password_kinds = $18,
-        password_history = $19, password_max_age = $20
+        password_history = $19, password_max_age = $20, mail_encryption = $21
     WHERE name = $1";
 
 macro_rules! select {
@@ -38,7 +38,7 @@ macro_rules! select {
                     token_max_age, lockout_failures, lockout_period, session_idle, on_reset,
                     on_password_change, web_lifetime, access, duty, duty_since, api_duty_since, enrol_grace,
                     login_hours, time_zone, login_ranges, password_length, password_kinds,
-                    password_history, password_max_age
+                    password_history, password_max_age, mail_encryption
              FROM profile ",
             $rest
         )
@@ -103,6 +103,7 @@ fn args_of(policy: &Policy) -> Vec<Value> {
         policy.password.kinds,
         policy.password.history,
         policy.password.max_age,
+        word_of(&MailEncryption::ALL, policy.mail_encryption),
     ]
     .to_vec()
 }
@@ -173,6 +174,8 @@ fn read_policy(row: &Row, first: usize) -> Result<Policy, StoreError> {
             history: row.count(first + 17)?,
             max_age: row.optional_duration(first + 18)?,
         },
+        mail_encryption: row
+            .parsed(first + 19, "mail_encryption", |text| of_word(&MailEncryption::ALL, text))?,
     })
 }
 

@@ -27,8 +27,7 @@ macro_rules! select_aging {
 }
 
 const PAGE: &str = select_aging!(
-    "AND token.expires_at <= $3
-     AND (token.expires_at > $1 OR (token.expires_at = $1 AND token.id > $2))
+    "AND (token.expires_at, token.id) > ($1, $2) AND token.expires_at <= $3
      ORDER BY token.expires_at, token.id LIMIT $4"
 );
 const SENT: &str = "

@@ -58,13 +58,22 @@ const CANCEL_SUCCESSION: &str = "
     UPDATE token SET succeeded_by = NULL, expires_at = expiry_before, expiry_before = NULL
     WHERE id = $1 AND retired_at IS NULL AND succeeded_by = $2";
 
+/// What [`read`] reads, in its order.
+macro_rules! token_columns {
+    () => {
+        "token.id, token.user_id, user_account.username, token.device_type, token.issued_at,
+         token.expires_at, token.last_used_at, token.retired_at, token.retired_cause,
+         token.succeeded_by"
+    };
+}
+pub(crate) use token_columns;
+
 macro_rules! select_token {
     ($rest:literal) => {
         concat!(
-            "SELECT token.id, token.user_id, user_account.username, token.device_type,
-                    token.issued_at, token.expires_at, token.last_used_at, token.retired_at,
-                    token.retired_cause, token.succeeded_by
-             FROM token JOIN user_account ON user_account.id = token.user_id ",
+            "SELECT ",
+            token_columns!(),
+            " FROM token JOIN user_account ON user_account.id = token.user_id ",
             $rest
         )
     };
@@ -346,7 +355,8 @@ pub async fn list(
     rows.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Result<TokenRow, StoreError> {
+/// Reads the columns of [`token_columns`].
+pub(crate) fn read(row: &Row) -> Result<TokenRow, StoreError> {
     let (issued_at, last_used_at) = (row.at(4)?, row.optional_at(6)?);
     Ok(TokenRow {
         record: TokenRecord {

@@ -1,6 +1,7 @@
 //! What a reset would break, as programs read it.
 
 use serde::Serialize;
+use symbolon_app::Rule;
 use symbolon_app::breakage::{Breakage, ClientOutlook, Fate, Outlook};
 use symbolon_core::Timestamp;
 use symbolon_core::reset::Scope;
@@ -12,7 +13,7 @@ pub(crate) struct BreakageShape {
     scope: &'static str,
     device_type: String,
     since: String,
-    obstacle: Option<&'static str>,
+    obstacle: Option<Rule>,
     tokens: Vec<OutlookShape>,
 }
 

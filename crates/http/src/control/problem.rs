@@ -102,7 +102,7 @@ impl Failed {
     pub(crate) fn reset(ctx: &Ctx, error: &ResetError) -> Self {
         match error {
             ResetError::App(error) => Self::app(ctx, error),
-            ResetError::Forbidden(why) => Self::new(ctx, kind::FORBIDDEN, (*why).to_owned()),
+            ResetError::Forbidden(why) => Self::new(ctx, kind::FORBIDDEN, why.clone().into_owned()),
             ResetError::WrongPassword(_) => {
                 Self::new(ctx, kind::FORBIDDEN, "the password was wrong".to_owned())
             }

@@ -13,7 +13,7 @@ use symbolon_core::login_hours::LoginHours;
 use symbolon_core::names::DisplayName;
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{
-    Access, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
+    Access, Duty, MailEncryption, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
 };
 
 use super::ask::{Body, Named, Operator, route};
@@ -54,6 +54,7 @@ struct ProfileShape {
     token_max_age: String,
     sessions_on_reset: &'static str,
     tokens_on_password_change: &'static str,
+    mail_encryption: &'static str,
     lockout_failures: u32,
     lockout_period: String,
 }
@@ -84,6 +85,7 @@ impl From<ProfileView> for ProfileShape {
                 &TokensOnPasswordChange::ALL,
                 policy.on_password_change,
             ),
+            mail_encryption: word(&MailEncryption::ALL, policy.mail_encryption),
             lockout_failures: policy.lockout_failures,
             lockout_period: spans::written(policy.lockout_period),
         }
@@ -118,6 +120,7 @@ struct Changes {
     token_max_age: Option<String>,
     sessions_on_reset: Option<String>,
     tokens_on_password_change: Option<String>,
+    mail_encryption: Option<String>,
     lockout_failures: Option<u32>,
     lockout_period: Option<String>,
 }
@@ -191,6 +194,12 @@ fn changed(policy: Policy, changes: &Changes) -> Result<Policy, String> {
             &TokensOnPasswordChange::ALL,
             changes.tokens_on_password_change.as_deref(),
             policy.on_password_change,
+        )?,
+        mail_encryption: chosen(
+            "mail_encryption",
+            &MailEncryption::ALL,
+            changes.mail_encryption.as_deref(),
+            policy.mail_encryption,
         )?,
         password: PasswordPolicy {
             min_length: changes.password_min_length.unwrap_or(password.min_length),
@@ -292,6 +301,7 @@ mod tests {
             token_max_age: Some("100d".to_owned()),
             sessions_on_reset: Some("keep".to_owned()),
             tokens_on_password_change: Some("reset".to_owned()),
+            mail_encryption: Some("required".to_owned()),
             lockout_failures: Some(5),
             lockout_period: Some("1h".to_owned()),
         };
@@ -308,7 +318,8 @@ mod tests {
             "session_idle": "30m", "web_lifetime": "12h", "password_min_length": 15,
             "password_kinds": 3, "password_history": 5, "password_max_age": "90d",
             "token_max_age": "100d", "sessions_on_reset": "keep",
-            "tokens_on_password_change": "reset", "lockout_failures": 5, "lockout_period": "1h",
+            "tokens_on_password_change": "reset", "mail_encryption": "required",
+            "lockout_failures": 5, "lockout_period": "1h",
         });
         assert_eq!(shown, expected);
     }
@@ -343,6 +354,7 @@ mod tests {
             (Changes { sessions_on_reset: Some("perhaps".to_owned()), ..none() }, "end, keep"),
             (Changes { access: Some("nowhere".to_owned()), ..none() }, "web-and-api, web, api"),
             (Changes { duty: Some("sometimes".to_owned()), ..none() }, "none, web, web-and-api"),
+            (Changes { mail_encryption: Some("yes".to_owned()), ..none() }, "optional, required"),
             (
                 Changes { login_hours: Some("8 to 6".to_owned()), ..none() },
                 "login_hours must be hours",

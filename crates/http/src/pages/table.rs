@@ -175,6 +175,7 @@ fn administrators() -> Vec<Route> {
     vec![
         get("/setup/all-login-history", Administrator, own::history::show_all),
         get("/setup/all-login-history.csv", Administrator, own::history::download_all),
+        get(admin::all_tokens::PATH, Administrator, admin::all_tokens::show),
         get("/setup/explain-login", Administrator, admin::explain_login::show),
         get("/setup/mail", Administrator, admin::mail::show),
         post("/setup/mail/retry", Administrator, admin::mail::retry),

@@ -16,6 +16,7 @@ CREATE TABLE profile (
     session_idle       BIGINT NOT NULL,
     on_reset           TEXT    NOT NULL,
     on_password_change TEXT    NOT NULL,
+    mail_encryption    TEXT    NOT NULL,
     web_lifetime       BIGINT NOT NULL,
     access             TEXT    NOT NULL,
     duty               TEXT    NOT NULL,
@@ -115,8 +116,10 @@ CREATE UNIQUE INDEX token_digest ON token (digest);
 CREATE UNIQUE INDEX token_one_live ON token (user_id, device_type) WHERE retired_at IS NULL AND succeeded_by IS NULL;
 CREATE UNIQUE INDEX token_one_outgoing ON token (user_id, device_type) WHERE retired_at IS NULL AND succeeded_by IS NOT NULL;
 CREATE INDEX token_user ON token (user_id, issued_at);
-CREATE INDEX token_successor ON token (succeeded_by) WHERE retired_at IS NULL;
-CREATE INDEX token_live_expiry ON token (expires_at) WHERE retired_at IS NULL;
+CREATE INDEX token_issued ON token (issued_at, id);
+-- Of the few that have one: else it would seem fit for finding all the others.
+CREATE INDEX token_successor ON token (succeeded_by) WHERE retired_at IS NULL AND succeeded_by IS NOT NULL;
+CREATE INDEX token_live_expiry ON token (expires_at, id) WHERE retired_at IS NULL;
 
 CREATE TABLE reset_request (
     user_id     BIGINT NOT NULL REFERENCES user_account (id),

@@ -101,6 +101,7 @@ const PROFILES: &[Column] = &[
     ("TOKEN MAX AGE", "token_max_age"),
     ("SESSIONS ON RESET", "sessions_on_reset"),
     ("TOKENS ON PASSWORD CHANGE", "tokens_on_password_change"),
+    ("MAIL ENCRYPTION", "mail_encryption"),
     ("LOCKOUT", "lockout_failures"),
     ("FOR", "lockout_period"),
 ];
@@ -413,6 +414,7 @@ fn policy_of(policy: &PolicyArgs) -> Value {
         "token_max_age": policy.token_max_age,
         "sessions_on_reset": policy.sessions_on_reset,
         "tokens_on_password_change": policy.tokens_on_password_change,
+        "mail_encryption": policy.mail_encryption,
         "lockout_failures": policy.lockout_failures,
         "lockout_period": policy.lockout_period,
     })

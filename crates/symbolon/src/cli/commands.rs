@@ -402,6 +402,9 @@ pub(crate) struct PolicyArgs {
     /// Tokens when their owner changes the password
     #[arg(long, value_name = "keep|reset", value_parser = ["keep", "reset"])]
     pub(crate) tokens_on_password_change: Option<String>,
+    /// Whether mail with a token must be encrypted: without an OpenPGP key there is no reset then
+    #[arg(long, value_name = "optional|required", value_parser = ["optional", "required"])]
+    pub(crate) mail_encryption: Option<String>,
     /// Failures in a row that lock a user out
     #[arg(long, value_name = "COUNT")]
     pub(crate) lockout_failures: Option<u32>,

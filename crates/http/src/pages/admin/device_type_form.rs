@@ -93,7 +93,7 @@ impl Typed {
             overlap: self.chosen(OVERLAP, &Overlap::ALL, before.overlap, &mut faults),
             bearer: self.chosen(BEARER, &BEARERS, before.bearer, &mut faults),
             addresses: LoginRanges::parse(self.text(ADDRESSES)).unwrap_or_else(|fault| {
-                faults.add(ADDRESSES, sentence(&format!("each {fault}, and 256 are the most")));
+                faults.add(ADDRESSES, sentence(format!("each {fault}, and 256 are the most")));
                 None
             }),
             kind: match self.text(KIND) {

@@ -1,6 +1,7 @@
 //! Administration: what administrators do for the whole organization.
 
 pub(crate) mod add_user;
+pub(crate) mod all_tokens;
 pub(crate) mod audit;
 pub(crate) mod clients;
 mod device_type_form;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use symbolon_core::login_hours::{LoginHours, LoginHoursError};
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{
-    Access, Barrier, DAY, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
+    Access, Barrier, DAY, Duty, MailEncryption, PasswordPolicy, Policy, SessionsOnReset,
+    TokensOnPasswordChange,
 };
 use symbolon_wire::form::Form;
 
@@ -62,6 +63,7 @@ const RANGES: &str = "login_ranges";
 const DUTY: &str = "duty";
 const ON_RESET: &str = "on_reset";
 const ON_PASSWORD_CHANGE: &str = "on_password_change";
+const ENCRYPTION: &str = "mail_encryption";
 
 /// Values that are one of several: each with its word in the form and its words for people.
 type Words<T> = [(T, &'static str, &'static str)];
@@ -86,13 +88,18 @@ const ON_CHANGES: &Words<TokensOnPasswordChange> = &[
     (TokensOnPasswordChange::Reset, "reset", "are reset, as Salesforce does"),
 ];
 
+const ENCRYPTIONS: &Words<MailEncryption> = &[
+    (MailEncryption::Optional, "optional", "is encrypted to users who have a key"),
+    (MailEncryption::Required, "required", "must be encrypted: without a key there is no reset"),
+];
+
 /// A policy as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Figures(BTreeMap<&'static str, String>);
 
 impl Figures {
     /// The names of the form's fields.
-    pub(crate) const FIELDS: [&'static str; 17] = [
+    pub(crate) const FIELDS: [&'static str; 18] = [
         ACCESS,
         HOURS,
         ZONE,
@@ -108,6 +115,7 @@ impl Figures {
         TOKEN_AGE.name,
         ON_RESET,
         ON_PASSWORD_CHANGE,
+        ENCRYPTION,
         FAILURES.name,
         PERIOD.name,
     ];
@@ -132,6 +140,7 @@ impl Figures {
             (TOKEN_AGE.name, whole(policy.token_max_age, DAY)),
             (ON_RESET, word(ON_RESETS, policy.on_reset).to_owned()),
             (ON_PASSWORD_CHANGE, word(ON_CHANGES, policy.on_password_change).to_owned()),
+            (ENCRYPTION, word(ENCRYPTIONS, policy.mail_encryption).to_owned()),
             (FAILURES.name, policy.lockout_failures.to_string()),
             (PERIOD.name, whole(policy.lockout_period, MINUTE)),
         ]))
@@ -173,6 +182,7 @@ impl Figures {
                 ON_CHANGES,
                 before.on_password_change,
             ),
+            mail_encryption: read.one_of(ENCRYPTION, ENCRYPTIONS, before.mail_encryption),
             lockout_failures: read.number(&FAILURES),
             lockout_period: read.span(&PERIOD, MINUTE, before.lockout_period),
             ..before.clone()
@@ -233,11 +243,11 @@ impl Reading<'_> {
             Ok(_) if hours.is_empty() => Vec::new(),
             Ok(read) => vec![read],
             Err(fault @ LoginHoursError::Zone) => {
-                self.faults.add(ZONE, sentence(&format!("the time zone {fault}")));
+                self.faults.add(ZONE, sentence(format!("the time zone {fault}")));
                 Vec::new()
             }
             Err(fault @ (LoginHoursError::Window | LoginHoursError::TooMany)) => {
-                self.faults.add(HOURS, sentence(&format!("login hours {fault}")));
+                self.faults.add(HOURS, sentence(format!("login hours {fault}")));
                 Vec::new()
             }
         }
@@ -247,7 +257,7 @@ impl Reading<'_> {
         match LoginRanges::parse(self.figures.text(RANGES)) {
             Ok(ranges) => ranges.into_iter().collect(),
             Err(fault) => {
-                self.faults.add(RANGES, sentence(&format!("each {fault}, and 256 are the most")));
+                self.faults.add(RANGES, sentence(format!("each {fault}, and 256 are the most")));
                 Vec::new()
             }
         }
@@ -300,6 +310,9 @@ pub(crate) fn fields_of(
             "When a user changes the password, security tokens",
             ON_CHANGES,
         ),
+        select(ENCRYPTION, "Mail with a security token", ENCRYPTIONS).hint(
+            "Encrypted to the user's OpenPGP key; other mail holds no token and is not encrypted.",
+        ),
         number(&FAILURES).beginning("Lockout"),
         number(&PERIOD),
     ];
@@ -333,6 +346,11 @@ fn stricter_values(own: &Policy, everybodys: &Policy) -> BTreeMap<&'static str, 
             ON_PASSWORD_CHANGE,
             own.on_password_change != both.on_password_change,
             on_password_change_words(both.on_password_change),
+        ),
+        (
+            ENCRYPTION,
+            own.mail_encryption != both.mail_encryption,
+            encryption_words(both.mail_encryption),
         ),
     ];
     values.extend(
@@ -384,6 +402,11 @@ pub(crate) fn on_reset_words(policy: SessionsOnReset) -> &'static str {
 /// What becomes of tokens at a change of the password.
 pub(crate) fn on_password_change_words(policy: TokensOnPasswordChange) -> &'static str {
     words(ON_CHANGES, policy)
+}
+
+/// Whether mail with a token must be encrypted.
+pub(crate) fn encryption_words(policy: MailEncryption) -> &'static str {
+    words(ENCRYPTIONS, policy)
 }
 
 /// When users may log in.
@@ -442,6 +465,7 @@ mod tests {
                 history: 9,
                 max_age: Some(90 * DAY),
             },
+            mail_encryption: MailEncryption::Required,
             lockout_failures: 7,
             ..Policy::default()
         }
@@ -488,6 +512,7 @@ mod tests {
             (TOKEN_AGE.name, "0"),
             (ON_RESET, ""),
             (ON_PASSWORD_CHANGE, "burn"),
+            (ENCRYPTION, "perhaps"),
             (FAILURES.name, "many"),
             (PERIOD.name, "0"),
         ];
@@ -524,6 +549,7 @@ mod tests {
 
         assert_eq!(values[LENGTH.name], "15");
         assert_eq!(values[ACCESS], "on the web alone");
+        assert!(values[ENCRYPTION].starts_with("must be encrypted"));
         assert_eq!(values[HOURS], "mon-fri 08:00-18:00 (Europe/Berlin)");
         assert!(!values.contains_key(TOKEN_AGE.name));
         assert!(stricter_values(&strict(), &Policy::laxest()).is_empty());

@@ -12,8 +12,8 @@ use symbolon_core::names::DisplayName;
 use symbolon_core::policy::{Duty, Policy};
 
 use crate::pages::admin::profile_form::{
-    Figures, access_words, duty_words, fault_of, fields_of, hours_words, on_password_change_words,
-    on_reset_words, ranges_words,
+    Figures, access_words, duty_words, encryption_words, fault_of, fields_of, hours_words,
+    on_password_change_words, on_reset_words, ranges_words,
 };
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::{Faults, of_app};
@@ -42,7 +42,7 @@ struct Row {
     name: String,
     path: String,
     everybodys: bool,
-    facts: [(&'static str, String); 8],
+    facts: [(&'static str, String); 9],
 }
 
 impl Page for ProfilesPage {
@@ -209,6 +209,7 @@ fn row(profile: &ProfileView) -> Row {
                 "At a change of the password",
                 format!("security tokens {}", on_password_change_words(policy.on_password_change)),
             ),
+            ("Mail with a security token", encryption_words(policy.mail_encryption).to_owned()),
             (
                 "Lockout",
                 format!(

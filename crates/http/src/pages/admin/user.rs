@@ -3,12 +3,14 @@
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::openpgp::{self, ShownKey};
-use symbolon_app::second_factors;
+use symbolon_app::openpgp::{self, KeyView};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, TokenState, TokenView};
 use symbolon_app::users::{self, UserView};
+use symbolon_app::{Rule, reset, second_factors};
 use symbolon_core::factor::FactorKinds;
+use symbolon_core::policy::MailEncryption;
+use symbolon_core::reset::Scope;
 
 use crate::pages::admin::user_sessions::sessions_of;
 use crate::pages::admin::users::{Badges, PATH, badges};
@@ -87,13 +89,13 @@ pub(crate) async fn show(
         actions: actions(
             &user,
             factors,
-            key.as_ref(),
+            (&key, reset::obstacle(&visit.ctx, user.id, Scope::Account).await?),
             spared,
             &session,
             &nonce_of(&visit.ctx.keys, &session),
         ),
         badges: badges(&user),
-        openpgp_key: key.as_ref().map(described),
+        openpgp_key: key.key.as_ref().map(described),
         sessions: sessions_of(user.username.as_str()),
         history: history_of(user.username.as_str()),
         user,
@@ -114,7 +116,7 @@ pub(crate) fn path_of(username: &str) -> String {
 fn actions(
     user: &UserView,
     factors: FactorKinds,
-    key: Option<&ShownKey>,
+    (key, reset_rule): (&KeyView, Option<Rule>),
     spared: Option<String>,
     session: &LiveSession,
     csrf: &str,
@@ -133,7 +135,7 @@ fn actions(
                 .obstacle(rule(&[
                     (frozen, "The user is frozen: unfreeze first."),
                     (!user.activated, "The invitation is not accepted yet: there is no password that a token could complement."),
-                ]).or_else(|| key.and_then(ShownKey::obstacle))),
+                ]).map(Rule::from).or(reset_rule)),
         },
         Action {
             title: "Reset second factors",
@@ -147,10 +149,13 @@ fn actions(
         },
         Action {
             title: "Remove OpenPGP key",
-            meaning: "Mail with a token goes to the user unencrypted from then on. The user is told by mail.",
+            meaning: match key.encryption {
+                MailEncryption::Optional => "Mail with a token goes to the user unencrypted from then on. The user is told by mail.",
+                MailEncryption::Required => "The profile demands a key: without one no token of the user can be reset. The user is told by mail.",
+            },
             form: post("remove-openpgp-key", "Remove OpenPGP Key")
                 .tone(Tone::Grave)
-                .obstacle(rule(&[(key.is_none(), "The user has no OpenPGP key.")])),
+                .obstacle(rule(&[(key.key.is_none(), "The user has no OpenPGP key.")])),
         },
         Action {
             title: "Change profile",

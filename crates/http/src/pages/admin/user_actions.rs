@@ -187,7 +187,7 @@ async fn reset_page(
     let csrf = nonce_of(&visit.ctx.keys, session);
     let form = FormView::new(format!("{here}/reset-security-token"), &csrf, "Reset Security Token");
     let offers = tokens::offers(&visit.ctx, user.id).await?;
-    let form = with_scope(form, &offers, scope, device_type, of_one_type)
+    let form = with_scope(form, &offers, scope, device_type, of_one_type.as_deref())
         .obstacle(obstacle.map(sentence))
         .field(
             Field::new("reason", "Reason", Control::Text)

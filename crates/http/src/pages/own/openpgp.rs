@@ -2,6 +2,7 @@
 
 use symbolon_app::openpgp::{self, GivenKey, ShownKey};
 use symbolon_app::sessions::LiveSession;
+use symbolon_core::policy::MailEncryption;
 
 use crate::pages::own::personal::PATH;
 use crate::pages::own::personal_forms::{current_password, faults_of};
@@ -18,6 +19,7 @@ use crate::pages::web::visit::Visit;
 
 const PAGE: &str = "/setup/personal-information/openpgp-key";
 const INTRO: &str = "Mail with a new security token is encrypted to this key, for whoever gets that mail; other mail is not. If the key cannot be used, because it has expired for example, the mail is not sent at all. Leave the field empty for no key.";
+const DEMANDED: &str = "Your profile demands a key: without one no security token can be reset. An administrator can lift the demand in the profile.";
 
 /// `GET /setup/personal-information/openpgp-key`
 pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
@@ -51,10 +53,14 @@ fn read(visit: &Visit, typed: &str) -> Result<Option<GivenKey>, Faults> {
 async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults) -> Answer {
     let frame = Frame::for_session(visit, session, "Change OpenPGP Key").await?;
     let known = openpgp::of_user(&visit.ctx, session.user).await?;
-    let known = known.as_ref().map_or_else(
+    let now = known.key.as_ref().map_or_else(
         || "There is no key now.".to_owned(),
         |key| format!("The key now: {}", described(key)),
     );
+    let intro: &[&str] = match known.encryption {
+        MailEncryption::Optional => &[INTRO, &now],
+        MailEncryption::Required => &[INTRO, DEMANDED, &now],
+    };
     let form = FormView::new(PAGE, &nonce_of(&visit.ctx.keys, session), "Save")
         .field(
             Field::new("openpgp_key", "OpenPGP Public Key", Control::Lines)
@@ -64,7 +70,7 @@ async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults)
         )
         .field(current_password())
         .cancel(PATH);
-    Ok(form_page(frame, &[INTRO, &known], form, faults))
+    Ok(form_page(frame, intro, form, faults))
 }
 
 /// A key in a sentence or two.

@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::breakage::{self, Outlook};
-use symbolon_app::reset;
+use symbolon_app::{Rule, reset};
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
@@ -23,7 +23,7 @@ struct ResetPage {
     frame: Frame,
     masked_address: String,
     live: Vec<(Outlook, UsesTable)>,
-    obstacle: Option<&'static str>,
+    obstacle: Option<Rule>,
     remark: Option<&'static str>,
 }
 

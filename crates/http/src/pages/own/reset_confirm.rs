@@ -131,9 +131,10 @@ async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Fau
             .hidden("request_key", &*chosen.request_key)
             .field(current_password());
     let offers = tokens::offers(&visit.ctx, session.user).await?;
-    let form = with_scope(form, &offers, &chosen.scope, &chosen.device_type, of_one_type)
-        .obstacle(obstacle.map(sentence))
-        .cancel(PATH);
+    let form =
+        with_scope(form, &offers, &chosen.scope, &chosen.device_type, of_one_type.as_deref())
+            .obstacle(obstacle.map(sentence))
+            .cancel(PATH);
     let intro = format!(
         "The new token is mailed to {}. The earlier tokens that you choose here stop working at the moment you press Save.",
         session.email.masked()

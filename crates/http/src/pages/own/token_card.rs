@@ -1,9 +1,8 @@
 //! A token as pages show it: what is known of it, never itself.
 
-use std::time::Duration;
-
 use askama::Template;
 use askama::filters::HtmlSafe;
+use symbolon_app::Rule;
 use symbolon_app::breakage::{Outcome, Outlook};
 use symbolon_app::leaks::LeakView;
 use symbolon_app::sharing::SignalView;
@@ -12,8 +11,9 @@ use symbolon_core::Timestamp;
 use symbolon_core::leak::Reporter;
 
 use crate::pages::own::sharing::mark_form;
+use crate::pages::view::age::Age;
 use crate::pages::view::form::{FormView, Tone};
-use crate::pages::view::moment::{moment, plain, span};
+use crate::pages::view::moment::{moment, plain};
 
 /// Why an ended token cannot be revoked.
 pub(crate) const HAS_ENDED: &str = "It has ended already: there is nothing left to revoke.";
@@ -31,9 +31,7 @@ pub(crate) struct TokenCard {
     /// What can be done to it.
     pub(crate) controls: Vec<FormView>,
     /// How much of its life is over.
-    pub(crate) age_percent: u8,
-    /// The same in words.
-    pub(crate) age_words: String,
+    pub(crate) age: Age,
     /// Its part in a rotation that is under way.
     pub(crate) rotation_words: Option<String>,
     /// Why it looks shared, each with the button that calls it a false alarm.
@@ -111,7 +109,7 @@ impl TokenCard {
     pub(crate) fn new(
         mut token: TokenView,
         outlook: Option<Outlook>,
-        rotation_rule: Option<&'static str>,
+        rotation_rule: Option<Rule>,
         now: Timestamp,
     ) -> Self {
         let uses = std::mem::take(&mut token.uses);
@@ -123,9 +121,6 @@ impl TokenCard {
             },
             UsesTable::of,
         );
-        let left = token.expires_at.since(now);
-        let lifetime = token.expires_at.since(token.issued_at).as_millis().max(1);
-        let lived = now.since(token.issued_at).as_millis().min(lifetime);
         let rotation_words = token.rotation.map(|rotation| match rotation {
             Rotation::Outgoing(new) => format!(
                 "It lives on until {new}, the new token, is first used; at the latest until {}.",
@@ -136,8 +131,7 @@ impl TokenCard {
         Self {
             uses,
             controls: controls(&token, rotation_rule),
-            age_percent: u8::try_from(lived * 100 / lifetime).unwrap_or(100),
-            age_words: format!("{} left", span(in_days(left))),
+            age: Age::of(&token, now),
             rotation_words,
             signals: Vec::new(),
             leaks: Vec::new(),
@@ -192,16 +186,21 @@ impl TokenCard {
 
     /// Which of the style sheet's badges shows the state.
     pub(crate) fn badge(&self) -> &'static str {
-        match self.token.state {
-            TokenState::Live => "badge good",
-            TokenState::Expired => "badge going",
-            TokenState::Retired => "badge",
-        }
+        badge_of(self.token.state)
+    }
+}
+
+/// Which of the style sheet's badges shows a state.
+pub(crate) fn badge_of(state: TokenState) -> &'static str {
+    match state {
+        TokenState::Live => "badge good",
+        TokenState::Expired => "badge going",
+        TokenState::Retired => "badge",
     }
 }
 
 /// What can be done to a token. One that was retired can come back by nothing.
-fn controls(token: &TokenView, rotation_rule: Option<&'static str>) -> Vec<FormView> {
+fn controls(token: &TokenView, rotation_rule: Option<Rule>) -> Vec<FormView> {
     let about = format!("the token {}", token.token);
     let here = format!("/setup/tokens/{}", token.token);
     let live = token.state == TokenState::Live;
@@ -214,28 +213,9 @@ fn controls(token: &TokenView, rotation_rule: Option<&'static str>) -> Vec<FormV
     let reset = lead("/setup/reset-security-token/confirm".to_owned(), "Reset")
         .hidden("scope", "device-type")
         .hidden("device_type", token.device_type.as_str());
-    let rule = if live { rotation_rule } else { Some(NOT_LIVE) };
+    let rule = if live { rotation_rule } else { Some(NOT_LIVE.into()) };
     let rotate = lead(format!("{here}/rotate"), "Rotate").obstacle(rule);
     let rule = token.rotation.is_none().then_some(NO_ROTATION);
     let cancel = lead(format!("{here}/cancel-rotation"), "Cancel Rotation").obstacle(rule);
     vec![reset, rotate, cancel, revoke]
-}
-
-/// What is left, to the nearest day where it is days: a token of 365 days begins with 365.
-fn in_days(left: Duration) -> Duration {
-    const HALF_A_DAY: Duration = Duration::from_hours(12);
-    if left > HALF_A_DAY * 4 { left + HALF_A_DAY } else { left }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_of_a_year_begins_with_all_its_days() {
-        let day = Duration::from_hours(24);
-
-        assert_eq!(span(in_days(day * 364 + Duration::from_hours(23))), "365 days");
-        assert_eq!(span(in_days(Duration::from_hours(30))), "30 hours");
-    }
 }

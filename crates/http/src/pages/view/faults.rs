@@ -90,7 +90,8 @@ pub(crate) fn of_app(error: AppError, password: &'static str) -> Result<Faults, 
 }
 
 /// A text of ours as a sentence of its own.
-pub(crate) fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{}{end}", capitalised(text))
 }

@@ -1,5 +1,6 @@
 //! What pages are put together from.
 
+pub(crate) mod age;
 pub(crate) mod done;
 pub(crate) mod faults;
 pub(crate) mod form;

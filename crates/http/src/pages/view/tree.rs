@@ -72,6 +72,11 @@ const ADMINISTRATION: (&str, &[Row]) = (
             "/setup/users",
             "Invite, freeze, unlock and remove users; reset their security tokens.",
         ),
+        (
+            "All Tokens",
+            "/setup/all-tokens",
+            "Everybody’s security tokens: whose, how old, last used when.",
+        ),
         ("Mail", "/setup/mail", "The outbox: what waits, what was refused and why."),
         (
             "All Logins",
