@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { inspect, startChromium } from './chromium.mjs';
-import { House } from './house.mjs';
+import { House, until } from './house.mjs';
 
 let browser;
 let house;
@@ -86,6 +86,73 @@ test('an owner sees what a reset breaks, rotates, cancels, resets one device typ
   await page.getByText('came back', { exact: true }).waitFor();
   faults.push(...await inspect(page, 'tokens-receipt-back'));
   assert.ok((await soapLogin(user, first)).ok !== false, 'the other device type goes on');
+
+  await context.close();
+  assert.deepEqual(faults, []);
+});
+
+/** Logs in at the partner API as a client that calls itself so. */
+async function logInAs(client, user, token) {
+  const body = `<?xml version="1.0" encoding="utf-8"?><env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/">
+    <env:Body><login xmlns="urn:partner.soap.sforce.com"><username>${user.username}</username>
+    <password>${user.password}${token}</password></login></env:Body></env:Envelope>`;
+  const headers = { 'content-type': 'text/xml; charset=UTF-8', soapaction: 'login', 'user-agent': client };
+  const answer = await fetch(`${house.base}/services/Soap/u/59.0`, { method: 'POST', headers, body });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+test('an owner sees why a token looks shared and where one was found, and an administrator sees them all', { timeout: 240_000 }, async () => {
+  const user = await house.addUser({ admin: true });
+  await house.command(['device-type', 'set', 'any', '--overlap', 'allowed']);
+  await house.command(['token', 'reset', user.username, '--device-type', 'mobile']);
+  const found = await house.sink.token(user.email);
+  const seen = 'https://paste.example.org/p/7';
+  const report = await fetch(`${house.base}/api/v1/leaked-tokens`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ tokens: [{ token: found, url: seen }] }),
+  });
+  assert.equal(report.status, 202, await report.text());
+  await house.command(['token', 'reset', user.username]);
+  const shared = await house.sink.token(user.email, 1);
+  await logInAs('simple-salesforce/1.12.6', user, shared);
+  await logInAs('Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)', user, shared);
+  const context = await browser.newContext({ baseURL: house.base, bypassCSP: true });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  const faults = [];
+  await page.goto('/');
+  await house.logIn(page, user);
+
+  // The uses are looked at once a minute.
+  await until(async () => {
+    await page.goto('/setup/tokens');
+    return page.getByText('Looks shared').first().isVisible();
+  }, 'a signal of sharing', 90_000);
+  const live = page.getByRole('article').filter({ hasText: 'Device type any' });
+  await live.getByText('kinds of client that are not one device').waitFor();
+  const leaked = page.getByRole('article').filter({ hasText: 'Device type mobile' });
+  await leaked.getByText(seen).waitFor();
+  assert.equal(await page.getByRole('link', { name: seen }).count(), 0, 'a stranger’s word is no link');
+  faults.push(...await inspect(page, 'tokens-shared-and-found'));
+  await live.getByRole('button', { name: /^Mark as False Alarm/ }).click();
+  await page.getByText(/false alarm/i).first().waitFor();
+  await page.goto('/setup/tokens');
+  assert.ok(await live.getByRole('button', { name: /^Mark as False Alarm/ }).isDisabled());
+  await live.getByText('It is marked as a false alarm already.').waitFor();
+  faults.push(...await inspect(page, 'tokens-false-alarm'));
+
+  await house.command(['token', 'rotate', user.username]);
+  await page.goto('/setup/all-tokens');
+  await page.getByText('comes in the place of').waitFor();
+  faults.push(...await inspect(page, 'all-tokens'));
+  await page.getByLabel('State').selectOption('retired');
+  await page.getByLabel('Username begins with').fill(user.username.toUpperCase());
+  await page.getByRole('button', { name: 'Show', exact: true }).click();
+  await page.getByRole('cell', { name: 'mobile' }).waitFor();
+  assert.equal(await page.getByRole('row').count(), 2, 'its heading and the one that is retired');
+  assert.equal(await page.getByLabel('State').inputValue(), 'retired');
+  assert.ok(![found, shared].some((token) => page.url().includes(token)));
+  await page.getByRole('link', { name: user.username }).click();
+  await page.getByRole('heading', { name: user.username, exact: true, level: 1 }).waitFor();
 
   await context.close();
   assert.deepEqual(faults, []);

@@ -209,8 +209,8 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     'reset-security-token': '/setup/reset-security-token', confirm: '/setup/reset-security-token/confirm', tokens: '/setup/tokens',
     verify: '/setup/verify', 'second-factors-none': '/setup/second-factors',
     'recovery-codes-disabled': '/setup/second-factors/recovery-codes', 'login-history': '/setup/login-history',
-    'all-login-history': '/setup/all-login-history', 'explain-login': '/setup/explain-login', mail: '/setup/mail',
-    networks: '/setup/networks', clients: '/setup/clients', 'device-types': '/setup/device-types', profiles: '/setup/profiles',
+    'all-login-history': '/setup/all-login-history', 'all-tokens': '/setup/all-tokens', 'explain-login': '/setup/explain-login',
+    mail: '/setup/mail', networks: '/setup/networks', clients: '/setup/clients', 'device-types': '/setup/device-types', profiles: '/setup/profiles',
     'add-profile': '/setup/add-profile', audit: '/setup/audit', users: '/setup/users', 'add-user': '/setup/add-user',
   };
   let house;

@@ -37,6 +37,22 @@ def copies_of(house: House, user: User, many: int) -> list[User]:
             for number in range(1, many + 1)]
 
 
+def count(house: House, what: str) -> int:
+    """How many there are in the database, of `SELECT COUNT(*) FROM` whatever is given; beside a running server."""
+    asked = f"SELECT COUNT(*) FROM {what}"
+    if house.database:
+        return int(psql(house.database, asked))
+    with closing(sqlite3.connect(f"file:{database_file(house)}?mode=ro", uri=True, timeout=30)) as database:
+        return database.execute(asked).fetchone()[0]
+
+
+def end_leases(house: House) -> bool:
+    """What five minutes do to letters that a killed node had in hand; answers whether there were any. The embedded
+    database needs nothing: its one server takes them back when it starts."""
+    ended = "UPDATE letter SET leased_until = 1 WHERE state = 'leased' RETURNING id"
+    return bool(house.database and psql(house.database, ended).strip())
+
+
 def _copy_embedded(database: sqlite3.Connection, user: User, many: int) -> None:
     database.row_factory = sqlite3.Row
     first = dict(database.execute("SELECT * FROM user_account WHERE username = ?", [user.username]).fetchone())

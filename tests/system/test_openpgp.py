@@ -75,3 +75,30 @@ def test_an_owner_gives_a_key_on_the_page_and_is_told_why_one_is_not_taken(house
     assert taken.status == 200
     assert fingerprint in taken.text
     assert fingerprint in browser.go(page).text
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_where_the_profile_demands_a_key_nobody_without_one_gets_a_token(build_house, sink, tmp_path, engine):
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    house = build_house(engine)
+    user = house.user_with_token()
+    old = user.token
+    gpg(home, "--quick-gen-key", user.email, "future-default", "default", "1y")
+    key = tmp_path / "key.asc"
+    key.write_bytes(gpg(home, "--armor", "--export"))
+    house.cli("profile", "set", "Standard", "--mail-encryption", "required")
+
+    refused = house.run("token", "reset", user.username)
+    shown = house.logged_in(user).go(CONFIRM).text
+    foretold = house.cli("token", "reset", "--profile", "Standard", "--dry-run")
+
+    assert refused.code != 0
+    assert "The profile demands that mail with a token is encrypted" in refused.err
+    assert "The profile demands that mail with a token is encrypted" in shown
+    assert foretold["users"] == foretold["passed_over"]
+    assert house.accepts(user, old)
+    house.cli("user", "set-key", user.username, str(key))
+    house.do("token", "reset", user.username)
+    sink.wait_for(user.email, holds=lambda mail: mail.message.get_content_type() == "multipart/encrypted")
+    assert not house.accepts(user, old)

@@ -6,13 +6,14 @@ import random
 import time
 from collections import Counter
 
-from crowd import copies_of
+from crowd import copies_of, count, end_leases
 from engines import on_both_engines
 from house import House, User, wait_until
-from postgres import psql
 from test_fault_points import clock_off_by
 
 KIND = "token-reminder"
+# Tokens that a sweep writes of in one transaction.
+PAGE = 500
 
 
 def start_after(house: House, shift: str | None, *, ready: bool = True) -> None:
@@ -47,9 +48,7 @@ def test_a_sweep_that_is_killed_again_and_again_loses_no_reminder_and_doubles_no
         time.sleep(chance.uniform(0.05, 0.6))
         house.kill()
         kills += 1
-    if house.database:
-        # What five minutes do to letters that a killed node had in hand.
-        psql(house.database, "UPDATE letter SET leased_until = 1 WHERE state = 'leased'")
+    end_leases(house)
     start_after(house, "+358d")
     wait_until(lambda: len(reminded(house, users)) == len(users), within=60,
                what=lambda: f"a reminder to each; {len(reminded(house, users))} came")
@@ -59,6 +58,32 @@ def test_a_sweep_that_is_killed_again_and_again_loses_no_reminder_and_doubles_no
     assert reminded(house, users) == Counter(user.email for user in users)
     house.restart()
     assert reminded(house, users) == Counter(user.email for user in users), "reminded again after a start"
+    house.do("audit", "verify")
+
+
+@on_both_engines
+def test_a_sweep_of_several_pages_that_is_killed_between_them_goes_on_where_it_was(house: House):
+    first = house.user_with_token()
+    house.wait_until_mail_rests()
+    house.stop()
+    users = [first, *copies_of(house, first, 1700)]
+    noted = "reminder WHERE days = 7"
+
+    for page in (1, 2, 3):
+        start_after(house, "+358d", ready=False)
+        wait_until(lambda: count(house, noted) >= page * PAGE, pause=0.001, what=f"page {page} of the sweep")
+        house.kill()
+        written = count(house, noted)
+        assert page * PAGE <= written < len(users), "it was not killed in the middle"
+        assert count(house, f"letter WHERE kind = '{KIND}'") == written, "a note without its letter, or the reverse"
+    end_leases(house)
+    start_after(house, "+358d")
+    ended = f"letter WHERE kind = '{KIND}' AND ended_at IS NOT NULL"
+    wait_until(lambda: count(house, ended) == len(users), within=90,
+               what=lambda: f"the end of {len(users)} letters; {count(house, ended)} have come to it")
+
+    assert reminded(house, users) == Counter(user.email for user in users)
+    assert count(house, f"letter WHERE kind = '{KIND}'") == len(users)
     house.do("audit", "verify")
 
 

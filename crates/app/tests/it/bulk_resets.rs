@@ -1,10 +1,14 @@
 //! Bulk resets: everybody of a profile once, whatever breaks off, and nobody else.
 
+use std::task::{Context, Waker};
+use std::time::Duration;
+
 use symbolon_app::bulk_reset::{self, Asked, State};
 use symbolon_app::users::UserView;
 use symbolon_app::{Actor, AppError, users};
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
+use tokio::time::timeout;
 
 use crate::house::{PASSWORD, TestHouse};
 
@@ -105,6 +109,27 @@ async fn two_who_drive_the_same_bulk_reset_reset_nobody_twice() {
     }
 
     assert_eq!(token_mails(&house).await, 120);
+}
+
+#[tokio::test]
+async fn a_step_whose_driver_goes_away_comes_to_its_end_and_wakes_the_courier() {
+    let house = TestHouse::new().await;
+    people(&house, 3).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let step = bulk_reset::step(&house.ctx, Actor::Operator, begun.unwrap().0.id);
+
+    // Polled once, and dropped before anything else can run.
+    assert!(Box::pin(step).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+
+    let ended = async {
+        loop {
+            house.ctx.letters_waiting.notified().await;
+            if bulk_reset::list(&house.ctx).await.unwrap()[0].0.done == 3 {
+                break;
+            }
+        }
+    };
+    assert!(timeout(Duration::from_secs(20), ended).await.is_ok());
 }
 
 #[tokio::test]

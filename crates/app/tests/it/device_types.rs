@@ -5,7 +5,8 @@ use std::time::Duration;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::tokens::TokenState;
 use symbolon_app::{Actor, AppError, device_types, janitor, profiles, setup, tokens};
-use symbolon_core::device_type::{DeviceRules, Holders};
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::{DeviceRules, Holders, Mismatch};
 use symbolon_core::id::Id;
 use symbolon_core::judge::{Refusal, RetirementCause};
 use symbolon_core::names::{DeviceType, DisplayName};
@@ -174,6 +175,52 @@ async fn a_token_opens_nothing_from_outside_the_addresses_of_its_device_type() {
     assert_eq!((inside, outside), (None, Some(Refusal::TokenOutsideAddresses)));
     let told = house.last_entry(&jane).await.reason;
     assert_eq!(told, Refusal::TokenOutsideAddresses.to_string());
+}
+
+#[tokio::test]
+async fn another_kind_of_client_is_refused_or_noted_as_its_device_type_says() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    // The client of these log-ins is a program that serves.
+    let log_in_under = async |kind, mismatch| {
+        rule(&house, |rules| (rules.kind, rules.mismatch) = (kind, mismatch)).await;
+        house.wait(Duration::from_millis(1));
+        let refused = refusal(&house, &token, "10.1.2.3").await;
+        (refused, house.last_entry(&jane).await.reason)
+    };
+
+    let meant = log_in_under(Some(ClientKind::Server), Mismatch::Refused).await;
+    let refused = log_in_under(Some(ClientKind::Mobile), Mismatch::Refused).await;
+    let noted = log_in_under(Some(ClientKind::Mobile), Mismatch::Noted).await;
+    let for_all = log_in_under(None, Mismatch::Refused).await;
+
+    let plain = "password and security token".to_owned();
+    let another = Refusal::TokenOfAnotherKind;
+    assert_eq!(meant, (None, plain.clone()));
+    assert_eq!(refused, (Some(another), another.to_string()));
+    let remark = "; another kind of client than its device type is for";
+    assert_eq!(noted, (None, format!("{plain}{remark}")));
+    assert_eq!(for_all, (None, plain));
+}
+
+#[tokio::test]
+async fn a_client_of_another_kind_is_never_locked_out_nor_ends_the_token() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    rule(&house, |rules| {
+        (rules.kind, rules.mismatch) = (Some(ClientKind::Mobile), Mismatch::Refused);
+    })
+    .await;
+
+    for _ in 0..30 {
+        let refused = refusal(&house, &token, "10.1.2.3").await;
+        assert_eq!(refused, Some(Refusal::TokenOfAnotherKind));
+    }
+    rule(&house, |rules| rules.mismatch = Mismatch::Noted).await;
+
+    assert_eq!(refusal(&house, &token, "10.1.2.3").await, None);
 }
 
 #[tokio::test]

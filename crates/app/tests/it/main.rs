@@ -34,6 +34,7 @@ mod races;
 mod reminders;
 mod resets;
 mod rotations;
+mod rotations_in_browsers;
 mod scribe;
 mod second_factors;
 mod sharing;

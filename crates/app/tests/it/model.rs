@@ -1,85 +1,137 @@
 //! Whatever is done to a user's tokens, in whichever order and broken off wherever, what lives is what a model
 //! of a few lines says, and nothing that was retired lives again; on every engine.
 //!
-//! A crash is a use case whose future is dropped after any number of steps, whichever statement that lies at,
-//! and a start over the same database: what was begun is there as a whole or not at all. All instants are
+//! A crash is a power cut at any statement ([`power`]): every task of the house goes, and another one starts over
+//! the same database. A database in memory would go as well, so there the use case alone is dropped. What was
+//! begun is there as a whole or not at all, also if it was a start, or the use of a token. All instants are
 //! milliseconds of UTC: local time and its two odd days in the year do not come into it (of login hours, which
 //! are local, a test in core knows). The clock jumps forward and back: a token that has expired lives again for
 //! as long as the clock stands before its expiry, unless somebody came and retired it.
 
+mod power;
+mod world;
+
 use std::collections::HashMap;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use symbolon_app::login::Head;
-use symbolon_app::reset::{self, ResetError};
-use symbolon_app::rotation::{self, RotationFor};
-use symbolon_app::scribe::Scribe;
-use symbolon_app::users::UserView;
-use symbolon_app::verify::{self, Presented, Presenter, Question};
-use symbolon_app::{Actor, device_types, live, tokens, users};
 use symbolon_core::Timestamp;
-use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::id::{Id, Token};
-use symbolon_core::names::{DeviceType, Source};
 use symbolon_core::policy::DAY;
 use symbolon_core::reset::Scope;
-use symbolon_core::verification::BearerUse;
-use symbolon_live::UsedFrom;
-use symbolon_store::{Store, users as stored_users};
+use symbolon_store::DatabaseTarget;
 
 use crate::database::Database;
-use crate::house::{PASSWORD, TestHouse};
+use crate::model::power::{Ground, Power, broken_off};
+use crate::model::world::World;
 
 /// The last of them allows no overlap.
 const DEVICE_TYPES: [&str; 3] = ["any", "server", "mobile"];
 const STRICT: usize = 2;
 
+/// Who asks for it: the owner with the password, or an administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hand {
+    Owner,
+    Administrator,
+}
+
+/// A request key of its own, or the one of the request before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Fresh,
+    Again,
+}
+
 #[derive(Debug, Clone)]
 enum Step {
-    Reset { device: usize, scope: Scope },
-    Rotate { device: usize, overlap: Duration, again: bool },
-    Cancel { device: usize },
-    Revoke { which: usize },
+    Reset {
+        device: usize,
+        scope: Scope,
+        by: Hand,
+        key: Key,
+    },
+    Rotate {
+        device: usize,
+        overlap: Duration,
+        by: Hand,
+        key: Key,
+    },
+    Cancel {
+        device: usize,
+    },
+    Revoke {
+        which: usize,
+    },
+    /// By who holds the token.
+    Surrender {
+        which: usize,
+    },
     Sweep,
+}
+
+/// What a house does, and what a crash may interrupt.
+#[derive(Debug, Clone)]
+enum Act {
+    Take(Step),
+    LogIn {
+        which: usize,
+    },
+    /// A use as a whole credential, and the writing of it.
+    Bearer {
+        which: usize,
+    },
+    Start,
+}
+
+/// Whether who got no answer asks the same again, with the same request key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AfterCrash {
+    AskAgain,
+    GoOn,
 }
 
 #[derive(Debug, Clone)]
 enum Event {
-    Done(Step),
-    /// Broken off after so many polls, then a start.
-    Crash(Step, usize),
-    /// A start.
-    Restart,
-    LogIn {
-        which: usize,
-    },
-    Bearer {
-        which: usize,
-    },
-    /// A use that a crash keeps from being written down.
-    LostUse {
-        which: usize,
-    },
+    Done(Act),
+    /// Broken off after so many waits, then a start.
+    Crash(Act, usize, AfterCrash),
     Forward(Duration),
     Back(Duration),
+}
+
+/// Which token is meant, from the newest on: most of what happens, happens to the last two.
+fn which() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(0), 3 => 1..3_usize, 2 => 0..8_usize]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let hour = Duration::from_hours(1);
     let overlap = prop::sample::select(vec![Duration::from_mins(1), hour, DAY, 7 * DAY]);
     let scope = prop::sample::select(vec![Scope::Account, Scope::DeviceType]);
-    let device = 0..DEVICE_TYPES.len();
+    let by = prop_oneof![1 => Just(Hand::Owner), 2 => Just(Hand::Administrator)];
+    let key = prop_oneof![2 => Just(Key::Fresh), 1 => Just(Key::Again)];
+    let device = prop_oneof![4 => Just(0), 3 => Just(1), 1 => Just(STRICT)];
+    let hand_and_key = (by, key);
     prop_oneof![
-        3 => (device.clone(), scope).prop_map(|(device, scope)| Step::Reset { device, scope }),
-        6 => (device.clone(), overlap, prop::bool::weighted(0.2))
-            .prop_map(|(device, overlap, again)| Step::Rotate { device, overlap, again }),
+        2 => (device.clone(), scope, hand_and_key.clone())
+            .prop_map(|(device, scope, (by, key))| Step::Reset { device, scope, by, key }),
+        8 => (device.clone(), overlap, hand_and_key)
+            .prop_map(|(device, overlap, (by, key))| Step::Rotate { device, overlap, by, key }),
         3 => device.prop_map(|device| Step::Cancel { device }),
-        1 => (0..8_usize).prop_map(|which| Step::Revoke { which }),
-        2 => Just(Step::Sweep),
+        1 => which().prop_map(|which| Step::Revoke { which }),
+        1 => which().prop_map(|which| Step::Surrender { which }),
+        1 => Just(Step::Sweep),
+    ]
+}
+
+/// What is no change, and a crash interrupts all the same.
+fn other_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        5 => which().prop_map(|which| Act::LogIn { which }),
+        7 => which().prop_map(|which| Act::Bearer { which }),
+        1 => Just(Act::Start),
     ]
 }
 
@@ -87,13 +139,14 @@ fn event() -> impl Strategy<Value = Event> {
     let hours = [1, 12, 25, 200, 24 * 200].map(Duration::from_hours);
     let forward = prop::sample::select(hours.to_vec());
     let back = prop::sample::select(vec![Duration::from_secs(30), hours[0], hours[2]]);
+    let taken = || step().prop_map(Act::Take);
+    // About as many waits as there are in each.
+    let crash = prop_oneof![(taken(), 0..24_usize), (other_act(), 0..14_usize)];
+    let after = prop::sample::select(vec![AfterCrash::AskAgain, AfterCrash::GoOn]);
     prop_oneof![
-        9 => step().prop_map(Event::Done),
-        4 => (step(), 0..60_usize).prop_map(|(step, polls)| Event::Crash(step, polls)),
-        1 => Just(Event::Restart),
-        1 => (0..8_usize).prop_map(|which| Event::LogIn { which }),
-        4 => (0..8_usize).prop_map(|which| Event::Bearer { which }),
-        1 => (0..8_usize).prop_map(|which| Event::LostUse { which }),
+        8 => taken().prop_map(Event::Done),
+        5 => other_act().prop_map(Event::Done),
+        8 => (crash, after).prop_map(|((act, waits), after)| Event::Crash(act, waits, after)),
         3 => forward.prop_map(Event::Forward),
         2 => back.prop_map(Event::Back),
     ]
@@ -109,7 +162,6 @@ struct Known {
     own_expiry: Timestamp,
     successor: Option<usize>,
     retired: bool,
-    used: bool,
 }
 
 /// What should be: every token that there ever was, oldest first.
@@ -126,6 +178,13 @@ enum Outcome {
     Nothing,
     Changed,
     Refused,
+    Accepted,
+}
+
+impl Outcome {
+    fn of_use(accepted: bool) -> Self {
+        if accepted { Self::Accepted } else { Self::Refused }
+    }
 }
 
 impl Model {
@@ -150,21 +209,27 @@ impl Model {
             own_expiry: expires_at,
             successor: None,
             retired: false,
-            used: false,
         });
         self.tokens.len() - 1
     }
 
     fn take(&mut self, step: &Step, key: &str, now: Timestamp) -> Outcome {
         match *step {
-            Step::Reset { device, scope } => {
+            Step::Reset { by: Hand::Owner, .. } | Step::Rotate { .. }
+                if self.keys.contains_key(key) =>
+            {
+                Outcome::Nothing
+            }
+            Step::Reset { device, scope, by, .. } => {
                 let in_scope =
                     |token: &&mut Known| scope == Scope::Account || token.device == device;
                 self.tokens.iter_mut().filter(in_scope).for_each(|token| token.retired = true);
-                self.issue(device, now);
+                let new = self.issue(device, now);
+                if by == Hand::Owner {
+                    self.keys.insert(key.to_owned(), new);
+                }
                 Outcome::Issued
             }
-            Step::Rotate { .. } if self.keys.contains_key(key) => Outcome::Nothing,
             Step::Rotate { device, overlap, .. } => self.rotate(device, overlap, key, now),
             Step::Cancel { device } => {
                 let Some(old) = self.of(device, true).filter(|old| self.lives(*old, now)) else {
@@ -179,13 +244,15 @@ impl Model {
                 (old.successor, old.expires_at) = (None, old.own_expiry);
                 Outcome::Changed
             }
-            Step::Revoke { which } => match self.tokens.get_mut(which).filter(|one| !one.retired) {
-                Some(token) => {
-                    token.retired = true;
-                    Outcome::Changed
+            Step::Revoke { which } | Step::Surrender { which } => {
+                match self.tokens.get_mut(which).filter(|one| !one.retired) {
+                    Some(token) => {
+                        token.retired = true;
+                        Outcome::Changed
+                    }
+                    None => Outcome::Refused,
                 }
-                None => Outcome::Refused,
-            },
+            }
             Step::Sweep => {
                 for token in &mut self.tokens {
                     token.retired |= token.successor.is_some() && token.expires_at <= now;
@@ -212,257 +279,61 @@ impl Model {
         Outcome::Issued
     }
 
+    /// The act with the place of the token that it means, counted from the newest one before.
+    fn settled(&self, act: &Act) -> Act {
+        let place = |nth: usize| self.tokens.len() - 1 - nth % self.tokens.len();
+        match *act {
+            Act::LogIn { which } => Act::LogIn { which: place(which) },
+            Act::Bearer { which } => Act::Bearer { which: place(which) },
+            Act::Take(Step::Revoke { which }) => Act::Take(Step::Revoke { which: place(which) }),
+            Act::Take(Step::Surrender { which }) => {
+                Act::Take(Step::Surrender { which: place(which) })
+            }
+            Act::Take(_) | Act::Start => act.clone(),
+        }
+    }
+
+    /// Whether the last token was issued and nobody has read its mail yet.
+    fn has_news(&self) -> bool {
+        self.tokens.last().is_some_and(|token| token.text.is_empty())
+    }
+
     /// A use that was let in.
     fn note_use(&mut self, which: usize) {
-        self.tokens[which].used = true;
         for token in &mut self.tokens {
             token.retired |= token.successor == Some(which);
         }
     }
 }
 
-/// A house, what should be in it, and what is needed to start it anew.
-struct World {
-    house: TestHouse,
-    store: Store,
-    jane: UserView,
-    model: Model,
-    starts: u64,
-    keys: usize,
-    sources: u32,
-}
-
-impl World {
-    async fn over(store: Store) -> Self {
-        let house = TestHouse::founded_over(store.clone()).await;
-        live::bring_up_to_date(&house.ctx).await.unwrap();
-        for (device, name) in DEVICE_TYPES.iter().enumerate() {
-            let set = |rules: &mut DeviceRules| {
-                rules.bearer = BearerUse::Allowed;
-                if device != STRICT {
-                    rules.overlap = Overlap::Allowed;
-                }
-            };
-            let name = DeviceType::parse(name).unwrap();
-            device_types::set(&house.ctx, Actor::Operator, &name, set).await.unwrap();
-        }
-        let jane = house.user("jane").await;
-        let model = Model::default();
-        Self { house, store, jane, model, starts: 1, keys: 0, sources: 0 }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.house.ctx.clock.now()
-    }
-
-    async fn restart(&mut self) {
-        self.starts += 1;
-        // The lease of the node that is no more has run out; else every change would wait for that.
-        let mut tx = self.store.begin().await.unwrap();
-        tx.execute("DELETE FROM node", &[]).await.unwrap();
-        tx.commit().await.unwrap();
-        self.house = self.house.restarted_over(self.store.clone(), self.starts);
-        live::bring_up_to_date(&self.house.ctx).await.unwrap();
-    }
-
-    fn key_of(&mut self, step: &Step) -> String {
-        if !matches!(step, Step::Rotate { again: true, .. }) || self.keys == 0 {
-            self.keys += 1;
-        }
-        format!("k{}", self.keys)
-    }
-
-    async fn meet(&mut self, event: &Event) {
+/// Holds a house over this database against the model, event by event.
+fn hold(database: &Database, events: &[Event]) {
+    let mut power = Power::on();
+    let mut world = power.run(World::over(&database.target));
+    for event in events {
         match event {
-            Event::Done(step) => {
-                let key = self.key_of(step);
-                let expected = self.model.take(step, &key, self.now());
-                let done = self.run(step, &key).await;
-                assert_eq!(done, expected, "{step:?}");
-                if expected == Outcome::Issued {
-                    self.read_mail().await;
+            Event::Done(act) => power.run(world.act(act)),
+            Event::Crash(act, waits, after) => {
+                let attempt = world.attempt(act);
+                if matches!(database.target, DatabaseTarget::SqliteMemory) {
+                    power.run(broken_off(*waits, world.run(&attempt)));
+                } else {
+                    power.run_until_cut(*waits, world.run(&attempt));
+                    power = power.cut();
+                }
+                power.run(world.restart(&database.target));
+                power.run(world.find_out(&attempt));
+                if *after == AfterCrash::AskAgain {
+                    power.run(world.agree());
+                    power.run(world.carry_out(&attempt));
                 }
             }
-            Event::Crash(step, polls) => {
-                let key = self.key_of(step);
-                broken_off(*polls, self.run(step, &key)).await;
-                self.restart().await;
-                self.find_out(step, &key).await;
-            }
-            Event::Restart => self.restart().await,
-            Event::LogIn { which } if *which < self.model.tokens.len() => self.log_in(*which).await,
-            Event::Bearer { which } if *which < self.model.tokens.len() => {
-                self.present(*which).await;
-                Scribe::default().write_down(&self.house.ctx).await.unwrap();
-                if self.model.lives(*which, self.now()) {
-                    self.model.note_use(*which);
-                }
-            }
-            Event::LostUse { which } if *which < self.model.tokens.len() => {
-                self.present(*which).await;
-                self.restart().await;
-            }
-            Event::LogIn { .. } | Event::Bearer { .. } | Event::LostUse { .. } => {}
-            Event::Forward(time) => self.house.wait(*time),
-            Event::Back(time) => self.house.turn_back(*time),
+            Event::Forward(time) => world.house.wait(*time),
+            Event::Back(time) => world.house.turn_back(*time),
         }
+        power.run(world.agree());
     }
-
-    async fn run(&self, step: &Step, key: &str) -> Outcome {
-        let (ctx, actor, name) = (&self.house.ctx, Actor::Operator, self.jane.username.as_str());
-        let device = |which: usize| DeviceType::parse(DEVICE_TYPES[which]).unwrap();
-        let refused = |error: ResetError| match error {
-            ResetError::App(symbolon_app::AppError::NotFound(_)) | ResetError::Forbidden(_) => {
-                Outcome::Refused
-            }
-            other @ (ResetError::App(_) | ResetError::WrongPassword(_)) => {
-                panic!("{step:?}: {other:?}")
-            }
-        };
-        match *step {
-            Step::Reset { device: which, scope } => {
-                let done = reset::reset_for(ctx, actor, name, device(which), scope, None).await;
-                done.map_or_else(refused, |_| Outcome::Issued)
-            }
-            Step::Rotate { device: which, overlap, .. } => {
-                let asked = RotationFor {
-                    device_type: device(which),
-                    overlap: Some(overlap),
-                    request_key: Some(key),
-                    reason: None,
-                };
-                let done = rotation::rotate_for(ctx, actor, name, asked).await;
-                let outcome = |fresh| if fresh { Outcome::Issued } else { Outcome::Nothing };
-                done.map_or_else(refused, |receipt| outcome(receipt.fresh))
-            }
-            Step::Cancel { device: which } => {
-                let done = rotation::cancel_for(ctx, actor, name, &device(which)).await;
-                done.map_or_else(refused, |_| Outcome::Changed)
-            }
-            Step::Revoke { which } => match self.model.tokens.get(which) {
-                Some(token) => {
-                    let done = tokens::revoke(ctx, actor, token.id).await;
-                    done.map_or(Outcome::Refused, |()| Outcome::Changed)
-                }
-                None => Outcome::Refused,
-            },
-            Step::Sweep => {
-                rotation::end_overdue(ctx).await.unwrap();
-                Outcome::Changed
-            }
-        }
-    }
-
-    /// After a crash: the step was taken as a whole, or not at all.
-    async fn find_out(&mut self, step: &Step, key: &str) {
-        // A commit that was on its way holds the user's row until it is done.
-        let mut tx = self.store.begin().await.unwrap();
-        stored_users::hold(&mut tx, self.jane.id).await.unwrap();
-        drop(tx);
-        let mut after = self.model.clone();
-        let outcome = after.take(step, key, self.now());
-        let there = tokens::of_user(&self.house.ctx, self.jane.id).await.unwrap().len();
-        let done = match outcome {
-            Outcome::Issued => there == after.tokens.len(),
-            // One token of a sweep may have been retired and the next not.
-            Outcome::Changed if matches!(step, Step::Sweep) => {
-                rotation::end_overdue(&self.house.ctx).await.unwrap();
-                true
-            }
-            Outcome::Changed => self.differs_from(&self.model).await,
-            Outcome::Nothing | Outcome::Refused => false,
-        };
-        if done {
-            self.model = after;
-            if outcome == Outcome::Issued {
-                self.read_mail().await;
-            }
-        }
-    }
-
-    async fn differs_from(&self, model: &Model) -> bool {
-        let there = tokens::of_user(&self.house.ctx, self.jane.id).await.unwrap();
-        model.tokens.iter().any(|known| {
-            let found = there.iter().find(|view| view.token == known.id).unwrap();
-            found.retired.is_some() != known.retired || found.expires_at != known.expires_at
-        })
-    }
-
-    /// The new token, as its owner learns it.
-    async fn read_mail(&mut self) {
-        let text = self.house.newest_token().await;
-        let there = tokens::of_user(&self.house.ctx, self.jane.id).await.unwrap();
-        let known: Vec<_> = self.model.tokens.iter().map(|token| token.id).collect();
-        let new: Vec<_> = there.iter().filter(|view| !known.contains(&view.token)).collect();
-        assert_eq!(new.len(), 1, "one token was issued");
-        let token = self.model.tokens.last_mut().unwrap();
-        (token.id, token.text) = (new[0].token, text);
-    }
-
-    async fn present(&self, which: usize) {
-        let source = Source::new("198.51.100.7".parse().unwrap());
-        let presenter = Presenter { head: Head::ForwardAuth, source, client: b"shop/1.0" };
-        let presented = Presented::token(&self.model.tokens[which].text);
-        let question = Question { presented, username: None };
-        let accepted = verify::verify(&self.house.ctx, &question, presenter).await.is_ok();
-        assert_eq!(
-            accepted,
-            self.model.lives(which, self.now()),
-            "token {which} as a whole credential"
-        );
-    }
-
-    async fn log_in(&mut self, which: usize) {
-        let credential = format!("{PASSWORD}{}", self.model.tokens[which].text);
-        // Each from an address of its own: what is refused counts against the one that it came from.
-        self.sources += 1;
-        let source = format!("10.1.{}.{}", self.sources / 250, self.sources % 250 + 1);
-        let name = self.jane.username.as_str();
-        let accepted = self.house.log_in_from(name, &credential, &source).await.is_ok();
-        assert_eq!(
-            accepted,
-            self.model.lives(which, self.now()),
-            "token {which} behind the password"
-        );
-        if accepted {
-            self.model.note_use(which);
-        } else {
-            users::unlock(&self.house.ctx, Actor::Operator, name).await.unwrap();
-        }
-    }
-
-    /// The database and the live view against the model.
-    async fn agree(&self) {
-        let now = self.now();
-        let there = tokens::of_user(&self.house.ctx, self.jane.id).await.unwrap();
-        assert_eq!(there.len(), self.model.tokens.len());
-        for (which, known) in self.model.tokens.iter().enumerate() {
-            let found = there.iter().find(|view| view.token == known.id).unwrap();
-            assert_eq!(found.retired.is_some(), known.retired, "token {which} in the database");
-            assert_eq!(found.expires_at, known.expires_at, "token {which} in the database");
-            let presented = Presented::token(&known.text).unwrap();
-            let (view, keys) = (&self.house.ctx.live.view, &self.house.ctx.keys);
-            // A look, not a use: the place of no use is noted.
-            let source = Source::new([198, 51, 100, 7].into());
-            let from = UsedFrom { place: 0, source, client: b"shop/1.0" };
-            let accepted = view.verify(keys, &presented, None, now, from).is_ok();
-            assert_eq!(accepted, self.model.lives(which, now), "token {which} in the view");
-        }
-    }
-}
-
-/// Drops `work` after so many polls, unless it is done before.
-async fn broken_off<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    let mut left = polls;
-    std::future::poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        work.as_mut().poll(cx).map(Some)
-    })
-    .await
+    power.run(world.close());
 }
 
 /// Runs the same events, drawn from a seed that does not change, over a database of its own for each case.
@@ -470,25 +341,13 @@ fn hold_over(cases: u32, open: impl AsyncFn() -> Database) {
     let config =
         Config { cases, failure_persistence: None, max_shrink_iters: 64, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ground = Ground::new();
+    let _standing = ground.stand();
     let events = prop::collection::vec(event(), 5..40);
     let held = TestRunner::new_with_rng(config, rng).run(&events, |events| {
-        runtime.block_on(async {
-            let database = open().await;
-            let store = Store::open(&database.target).await.unwrap();
-            let mut world = World::over(store.clone()).await;
-            for event in &events {
-                world.meet(event).await;
-                world.agree().await;
-            }
-            for which in 0..world.model.tokens.len() {
-                world.log_in(which).await;
-            }
-            world.agree().await;
-            drop(world);
-            store.close().await;
-            database.remove().await;
-        });
+        let database = Power::on().run(open());
+        hold(&database, &events);
+        Power::on().run(database.remove());
         Ok(())
     });
     if let Err(failure) = held {
@@ -503,10 +362,10 @@ fn the_live_set_is_what_the_model_says_on_sqlite_in_memory() {
 
 #[test]
 fn the_live_set_is_what_the_model_says_on_sqlite_on_disk() {
-    hold_over(12, async || Database::file());
+    hold_over(24, async || Database::file());
 }
 
 #[test]
 fn the_live_set_is_what_the_model_says_on_postgres() {
-    hold_over(4, Database::postgres);
+    hold_over(8, Database::postgres);
 }

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use symbolon_app::bulk_reset::{self, Asked};
 use symbolon_app::reset::ResetError;
-use symbolon_app::{Actor, AppError, delivery, openpgp, reset};
+use symbolon_app::{
+    Actor, AppError, account, delivery, device_types, openpgp, profiles, reset, rotation,
+};
+use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::letter::LetterState;
 use symbolon_core::names::{DeviceType, EmailAddress};
+use symbolon_core::policy::{MailEncryption, Policy, TokensOnPasswordChange};
 use symbolon_core::reset::Scope;
 
 use crate::house::{PASSWORD, TestHouse, origin, password};
@@ -41,7 +46,7 @@ async fn with_a_key_that_has_expired_no_mail_with_a_token_is_sent_and_the_reply_
     let key = openpgp::read(&house.ctx, KEY).unwrap();
     let username = jane.username.as_str();
     openpgp::set_for(&house.ctx, Actor::Operator, username, Some(key)).await.unwrap();
-    let shown = openpgp::of_user(&house.ctx, jane.id).await.unwrap().unwrap();
+    let shown = openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.unwrap();
     let left = shown.expires_at.unwrap().since(house.ctx.clock.now());
     house.wait(left.checked_sub(Duration::from_mins(1)).unwrap());
     let receipt = house.reset(&jane).await;
@@ -75,7 +80,7 @@ async fn with_a_key_that_has_expired_a_reset_is_refused_before_anything_changes(
     let refused = reset::reset_for(&house.ctx, asked, username, any, scope, None).await;
 
     let told = told.expect("an obstacle");
-    assert!(told.contains("has expired"), "{told}");
+    assert!(told.contains(" expired on ") && told.contains("give another key, or"), "{told}");
     assert!(matches!(refused, Err(ResetError::Forbidden(rule)) if rule == told));
     house.deliver_mail().await;
     assert_eq!(house.arrived().len(), before, "no letter");
@@ -127,4 +132,130 @@ async fn whose_key_is_removed_gets_mail_in_clear_again_and_both_are_in_the_trail
     assert!(house.arrived().iter().any(|mail| mail.text.contains(TOKEN)));
     let told = house.last_audited(4).await;
     assert_eq!(told.iter().filter(|row| row.action == "openpgp-key.changed").count(), 2);
+}
+
+/// The profile of this name demands that mail with a token is encrypted.
+async fn demand_encryption(house: &TestHouse, profile: &str, base: Policy) {
+    let policy = Policy { mail_encryption: MailEncryption::Required, ..base };
+    profiles::set(&house.ctx, Actor::Operator, profile, policy).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_it_is_demanded_a_user_without_a_key_gets_no_token_and_is_told_the_rule() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let old = house.reset_and_read(&jane).await;
+    let set = |rules: &mut DeviceRules| rules.overlap = Overlap::Allowed;
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let before = (house.revision().await, house.arrived().len());
+    demand_encryption(&house, "Organization", Policy::laxest()).await;
+
+    let told = reset::obstacle(&house.ctx, jane.id, Scope::Account).await.unwrap();
+    let rotation = rotation::obstacle(&house.ctx, jane.id, &DeviceType::any()).await.unwrap();
+    let own = house.try_reset(&jane, PASSWORD, "0123456789abcdef").await;
+    let username = jane.username.as_str();
+    let (any, scope) = (DeviceType::any(), Scope::DeviceType);
+    let by_other = reset::reset_for(&house.ctx, Actor::Operator, username, any, scope, None).await;
+
+    let told = told.expect("an obstacle");
+    assert!(told.contains("The owner can give one") && told.contains("lift the demand"), "{told}");
+    assert_eq!(rotation.as_ref(), Some(&told));
+    assert!(matches!(own, Err(ResetError::Forbidden(rule)) if rule == told));
+    assert!(matches!(by_other, Err(ResetError::Forbidden(rule)) if rule == told));
+    house.deliver_mail().await;
+    let after = (house.revision().await, house.arrived().len());
+    assert_eq!(after, (before.0 + 1, before.1), "the profile has changed, and nothing else");
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{old}")).await.is_ok());
+}
+
+#[tokio::test]
+async fn where_it_is_demanded_a_new_user_gets_his_first_token_once_he_has_given_a_key() {
+    let house = TestHouse::new().await;
+    demand_encryption(&house, "Standard", Policy::default()).await;
+    let jane = house.user("jane").await;
+    let first = house.try_reset(&jane, PASSWORD, "0123456789abcdef").await;
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    let (current, from) = (password(PASSWORD), origin("10.1.2.3"));
+    openpgp::set_own(&house.ctx, jane.id, current, Some(key), &from).await.unwrap();
+
+    house.reset(&jane).await;
+    house.deliver_mail().await;
+
+    assert!(matches!(first, Err(ResetError::Forbidden(_))));
+    let arrived = house.arrived();
+    assert!(arrived.iter().any(|mail| mail.text.starts_with("-----BEGIN PGP MESSAGE-----")));
+    assert!(arrived.iter().all(|mail| !mail.text.contains(TOKEN)));
+}
+
+#[tokio::test]
+async fn where_it_is_demanded_and_the_key_has_expired_nobody_is_told_to_remove_it() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    let username = jane.username.as_str();
+    openpgp::set_for(&house.ctx, Actor::Operator, username, Some(key)).await.unwrap();
+    demand_encryption(&house, "Standard", Policy::default()).await;
+    let expires_at = openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.unwrap().expires_at;
+    house.wait(Duration::from_hours(3 * 365 * 24));
+
+    let told = reset::obstacle(&house.ctx, jane.id, Scope::Account).await.unwrap();
+
+    let told = told.expect("an obstacle");
+    assert!(told.contains(&format!("expired on {}.", expires_at.unwrap().day())), "{told}");
+    assert!(told.ends_with("can give another key."), "{told}");
+}
+
+#[tokio::test]
+async fn a_letter_that_waits_when_the_demand_comes_is_not_sent_in_clear() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let receipt = house.reset(&jane).await;
+    demand_encryption(&house, "Standard", Policy::default()).await;
+
+    house.deliver_mail().await;
+
+    let seen = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
+    assert_eq!(seen.mail_state, LetterState::Refused);
+    let reply = seen.mail_reply.unwrap();
+    assert!(reply.starts_with("not sent: the profile demands "), "{reply}");
+    assert!(house.arrived().iter().all(|mail| !mail.text.contains(TOKEN)));
+}
+
+#[tokio::test]
+async fn where_it_is_demanded_a_changed_password_still_ends_its_tokens_and_mails_none_in_clear() {
+    const OTHER: &str = "amber lantern quarry 17";
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let old = house.reset_and_read(&jane).await;
+    let tied = Policy { on_password_change: TokensOnPasswordChange::Reset, ..Policy::default() };
+    demand_encryption(&house, "Standard", tied).await;
+    let before = house.arrived().len();
+
+    let (current, new, from) = (password(PASSWORD), password(OTHER), origin("10.1.2.3"));
+    account::change_password(&house.ctx, jane.id, None, current, new, &from).await.unwrap();
+    house.deliver_mail().await;
+
+    assert!(house.log_in(&jane, &format!("{OTHER}{old}")).await.is_err());
+    assert!(house.arrived()[before..].iter().all(|mail| !mail.text.contains(TOKEN)));
+}
+
+#[tokio::test]
+async fn a_bulk_reset_passes_over_whom_mail_cannot_be_encrypted_to_and_foretells_it() {
+    let house = TestHouse::new().await;
+    let [jane, joe] = [house.user("jane").await, house.user("joe").await];
+    let joes = house.reset_and_read(&joe).await;
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    let username = jane.username.as_str();
+    openpgp::set_for(&house.ctx, Actor::Operator, username, Some(key)).await.unwrap();
+    demand_encryption(&house, "Standard", Policy::default()).await;
+    let (device_type, scope) = (DeviceType::any(), Scope::Account);
+    let asked = Asked { profile: "Standard", device_type, scope, reason: None };
+
+    let foretold = bulk_reset::forecast(&house.ctx, &asked).await.unwrap();
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked).await.unwrap().0;
+    let stands = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+
+    assert_eq!((foretold.users, foretold.passed_over), (2, 1));
+    assert_eq!((stands.done, stands.passed_over), (1, 1));
+    assert!(house.log_in(&joe, &format!("{PASSWORD}{joes}")).await.is_ok());
 }

@@ -56,6 +56,25 @@ async fn an_owner_is_reminded_once_on_each_of_the_days() {
 }
 
 #[tokio::test]
+async fn the_end_of_summer_time_between_two_reminders_moves_neither() {
+    let zone = Zone::parse("Europe/Berlin").unwrap();
+    let house = TestHouse::with_settings(|settings| settings.time_zone = zone).await;
+    let jane = house.user("jane").await;
+    house.reset_and_read(&jane).await;
+
+    // The token dies on 2027-11-23; Berlin puts the clock back on 2027-10-31.
+    let mut waited = Duration::ZERO;
+    for days_left in [30, 14] {
+        let due = YEAR.saturating_sub(days_left * DAY);
+        house.wait(due.saturating_sub(waited).saturating_sub(Duration::from_millis(1)));
+        assert!(swept(&house).await.is_empty(), "{days_left} days before");
+        house.wait(Duration::from_millis(1));
+        assert_eq!(swept(&house).await, [SOON], "{days_left} days before");
+        waited = due;
+    }
+}
+
+#[tokio::test]
 async fn a_reminder_names_who_uses_the_token_and_leads_to_the_reset() {
     let house = TestHouse::new().await;
     let jane = house.user("jane").await;

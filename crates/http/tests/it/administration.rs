@@ -170,14 +170,14 @@ async fn an_administrator_sees_the_key_of_a_user_and_removes_it() {
     let jane = house.user("jane").await;
     let key = openpgp::read(&house.ctx, KEY).unwrap();
     openpgp::set_for(&house.ctx, Actor::Operator, "jane@example.com", Some(key)).await.unwrap();
-    let fingerprint = openpgp::of_user(&house.ctx, jane).await.unwrap().unwrap().fingerprint;
+    let fingerprint = openpgp::of_user(&house.ctx, jane).await.unwrap().key.unwrap().fingerprint;
 
     let before = root.see(PAGE).await.body;
     let removed = root.post(PAGE, &format!("{PAGE}/remove-openpgp-key"), "").await;
     let after = root.see(removed.header("location")).await.body;
 
     assert!(before.contains(&fingerprint));
-    assert!(openpgp::of_user(&house.ctx, jane).await.unwrap().is_none());
+    assert!(openpgp::of_user(&house.ctx, jane).await.unwrap().key.is_none());
     assert!(!after.contains(&fingerprint));
     assert!(after.contains("The OpenPGP key was removed"));
     assert!(after.contains("The user has no OpenPGP key."));

@@ -7,13 +7,17 @@ use symbolon_app::context::Switch;
 use symbolon_app::hashing::Asker;
 use symbolon_app::scribe::Scribe;
 use symbolon_app::{
-    Actor, Origin, history, owner_freeze, profiles, reset, sessions, tokens, users,
+    Actor, Origin, device_types, history, owner_freeze, profiles, reset, sessions, tokens, users,
 };
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::{DeviceRules, Mismatch};
 use symbolon_core::id::{Id, User};
 use symbolon_core::names::{ClientName, DeviceType, Source};
+use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{DAY, Policy};
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_core::verification::BearerUse;
 
 use crate::asking::{AUTH_REQUEST, FORWARD_AUTH, INACTIVE, PROXIES, basic};
 use crate::calls::call;
@@ -341,4 +345,35 @@ async fn the_use_of_an_expired_token_is_told_also_once_it_is_swept() {
     assert_eq!(status(&house, &token).await, 401);
 
     assert!(last_reason(&house, ada).await.starts_with("token expired"));
+}
+
+#[tokio::test]
+async fn a_token_by_itself_from_elsewhere_or_by_another_kind_of_client_is_refused_and_its_owner_reads_so()
+ {
+    let (house, ada, token) = house_with_bearer().await;
+    let under = async |change: &dyn Fn(&mut DeviceRules)| {
+        let rules = |rules: &mut DeviceRules| {
+            *rules = DeviceRules { bearer: BearerUse::Allowed, ..DeviceRules::default() };
+            change(rules);
+        };
+        device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), rules).await.unwrap();
+        (status(&house, &token).await, last_reason(&house, ada).await)
+    };
+    let elsewhere = "token used from outside the addresses of its device type".to_owned();
+    let another = "token used by another kind of client than its device type is for".to_owned();
+
+    let allowed = under(&|_| {}).await.0;
+    let outside =
+        under(&|rules| rules.addresses = LoginRanges::parse("192.0.2.0/24").unwrap()).await;
+    house.clock.advance(DAY);
+    let of_another_kind = under(&|rules| {
+        (rules.kind, rules.mismatch) = (Some(ClientKind::Mobile), Mismatch::Refused);
+    })
+    .await;
+    let noted = under(&|rules| rules.kind = Some(ClientKind::Mobile)).await.0;
+
+    assert_eq!((allowed, outside), (200, (401, elsewhere)));
+    assert_eq!((of_another_kind, noted), ((401, another), 200));
+    let entry = history::list(&house.ctx, Some(ada), 1, None).await.unwrap().remove(0);
+    assert_eq!((entry.outcome.as_str(), entry.source), ("refused", PEER.to_string()));
 }

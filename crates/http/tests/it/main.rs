@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error here has failed")]
 
 mod administration;
+mod all_tokens;
 mod api_tokens;
 mod asking;
 mod authenticator_app;
@@ -15,6 +16,7 @@ mod challenge;
 mod closed_gate;
 mod control;
 mod envoy;
+mod expiry_told;
 mod explanations;
 mod forward_auth;
 mod hosts;
@@ -24,6 +26,7 @@ mod introspection;
 mod leaks;
 mod lifetimes;
 mod oauth;
+mod openpgp;
 mod operations;
 mod passkeys;
 mod profiles;

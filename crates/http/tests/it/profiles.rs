@@ -7,7 +7,7 @@ use http::StatusCode;
 use symbolon_app::passwords::{self, Expiry};
 use symbolon_app::profiles::{self, ProfileView};
 use symbolon_app::{Actor, users};
-use symbolon_core::policy::{DAY, Duty, PasswordPolicy, Policy};
+use symbolon_core::policy::{DAY, Duty, MailEncryption, PasswordPolicy, Policy};
 
 use crate::administration::Administrator;
 use crate::house::TestHouse;
@@ -18,8 +18,8 @@ const ADD: &str = "/setup/add-profile";
 /// A form that is filled in, but for `access` and `login_ranges`.
 const FILLED_IN: &str = "&login_hours=mon-sun+00:00-24:00&time_zone=Europe/Berlin&duty=web&enrol_grace=7\
     &session_idle=30&web_lifetime=720&password_min_length=15&password_kinds=3&password_history=5\
-    &password_max_age=90&token_max_age=100&on_reset=keep&on_password_change=reset&lockout_failures=5\
-    &lockout_period=60";
+    &password_max_age=90&token_max_age=100&on_reset=keep&on_password_change=reset&mail_encryption=required\
+    &lockout_failures=5&lockout_period=60";
 
 async fn profile(house: &TestHouse, name: &str) -> ProfileView {
     let all = profiles::list(&house.ctx).await.unwrap();
@@ -41,6 +41,7 @@ async fn every_value_of_a_profile_is_set_on_its_page_and_shown_there() {
     assert_eq!(policy.login_ranges[0].to_string(), "0.0.0.0/0, ::/0");
     assert_eq!((policy.duty, policy.enrol_grace), (Duty::Web, 7 * DAY));
     assert_eq!(policy.web_lifetime, Duration::from_hours(12));
+    assert_eq!(policy.mail_encryption, MailEncryption::Required);
     let max_age = Some(90 * DAY);
     let expected = PasswordPolicy { min_length: 15, kinds: 3, history: 5, max_age };
     assert_eq!(policy.password, expected);

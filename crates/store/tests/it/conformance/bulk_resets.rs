@@ -1,10 +1,16 @@
 //! Resets of whole profiles: in steps that leave nobody out, whoever goes on with them.
 
+use std::time::Duration;
+
+use symbolon_core::Timestamp;
 use symbolon_core::id::{BulkReset, Id};
 use symbolon_core::names::DeviceType;
+use symbolon_core::policy::MailEncryption;
 use symbolon_core::reset::Scope;
-use symbolon_store::bulk_resets::{self, BulkState, NewBulkReset};
+use symbolon_store::bulk_resets::{self, BulkState, Extent, NewBulkReset};
+use symbolon_store::openpgp_keys::{self, OpenpgpKeyRow};
 use symbolon_store::sql::Store;
+use symbolon_store::{Conn, users};
 
 use super::{HOUR, STANDARD, T0, add_user, for_each_house, issue, write};
 
@@ -105,11 +111,60 @@ async fn the_forecast_counts_users_and_tokens() {
         issue(&store, jane, 2, "cli").await;
 
         let mut reader = store.read().await.unwrap();
-        let any = DeviceType::any();
-        let extent = bulk_resets::extent(&mut reader, STANDARD, &any).await.unwrap();
+        let extent = extent(&mut reader, Scope::Account, MailEncryption::Optional).await;
 
-        assert_eq!((extent.users, extent.idle, extent.tokens_frozen), (2, 0, 0));
+        assert_eq!((extent.users, extent.passed_over), (2, 0));
         assert_eq!((extent.tokens, extent.tokens_of_type), (2, 1));
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_forecast_counts_whom_a_rule_forbids_it_once_each() {
+    for_each_house(async |store| {
+        let [frozen, owners, expired, keyed, _] = [
+            add_user(&store, 1, "frozen").await,
+            add_user(&store, 2, "owners").await,
+            add_user(&store, 3, "expired").await,
+            add_user(&store, 4, "keyed").await,
+            add_user(&store, 5, "keyless").await,
+        ];
+        write(&store, async |tx| {
+            users::set_frozen(tx, frozen, Some(T0)).await?;
+            users::set_tokens_frozen(tx, frozen, Some(T0)).await?;
+            users::set_tokens_frozen(tx, owners, Some(T0)).await?;
+            openpgp_keys::put(tx, expired, &key_until(T0 + HOUR)).await?;
+            openpgp_keys::put(tx, keyed, &key_until(T0 + HOUR + Duration::from_millis(1))).await
+        })
+        .await;
+
+        let mut reader = store.read().await.unwrap();
+        let cases = [
+            (Scope::Account, MailEncryption::Optional, 2),
+            (Scope::DeviceType, MailEncryption::Optional, 3),
+            (Scope::Account, MailEncryption::Required, 4),
+            (Scope::DeviceType, MailEncryption::Required, 4),
+        ];
+        for (scope, encryption, passed_over) in cases {
+            let extent = extent(&mut reader, scope, encryption).await;
+            assert_eq!((extent.users, extent.passed_over), (5, passed_over), "{scope:?}");
+        }
+    })
+    .await;
+}
+
+/// What there is to do an hour after [`T0`].
+async fn extent(conn: &mut Conn, scope: Scope, encryption: MailEncryption) -> Extent {
+    let what = (&DeviceType::any(), scope);
+    bulk_resets::extent(conn, STANDARD, what, encryption, T0 + HOUR).await.unwrap()
+}
+
+fn key_until(expires_at: Timestamp) -> OpenpgpKeyRow {
+    OpenpgpKeyRow {
+        fingerprint: "A1".repeat(20),
+        certificate: vec![1],
+        expires_at: Some(expires_at),
+        origin: "owner".to_owned(),
+        created_at: T0,
+    }
 }

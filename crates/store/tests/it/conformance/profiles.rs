@@ -7,7 +7,7 @@ use symbolon_core::id::Id;
 use symbolon_core::login_hours::LoginHours;
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{
-    Access, Duty, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
+    Access, Duty, MailEncryption, PasswordPolicy, Policy, SessionsOnReset, TokensOnPasswordChange,
 };
 use symbolon_store::Store;
 use symbolon_store::profiles::{self, ProfileRecord};
@@ -92,6 +92,7 @@ fn unusual() -> Policy {
         session_idle: Duration::from_mins(6),
         on_reset: SessionsOnReset::Keep,
         on_password_change: TokensOnPasswordChange::Reset,
+        mail_encryption: MailEncryption::Required,
         web_lifetime: Duration::from_mins(16),
         access: Access::ApiOnly,
         duty: Duty::WebAndApi,
