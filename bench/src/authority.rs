@@ -46,7 +46,12 @@ pub(crate) async fn open(path: &Path, master: MasterKey) -> Ctx {
 
 /// An authority over the database that is there, or a new one.
 pub(crate) async fn open_as_it_is(path: &Path, master: MasterKey) -> Ctx {
-    let store = Store::open(&DatabaseTarget::SqliteFile(path.to_owned())).await.expect("it opens");
+    open_at(&DatabaseTarget::SqliteFile(path.to_owned()), master).await
+}
+
+/// As [`open_as_it_is`], of either kind.
+pub(crate) async fn open_at(target: &DatabaseTarget, master: MasterKey) -> Ctx {
+    let store = Store::open(target).await.expect("it opens");
     migrate_all(&store, Timestamp::from_unix_ms(0)).await.expect("it migrates");
     let ctx = Ctx::new(House {
         store,

@@ -1,5 +1,7 @@
 //! One figure: its rounds, the line that tells of them, and whether it keeps to its target.
 
+use std::time::Duration;
+
 /// A figure, round by round.
 #[derive(Debug)]
 pub(crate) struct Figure {
@@ -67,6 +69,12 @@ impl Figure {
 /// The ratio of two figures, round by round.
 pub(crate) fn ratio(name: impl Into<String>, of: &[f64], to: &[f64]) -> Figure {
     Figure::of(name, " ×", 3, of.iter().zip(to).map(|(of, to)| of / to))
+}
+
+/// So many in so long, each second.
+#[expect(clippy::cast_precision_loss, reason = "some hundred thousands")]
+pub(crate) fn rate(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
 }
 
 /// The middle of some figures.

@@ -1,16 +1,20 @@
 //! The figures that Symbolon is held to, as ratios: each pair is taken in turn in one run, on the same
 //! cores, for a few rounds, and medians are printed with their least and most.
 //!
-//! `cargo run --profile dist -p bench` takes them all; `-- writes`, `-- refusals` and `-- verification` a part each, and
-//! `-- verification wire memory` named parts of it. `--quick` is for trying out: seconds, small sets, one
-//! round; `--as-built` takes the server binary that lies there. Absolute rates move with the machine; the ratios hardly do.
+//! `cargo run --profile dist -p bench` takes them all; `-- writes`, `-- refusals`, `-- verification`,
+//! `-- reminders` and `-- bulk-reset` a part each, and `-- verification wire memory` named parts of it.
+//! `--quick` is for trying out: seconds, small sets, one round; `--as-built` takes the server binary that
+//! lies there. Absolute rates move with the machine; the ratios hardly do.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod authority;
 mod baseline;
+mod bulk_reset;
+mod crowd;
 mod figure;
 mod refusals;
+mod reminders;
 mod rounds;
 mod sharing;
 mod verification;
@@ -20,7 +24,7 @@ use std::process::ExitCode;
 
 use verification::{Part, empty_handler, memory};
 
-const USAGE: &str = "usage: bench [--quick] [--as-built] [writes | refusals | sharing | verification [wire|memory|flood|resets|start]…]";
+const USAGE: &str = "usage: bench [--quick] [--as-built] [writes | refusals | sharing | reminders | bulk-reset | verification [wire|memory|flood|resets|start]…]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,9 +37,13 @@ fn main() -> ExitCode {
             writes::measure();
             refusals::measure(extent);
             verification::measure(server, extent, &Part::ALL);
+            reminders::measure(extent);
+            bulk_reset::measure(extent);
         }
         ["writes"] => writes::measure(),
         ["sharing"] => sharing::measure(),
+        ["reminders"] => reminders::measure(extent),
+        ["bulk-reset"] => bulk_reset::measure(extent),
         ["refusals"] => refusals::measure(extent),
         ["verification"] => verification::measure(server, extent, &Part::ALL),
         ["verification", parts @ ..] => {
@@ -51,6 +59,8 @@ fn main() -> ExitCode {
         // What this program starts of itself: a server to compare with, and a process whose memory is
         // nobody else's.
         ["empty-handler", port] => empty_handler::serve(port.parse().expect("a port")),
+        ["sweep-crowd", address] => reminders::sweep(address),
+        ["reset-crowd", address, id] => bulk_reset::drive(address, id.parse().expect("a number")),
         ["one-set", size] => memory::measure_set(size.parse().expect("a number"), extent),
         _ => {
             println!("{USAGE}");

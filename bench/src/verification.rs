@@ -8,7 +8,7 @@ mod load;
 pub(crate) mod memory;
 mod population;
 mod resets;
-mod server;
+pub(crate) mod server;
 mod spin;
 mod start;
 mod wire;
@@ -101,6 +101,6 @@ fn build_server() {
 }
 
 /// The program that `cargo build` has put beside this one.
-fn beside_this(name: &str) -> PathBuf {
+pub(crate) fn beside_this(name: &str) -> PathBuf {
     env::current_exe().expect("a running program has a path").with_file_name(name)
 }

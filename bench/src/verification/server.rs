@@ -120,8 +120,17 @@ const TICK_US: f64 = 10_000.0;
 
 /// Kibibytes that a process has in memory; `self` is this one.
 pub(crate) fn resident_kib(process: &str) -> f64 {
+    status_kib(process, "VmRSS:")
+}
+
+/// The most that it had in memory since that was last forgotten.
+pub(crate) fn peak_kib(process: &str) -> f64 {
+    status_kib(process, "VmHWM:")
+}
+
+fn status_kib(process: &str, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next());
     kib.and_then(|kib| kib.parse().ok()).expect("proc(5) says so")
 }
