@@ -16,6 +16,7 @@ use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::rest::{self, RestErrorCode};
 use symbolon_wire::soap::{self, Fault, FaultCode, FaultKind, Flavor};
 
+use crate::control::kind;
 use crate::pages;
 
 /// Media type of SOAP answers.
@@ -29,6 +30,9 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Seconds after which a client may try again where the database is at its limit.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// What is left of a limit, and when there is more.
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// In which words a path is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,23 +158,30 @@ pub(crate) fn finish(ctx: &Ctx, mut response: Response) -> Response {
 /// The `type` and the title of the problem that a status is.
 fn problem_of(status: StatusCode) -> (&'static str, &'static str) {
     match status {
-        StatusCode::NOT_FOUND => ("urn:symbolon:problem:not-found", "Not found"),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            ("urn:symbolon:problem:method-not-allowed", "Not possible by this method")
-        }
-        StatusCode::MISDIRECTED_REQUEST => ("urn:symbolon:problem:wrong-host", "Wrong address"),
-        StatusCode::REQUEST_TIMEOUT => ("urn:symbolon:problem:too-slow", "Too slow"),
-        StatusCode::TOO_MANY_REQUESTS => ("urn:symbolon:problem:too-many", "Too many at once"),
-        StatusCode::SERVICE_UNAVAILABLE => ("urn:symbolon:problem:unavailable", "Try later"),
-        status if status.is_server_error() => ("urn:symbolon:problem:internal", "Failed"),
-        _ => ("urn:symbolon:problem:unreadable", "Not readable"),
+        StatusCode::UNAUTHORIZED => (kind::NOT_AUTHENTICATED, "Not authenticated"),
+        StatusCode::FORBIDDEN => (kind::FORBIDDEN, "Not permitted"),
+        StatusCode::NOT_FOUND => (kind::NOT_FOUND, "Not found"),
+        StatusCode::METHOD_NOT_ALLOWED => (kind::METHOD_NOT_ALLOWED, "Not possible by this method"),
+        StatusCode::MISDIRECTED_REQUEST => (kind::WRONG_HOST, "Wrong address"),
+        StatusCode::REQUEST_TIMEOUT => (kind::TOO_SLOW, "Too slow"),
+        StatusCode::TOO_MANY_REQUESTS => (kind::TOO_MANY, "Too many at once"),
+        StatusCode::SERVICE_UNAVAILABLE => (kind::UNAVAILABLE, "Try later"),
+        status if status.is_server_error() => (kind::INTERNAL, "Failed"),
+        _ => (kind::UNREADABLE, "Not readable"),
     }
 }
 
-/// The same answer with the time after which to try again, in whole seconds.
+/// The same answer with the time after which to try again, in whole seconds: never too early, never none.
+/// Where a limit refuses, also in the words of draft-ietf-httpapi-ratelimit-headers.
 pub(crate) fn with_retry_after(mut response: Response, retry_after: Duration) -> Response {
-    let seconds = HeaderValue::from(retry_after.as_secs());
-    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    let begun = u64::from(retry_after.subsec_nanos() > 0);
+    let seconds = retry_after.as_secs().saturating_add(begun).max(1);
+    if response.status() == StatusCode::TOO_MANY_REQUESTS
+        && let Ok(limit) = HeaderValue::try_from(format!("\"default\";r=0;t={seconds}"))
+    {
+        response.headers_mut().insert(RATE_LIMIT, limit);
+    }
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
@@ -210,6 +221,18 @@ fn title_of(status: StatusCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_sent_away_is_never_told_to_come_back_too_early() {
+        for (retry_after, seconds) in [(0, "1"), (1, "1"), (999, "1"), (1000, "1"), (1001, "2")] {
+            let refused = answer(StatusCode::TOO_MANY_REQUESTS, TEXT, String::new());
+
+            let told = with_retry_after(refused, Duration::from_millis(retry_after));
+
+            assert_eq!(told.headers()[header::RETRY_AFTER], seconds);
+            assert_eq!(told.headers()[RATE_LIMIT], format!("\"default\";r=0;t={seconds}"));
+        }
+    }
 
     #[test]
     fn each_path_is_answered_in_its_own_kind() {

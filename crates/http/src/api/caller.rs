@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, StatusCode};
 use symbolon_app::Origin;
 use symbolon_app::login::Head;
 use symbolon_app::sessions::LiveSession;
@@ -37,12 +37,12 @@ impl FromRequestParts<HttpState> for Caller {
             .map_err(IntoResponse::into_response)?;
         let presented = session::in_headers(&parts.headers);
         let session = match session::live(ctx, presented, Head::Rest, &origin).await {
-            Ok(session) => session.ok_or_else(unknown)?,
+            Ok(Some(session)) => session,
+            Ok(None) => return Err(Failed::session_not_live(ctx).into_response()),
             Err(error) => return Err(Failed::app(ctx, &error).into_response()),
         };
         if session.password_expired {
-            let text = "The password has expired: choose a new one on the pages first.";
-            return Err(refuse(Kind::Problem, StatusCode::FORBIDDEN, text));
+            return Err(Failed::password_expired(ctx).into_response());
         }
         let request_key = match header_text(&parts.headers, &IDEMPOTENCY_KEY) {
             Single::Absent => ctx.chance.text(24),
@@ -54,13 +54,4 @@ impl FromRequestParts<HttpState> for Caller {
         };
         Ok(Self { session, origin, request_key })
     }
-}
-
-/// The same for a session that is missing, ended, or never was (RFC 6750 §3).
-fn unknown() -> Response {
-    let text = "The API session in Authorization: Bearer is missing or not live.";
-    let mut response = refuse(Kind::Problem, StatusCode::UNAUTHORIZED, text);
-    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    response
 }

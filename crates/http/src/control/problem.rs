@@ -4,15 +4,15 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use symbolon_app::reset::ResetError;
 use symbolon_app::{AppError, Ctx};
 use symbolon_core::names::NameError;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 
-use crate::answer::with_retry_after;
+use crate::answer::{RETRY_AFTER, with_retry_after};
 
-/// The `type` of each problem that the control socket tells, for whoever has to act on it.
+/// The `type` of each problem that the control socket and the JSON API tell, for whoever has to act on it.
 pub mod kind {
     /// There is no such thing.
     pub const NOT_FOUND: &str = "urn:symbolon:problem:not-found";
@@ -24,7 +24,21 @@ pub mod kind {
     pub const WEAK_PASSWORD: &str = "urn:symbolon:problem:weak-password";
     /// A rule forbids it.
     pub const FORBIDDEN: &str = "urn:symbolon:problem:forbidden";
-    /// Too many passwords wait to be hashed: try later.
+    /// The API session is missing, or has ended, or never was.
+    pub const SESSION_NOT_LIVE: &str = "urn:symbolon:problem:session-not-live";
+    /// Who asks has not proved who he is in another way that was wanted.
+    pub const NOT_AUTHENTICATED: &str = "urn:symbolon:problem:not-authenticated";
+    /// The password has expired: a new one first.
+    pub const PASSWORD_EXPIRED: &str = "urn:symbolon:problem:password-expired";
+    /// The request cannot be read.
+    pub const UNREADABLE: &str = "urn:symbolon:problem:unreadable";
+    /// The path takes other methods.
+    pub const METHOD_NOT_ALLOWED: &str = "urn:symbolon:problem:method-not-allowed";
+    /// The host name is not this server's.
+    pub const WRONG_HOST: &str = "urn:symbolon:problem:wrong-host";
+    /// The request was not there in time.
+    pub const TOO_SLOW: &str = "urn:symbolon:problem:too-slow";
+    /// More than a limit lets through: try later.
     pub const TOO_MANY: &str = "urn:symbolon:problem:too-many";
     /// The database does not keep up: try later.
     pub const UNAVAILABLE: &str = "urn:symbolon:problem:unavailable";
@@ -49,7 +63,9 @@ impl Failed {
             kind::NOT_FOUND => (StatusCode::NOT_FOUND, "Not found"),
             kind::TAKEN => (StatusCode::CONFLICT, "Taken"),
             kind::INVALID | kind::WEAK_PASSWORD => (StatusCode::UNPROCESSABLE_ENTITY, "Not valid"),
+            kind::SESSION_NOT_LIVE => (StatusCode::UNAUTHORIZED, "Not logged in"),
             kind::FORBIDDEN => (StatusCode::FORBIDDEN, "Not permitted"),
+            kind::PASSWORD_EXPIRED => (StatusCode::FORBIDDEN, "The password has expired"),
             kind::TOO_MANY => (StatusCode::TOO_MANY_REQUESTS, "Too many at once"),
             kind::UNAVAILABLE => (StatusCode::SERVICE_UNAVAILABLE, "Try later"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "Failed"),
@@ -68,6 +84,16 @@ impl Failed {
 
     pub(crate) fn name(ctx: &Ctx, field: &str, fault: NameError) -> Self {
         Self::new(ctx, kind::INVALID, format!("{field} {fault}"))
+    }
+
+    pub(crate) fn session_not_live(ctx: &Ctx) -> Self {
+        let text = "the API session in Authorization: Bearer is missing or not live";
+        Self::new(ctx, kind::SESSION_NOT_LIVE, text.to_owned())
+    }
+
+    pub(crate) fn password_expired(ctx: &Ctx) -> Self {
+        let text = "the password has expired: choose a new one on the pages first";
+        Self::new(ctx, kind::PASSWORD_EXPIRED, text.to_owned())
     }
 
     pub(super) fn not_the_operator(ctx: &Ctx) -> Self {
@@ -131,7 +157,18 @@ impl IntoResponse for Failed {
             correlation_id: &self.correlation_id,
         };
         let told = [(header::CONTENT_TYPE, CONTENT_TYPE)];
-        let response = (self.status, told, problem.to_json()).into_response();
+        let mut response = (self.status, told, problem.to_json()).into_response();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                // RFC 6750 §3: the same for a session that is missing, ended, or never was.
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            _ => {}
+        }
         match self.retry_after {
             Some(retry_after) => with_retry_after(response, retry_after),
             None => response,

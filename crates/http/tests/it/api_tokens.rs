@@ -50,6 +50,7 @@ async fn an_owner_reads_his_tokens_and_nobody_elses() {
     let stranger = house.get(TOKENS).await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert_eq!(stranger.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+    assert_eq!(stranger.json()["type"], "urn:symbolon:problem:session-not-live");
     assert!(stranger.json()["correlation_id"].is_string());
 }
 

@@ -94,7 +94,11 @@ async fn an_expired_password_keeps_a_session_out_of_everything_but_its_change() 
         let is_read = route.method == Method::GET && route.admits == Admits::ApiSession;
         if is_read && !route.path.ends_with("/password") {
             let credential = Credential::Bearer(session.to_owned());
-            assert!(is_refusal(&cast.send(&route, &credential).await), "{}", route.path);
+            let refused = cast.send(&route, &credential).await;
+            assert!(is_refusal(&refused), "{}", route.path);
+            if route.path.starts_with("/api/") {
+                assert_eq!(refused.json()["type"], "urn:symbolon:problem:password-expired");
+            }
         }
     }
 }
