@@ -433,7 +433,7 @@ def test_a_token_that_died_while_a_node_was_starting_in_vain_is_dead_when_it_has
 
     # The sessions are counted when users and tokens have been read.
     counting = "query LIKE 'SELECT COUNT(*) FROM session %'"
-    waiting = f"FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND {counting}"
+    waiting = f"FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND {counting}"
     with nobody_reads_sessions(here):
         there.start(ready=False)
         wait_until(lambda: psql(here.database, f"SELECT 1 {waiting}"), what="the node to come to the sessions")
@@ -478,6 +478,12 @@ def test_a_node_that_missed_changes_that_the_log_has_forgotten_does_not_take_its
         wait_until(lambda: status(node, user.token) == 401, what="the node to have read everything anew")
 
 
+def end_connections(node: House) -> None:
+    """Ends every connection of the servers to their database, and none to the databases of other tests."""
+    psql(node.database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND application_name = 'symbolon'")
+
+
 def test_a_failover_that_lost_the_last_changes_leaves_no_dead_token_alive(nodes, sink):
     here, there = nodes
     user = bearer_user(here)
@@ -487,7 +493,7 @@ def test_a_failover_that_lost_the_last_changes_leaves_no_dead_token_alive(nodes,
         here.cli("device-type", "add", name)
     psql(here.database, f"DELETE FROM change WHERE revision > {before}")
     psql(here.database, f"UPDATE revision SET revision = {before}")
-    psql(here.database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'symbolon'")
+    end_connections(here)
     for node in nodes:
         wait_until(lambda: "the live view is closed" in node.log(), what="the node to notice the failover")
 
