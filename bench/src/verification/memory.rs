@@ -1,8 +1,9 @@
 //! A verification in process, and what a credential takes in memory: sets of two sizes, each in a
 //! process of its own.
 //!
-//! Measured is `app::verify::verify_from_memory`, from the credential's text on, in one thread: the look at
-//! its format, the digest, the clock, the look-up and the judgement. The credentials that are presented
+//! Measured is `app::verify`, from the credential's text on, in one thread: the look at its format, the digest,
+//! the look-up and the judgement, as in a batch; and the same as a head asks about one, with a look at the gate
+//! and at the clock and the folding of the place of use. The credentials that are presented
 //! are drawn at random from all of the set, so with ten million nothing of them is in a cache.
 
 use std::hint::black_box;
@@ -11,7 +12,7 @@ use std::process::Command;
 
 use rustix::time::{ClockId, clock_gettime};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{Presented, Presenter, Question, Sort, verify_from_memory};
+use symbolon_app::verify::{Presented, Presenter, Question, Sort, Together, verify_at_once};
 use symbolon_app::{Actor, Ctx, device_types, live, profiles};
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Letter};
@@ -108,9 +109,9 @@ fn most_ns(size: usize) -> f64 {
 
 fn measure_texts(ctx: &Ctx, name: &str, texts: &Texts, rounds: usize, most: f64) {
     let figure = |what: &str| Figure::new(format!("{name}: {what}"), " ns", 0);
-    let (mut whole, mut parse) = (figure("whole verification"), figure("of it parse"));
-    let (mut digest, mut place) = (figure("of it digest"), figure("of it clock and place of use"));
-    let mut judge = figure("of it look-up and judgement");
+    let (mut whole, mut parse) = (figure("verification"), figure("of it parse"));
+    let (mut digest, mut judge) = (figure("of it digest"), figure("of it look-up and judgement"));
+    let mut alone = figure("as a head asks about one: with gate, clock and place of use");
     let mut told = figure("and the holder looked up, as a head does to tell of him");
     // Every use is noted once in ten seconds; here it is the judgement that counts.
     verify_all(ctx, texts);
@@ -121,35 +122,31 @@ fn measure_texts(ctx: &Ctx, name: &str, texts: &Texts, rounds: usize, most: f64)
             black_box(digest_of(ctx, text));
             true
         });
-        let Presenter { head, source, client } = presenter();
-        let placed = each_ns(texts, |_| {
-            let now = ctx.clock.now();
-            black_box(ctx.live.places.fold(source.address(), client, head as u8, now));
-            true
-        });
-        whole.push(verified);
+        alone.push(each_ns(texts, |text| {
+            let question = Question { presented: presented(text), username: None };
+            verify_at_once(ctx, &question, presenter()).is_some_and(|verified| verified.is_ok())
+        }));
         told.push(each_ns(texts, |text| {
             let question = Question { presented: presented(text), username: None };
-            let verified = verify_from_memory(ctx, &question, presenter());
-            verified.is_ok_and(|admission| !admission.holder().username().is_empty())
+            let verified = verify_at_once(ctx, &question, presenter());
+            let admission = verified.and_then(Result::ok);
+            admission.is_some_and(|admission| !admission.holder().username().is_empty())
         }));
         parse.push(parsed);
         digest.push(digested - parsed);
-        place.push(placed);
-        judge.push(verified - digested - placed);
+        judge.push(verified - digested);
     }
     whole.print_against(most);
-    told.print();
-    for part in [parse, digest, place, judge] {
+    for part in [parse, digest, judge, alone, told] {
         part.print();
     }
 }
 
 fn verify_all(ctx: &Ctx, texts: &Texts) -> f64 {
-    let presenter = presenter();
+    let together = Together::begin(ctx, presenter()).expect("the gate is open");
     each_ns(texts, |text| {
         let question = Question { presented: presented(text), username: None };
-        verify_from_memory(ctx, &question, presenter).is_ok()
+        together.verify(&question).is_ok()
     })
 }
 

@@ -18,7 +18,7 @@ use arc_swap::ArcSwapOption;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Row as _};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{NoAdmission, Presented, Presenter, Question, verify_from_memory};
+use symbolon_app::verify::{NoAdmission, Presented, Presenter, Question, verify_at_once};
 use symbolon_app::{Actor, Ctx, device_types, live, reset};
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Letter, Session, Token, User};
@@ -220,7 +220,7 @@ impl Tally {
             let question = Question { presented: Some(presented), username: None };
             let source = Source::new(std::net::Ipv4Addr::LOCALHOST.into());
             let presenter = Presenter { head: Head::Introspection, source, client: b"bench" };
-            match verify_from_memory(ctx, &question, presenter) {
+            match verify_at_once(ctx, &question, presenter).expect("no session is idle") {
                 Ok(_) => true,
                 Err(NoAdmission::Refused(_)) => false,
                 Err(NoAdmission::CannotKnow) => panic!("the view is open throughout"),

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use symbolon_core::Id;
-use symbolon_core::id::{Client, Session};
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Client, Id, Session};
 use symbolon_core::names::Source;
 use symbolon_core::user_agent::client_of;
 use symbolon_core::verification::CredentialRefusal;
@@ -89,16 +89,35 @@ pub fn verify_at_once<'a>(
     }
 }
 
-/// Decides on a credential from memory alone; what happens to be idle here is taken to be dead.
-///
-/// # Errors
-/// [`NoAdmission`].
-pub fn verify_from_memory<'a>(
+/// Decides on credentials that are asked about together, from memory alone; what happens to be idle here is
+/// taken to be dead.
+#[derive(Debug)]
+pub struct Together<'a> {
     ctx: &'a Ctx,
-    question: &Question<'_>,
-    presenter: Presenter<'_>,
-) -> Result<Admission<'a>, NoAdmission> {
-    ask(ctx, question, presenter).map_err(NoAdmission::from)
+    at: Presentation<'a>,
+}
+
+impl<'a> Together<'a> {
+    /// Looks at the gate, and at the clock, once for all of them.
+    ///
+    /// # Errors
+    /// [`NoAdmission::CannotKnow`].
+    ///
+    /// # Security
+    /// The gate was open after the question had come, so each answer is true of an instant within the request,
+    /// however long this takes.
+    pub fn begin(ctx: &'a Ctx, presenter: Presenter<'a>) -> Result<Self, NoAdmission> {
+        let at = Presentation::begin(ctx, presenter).ok_or(NoAdmission::CannotKnow)?;
+        Ok(Self { ctx, at })
+    }
+
+    /// Decides on one of them.
+    ///
+    /// # Errors
+    /// [`NoAdmission::Refused`].
+    pub fn verify(&self, question: &Question<'_>) -> Result<Admission<'a>, NoAdmission> {
+        decide(self.ctx, question, &self.at).map_err(NoAdmission::from)
+    }
 }
 
 /// What memory answers.
@@ -126,26 +145,53 @@ fn ask<'a>(
     question: &Question<'_>,
     presenter: Presenter<'_>,
 ) -> Result<Admission<'a>, Unaccepted> {
-    if !ctx.live.gate.is_open() {
-        return Err(Unaccepted::CannotKnow);
+    let at = Presentation::begin(ctx, presenter).ok_or(Unaccepted::CannotKnow)?;
+    decide(ctx, question, &at)
+}
+
+/// When and from where a credential is presented.
+#[derive(Debug)]
+struct Presentation<'a> {
+    now: Timestamp,
+    from: UsedFrom<'a>,
+    head: Head,
+}
+
+impl<'a> Presentation<'a> {
+    /// `None` while the gate is closed.
+    fn begin(ctx: &Ctx, presenter: Presenter<'a>) -> Option<Self> {
+        if !ctx.live.gate.is_open() {
+            return None;
+        }
+        let now = ctx.clock.now();
+        let Presenter { head, source, client } = presenter;
+        let place = ctx.live.places.fold(source.address(), client, head as u8, now);
+        Some(Self { now, from: UsedFrom { place, source, client }, head })
     }
+
+    /// In words, for the notes.
+    fn place(&self) -> Place {
+        Place {
+            source: self.from.source.address(),
+            client: client_of(&String::from_utf8_lossy(self.from.client)),
+            head: self.head,
+        }
+    }
+}
+
+fn decide<'a>(
+    ctx: &'a Ctx,
+    question: &Question<'_>,
+    at: &Presentation<'_>,
+) -> Result<Admission<'a>, Unaccepted> {
     let Some(presented) = &question.presented else {
         return Err(Unaccepted::Refused(CredentialRefusal::Unreadable));
     };
-    let now = ctx.clock.now();
-    let Presenter { head, source, client } = presenter;
-    let folded = ctx.live.places.fold(source.address(), client, head as u8, now);
-    let from = UsedFrom { place: folded, source, client };
-    let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, now, from);
-    let place = || Place {
-        source: source.address(),
-        client: client_of(&String::from_utf8_lossy(client)),
-        head,
-    };
+    let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, at.now, at.from);
     match verified {
         Ok(admission) => {
             if admission.noteworthy {
-                ctx.notebook.note_use(admission.subject(), place(), now);
+                ctx.notebook.note_use(admission.subject(), at.place(), at.now);
             }
             if admission.first_use {
                 ctx.notebook.announce_first_use();
@@ -153,7 +199,7 @@ fn ask<'a>(
             Ok(admission)
         }
         Err(refused) => {
-            ctx.notebook.note_refusal(&refused, place, now);
+            ctx.notebook.note_refusal(&refused, || at.place(), at.now);
             let Refused { refusal, subject, .. } = refused;
             Err(match (refusal, subject) {
                 (CredentialRefusal::Idle, Some(subject)) => {

@@ -271,9 +271,14 @@ impl Metrics {
 
     /// Counts a verification by what came of it.
     pub fn count_verification(&self, head: Head, outcome: Outcome) {
+        self.count_verifications(head, outcome, 1);
+    }
+
+    /// Counts verifications of which the same came.
+    pub(crate) fn count_verifications(&self, head: Head, outcome: Outcome, times: usize) {
         let counters = VERIFIERS.iter().position(|verifier| *verifier == head);
         if let Some(counters) = counters.map(|head| &self.verifications.0[head]) {
-            counters[outcome as usize].inc();
+            counters[outcome as usize].inc_by(times as u64);
         }
     }
 

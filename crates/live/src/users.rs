@@ -117,40 +117,36 @@ impl State {
 const FIRST_CHUNK: u32 = 1024;
 const CHUNKS: usize = 22;
 
+/// State and holder lie side by side: who asks for the one mostly goes on to the other, and memory hands
+/// both over at once.
 #[derive(Debug)]
-struct Chunk {
-    states: Box<[AtomicU64]>,
-    holders: Box<[ArcSwapOption<Holder>]>,
+struct Slot {
+    state: AtomicU64,
+    holder: ArcSwapOption<Holder>,
 }
 
-impl Chunk {
-    fn new(slots: usize) -> Self {
-        Self {
-            states: (0..slots).map(|_| AtomicU64::new(State::NOBODY.pack())).collect(),
-            holders: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
-        }
+impl Slot {
+    fn vacant() -> Self {
+        Self { state: AtomicU64::new(State::NOBODY.pack()), holder: ArcSwapOption::empty() }
     }
 }
 
 /// All slots.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    chunks: [OnceLock<Chunk>; CHUNKS],
+    chunks: [OnceLock<Box<[Slot]>>; CHUNKS],
 }
 
 impl Users {
     /// The state of a slot; of one that was never used, nobody's.
     pub(crate) fn state(&self, slot: u32) -> State {
-        let (chunk, at) = position(slot);
-        let chunk = self.chunks.get(chunk).and_then(OnceLock::get);
-        chunk.map_or(State::NOBODY, |chunk| State::unpack(chunk.states[at].load(Ordering::Acquire)))
+        self.slot(slot)
+            .map_or(State::NOBODY, |slot| State::unpack(slot.state.load(Ordering::Acquire)))
     }
 
     /// Who is in a slot.
     pub(crate) fn holder(&self, slot: u32) -> Seated {
-        let (chunk, at) = position(slot);
-        let chunk = self.chunks.get(chunk).and_then(OnceLock::get);
-        chunk.map_or_else(|| Guard::from_inner(None), |chunk| chunk.holders[at].load())
+        self.slot(slot).map_or_else(|| Guard::from_inner(None), |slot| slot.holder.load())
     }
 
     /// Puts somebody into a slot. The state comes last: who sees it sees the holder.
@@ -159,19 +155,24 @@ impl Users {
         let Some(cell) = self.chunks.get(chunk) else {
             return;
         };
-        let chunk = cell.get_or_init(|| Chunk::new((FIRST_CHUNK as usize) << chunk));
-        chunk.holders[at].store(Some(Arc::new(holder)));
-        chunk.states[at].store(state.pack(), Ordering::Release);
+        let slots = (FIRST_CHUNK as usize) << chunk;
+        let chunk = cell.get_or_init(|| (0..slots).map(|_| Slot::vacant()).collect());
+        chunk[at].holder.store(Some(Arc::new(holder)));
+        chunk[at].state.store(state.pack(), Ordering::Release);
     }
 
     /// Makes a slot nobody's, under the next generation.
     pub(crate) fn retire(&self, slot: u32) {
         let generation = self.state(slot).generation.wrapping_add(1);
-        let (chunk, at) = position(slot);
-        if let Some(chunk) = self.chunks.get(chunk).and_then(OnceLock::get) {
+        if let Some(slot) = self.slot(slot) {
             let nobody = State { generation, ..State::NOBODY };
-            chunk.states[at].store(nobody.pack(), Ordering::Release);
+            slot.state.store(nobody.pack(), Ordering::Release);
         }
+    }
+
+    fn slot(&self, slot: u32) -> Option<&Slot> {
+        let (chunk, at) = position(slot);
+        self.chunks.get(chunk).and_then(OnceLock::get)?.get(at)
     }
 }
 

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{self, NoAdmission, Question, Waiter};
+use symbolon_app::verify::{Question, Together, Waiter};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
@@ -77,21 +77,27 @@ where
         return unavailable(state);
     }
     let presenter = presenter(state, Head::Verify, connection, &parts.headers);
+    let Ok(together) = Together::begin(&state.ctx, presenter) else {
+        return unavailable(state);
+    };
     let mut text = Vec::with_capacity(64 + asked.credentials.len() * ANSWER_SIZE);
     let mut answers = VerifyBatchAnswer::begin(&mut text, state.ctx.live.view.applied());
+    let mut allowed = 0;
     for credential in &asked.credentials {
         let question = Question { presented: presented(credential.reveal()), username: None };
-        let verified = verify::verify_from_memory(&state.ctx, &question, presenter);
-        let outcome = Outcome::of(&verified);
-        match verified {
-            Ok(admission) => answers.push_active(&active(state, &admission)),
-            Err(NoAdmission::Refused(_)) => answers.push_inactive(),
-            // The gate closed in the middle: nothing of this is an answer any more.
-            Err(NoAdmission::CannotKnow) => return unavailable(state),
+        match together.verify(&question) {
+            Ok(admission) => {
+                allowed += 1;
+                answers.push_active(&active(state, &admission));
+            }
+            Err(_) => answers.push_inactive(),
         }
-        state.front.metrics.count_verification(Head::Verify, outcome);
     }
     answers.end();
+    let refused = asked.credentials.len() - allowed;
+    for (outcome, times) in [(Outcome::Allowed, allowed), (Outcome::Refused, refused)] {
+        state.front.metrics.count_verifications(Head::Verify, outcome, times);
+    }
     json(Body::from(text))
 }
 
