@@ -219,8 +219,9 @@ impl Tally {
         [Presented::Token(&pair.token), Presented::Session(session)].map(|presented| {
             let question = Question { presented: Some(presented), username: None };
             let source = Source::new(std::net::Ipv4Addr::LOCALHOST.into());
-            let presenter = Presenter { head: Head::Introspection, source, client: b"bench" };
-            match verify_at_once(ctx, &question, presenter).expect("no session is idle") {
+            let presenter = Presenter::of_client(Head::Introspection, source, b"bench");
+            match verify_at_once(ctx, &question, presenter, &|_| true).expect("no session is idle")
+            {
                 Ok(_) => true,
                 Err(NoAdmission::Refused(_)) => false,
                 Err(NoAdmission::CannotKnow) => panic!("the view is open throughout"),

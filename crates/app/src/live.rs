@@ -14,9 +14,11 @@ mod idle;
 mod log;
 mod nodes;
 mod settle;
+mod waiting;
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicI64;
 
 use symbolon_live::{LiveView, PlaceHasher};
 use symbolon_store::Reader;
@@ -27,11 +29,12 @@ pub(crate) use change::commit;
 pub use feed::{FeedError, bring_up_to_date, run};
 pub use fill::fill;
 pub use gate::Gate;
-pub(crate) use idle::look_again;
 pub use idle::sweep;
+pub(crate) use idle::{look_again, look_again_at_many};
 use settle::settle;
-pub(crate) use settle::settle_what_is_there;
 pub use settle::{Stale, Waiter, at_least};
+pub(crate) use settle::{settle_what_is_there, settled_revision};
+use waiting::WaitingRoom;
 
 /// The live view of one node and what keeps it current.
 pub struct Live {
@@ -50,19 +53,19 @@ pub struct Live {
     /// The number of this node among those that share the database.
     node: OnceLock<i64>,
     /// Places for verifications that wait for a revision: strangers cannot take those of proved clients.
-    waiting_clients: Semaphore,
-    waiting_strangers: Semaphore,
+    waiting_clients: WaitingRoom,
+    waiting_strangers: WaitingRoom,
     /// The other nodes, as this one has seen them.
     neighbours: nodes::Neighbours,
     /// Places for looking idle sessions up.
     looking_again: Semaphore,
+    /// The same for whoever asks about many at once.
+    looking_again_at_many: Semaphore,
+    /// What had ended by here may have been swept.
+    swept_through: AtomicI64,
     /// The last change that was applied, as the log had it.
     last: std::sync::Mutex<Option<LoggedChange>>,
 }
-
-/// Verifications that may wait for a revision at a time. Each is held by a connection; whoever comes
-/// beyond is told to ask again.
-const MOST_WAITING: usize = 256;
 
 /// Idle sessions that are looked up at a time: strangers can make us do so with a session that has died.
 const MOST_LOOKING_AGAIN: usize = 2;
@@ -78,10 +81,12 @@ impl Live {
             progress: watch::Sender::new(0),
             wanted: Notify::new(),
             node: OnceLock::new(),
-            waiting_clients: Semaphore::new(MOST_WAITING),
-            waiting_strangers: Semaphore::new(MOST_WAITING),
+            waiting_clients: WaitingRoom::default(),
+            waiting_strangers: WaitingRoom::default(),
             neighbours: nodes::Neighbours::default(),
             looking_again: Semaphore::new(MOST_LOOKING_AGAIN),
+            looking_again_at_many: Semaphore::new(MOST_LOOKING_AGAIN),
+            swept_through: AtomicI64::new(i64::MIN),
             last: std::sync::Mutex::new(None),
         }
     }

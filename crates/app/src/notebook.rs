@@ -55,6 +55,8 @@ pub(crate) enum Offence {
 pub struct Notebook {
     uses: Pages<(Subject, Place)>,
     refusals: Pages<(Offence, Place)>,
+    /// What may be retired or made up has pages of its own: strangers fill them at will.
+    not_live: Pages<(Offence, Place)>,
     first_use: Notify,
 }
 
@@ -81,14 +83,14 @@ impl Notebook {
         } else if !refused.token_digests.is_empty() {
             let place = place();
             for digest in &refused.token_digests {
-                self.refusals.note((Offence::NotLive(*digest.as_bytes()), place.clone()), now);
+                self.not_live.note((Offence::NotLive(*digest.as_bytes()), place.clone()), now);
             }
         }
     }
 
     /// How many notes were dropped for want of room or time.
     pub fn dropped(&self) -> u64 {
-        self.uses.dropped() + self.refusals.dropped()
+        self.uses.dropped() + self.refusals.dropped() + self.not_live.dropped()
     }
 
     /// Counts refusals that there is no time to write down.
@@ -100,14 +102,19 @@ impl Notebook {
         self.uses.take()
     }
 
-    pub(crate) fn take_refusals(&self) -> HashMap<(Offence, Place), Seen> {
-        self.refusals.take()
+    /// Those of credentials that are known come last.
+    pub(crate) fn take_refusals(&self) -> Vec<((Offence, Place), Seen)> {
+        self.not_live.take().into_iter().chain(self.refusals.take()).collect()
     }
 
     /// Puts refusals back that could not be written down.
     pub(crate) fn put_back_refusals(&self, refusals: Vec<((Offence, Place), Seen)>) {
         for (key, seen) in refusals {
-            self.refusals.add(key, seen);
+            let pages = match key.0 {
+                Offence::Known(..) => &self.refusals,
+                Offence::NotLive(_) => &self.not_live,
+            };
+            pages.add(key, seen);
         }
     }
 
@@ -130,6 +137,12 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
             | CredentialRefusal::OtherUser
+            | CredentialRefusal::NoAccess
+            | CredentialRefusal::OutsideLoginHours
+            | CredentialRefusal::OutsideLoginRanges
+            | CredentialRefusal::SecondFactorDemanded
+            | CredentialRefusal::AddressUnknown
+            | CredentialRefusal::NotHere
             | CredentialRefusal::OwnerInactive,
             Some(subject),
         ) => Some(Offence::Known(subject, refused.refusal)),
@@ -144,6 +157,12 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
             | CredentialRefusal::OtherUser
+            | CredentialRefusal::NoAccess
+            | CredentialRefusal::OutsideLoginHours
+            | CredentialRefusal::OutsideLoginRanges
+            | CredentialRefusal::SecondFactorDemanded
+            | CredentialRefusal::AddressUnknown
+            | CredentialRefusal::NotHere
             | CredentialRefusal::OwnerInactive,
             _,
         ) => None,
@@ -244,6 +263,31 @@ mod tests {
 
         assert_eq!(notebook.dropped(), 3);
         assert_eq!(notebook.take_uses().len(), MOST_NOTES);
+    }
+
+    #[test]
+    fn made_up_tokens_crowd_out_no_refusal_of_one_that_is_known() {
+        let notebook = Notebook::default();
+        let made_up = |number: u64| {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&number.to_le_bytes());
+            let token_digests = vec![symbolon_core::secret::Digest::from_bytes(digest)];
+            Refused { token_digests, ..Refused::UNREADABLE }
+        };
+        let refusal = CredentialRefusal::OneHalf;
+        let known = Refused { refusal, subject: Some(subject(1)), ..Refused::UNREADABLE };
+
+        for number in 0..MOST_NOTES as u64 + 5 {
+            notebook.note_refusal(&made_up(number), place, T0);
+        }
+        notebook.note_refusal(&known, place, T0);
+
+        assert_eq!(notebook.dropped(), 5);
+        let noted = notebook.take_refusals();
+        let last = noted.last().map(|((offence, _), _)| offence.clone());
+        assert_eq!(last, Some(Offence::Known(subject(1), refusal)));
+        notebook.put_back_refusals(noted);
+        assert_eq!(notebook.take_refusals().len(), MOST_NOTES + 1);
     }
 
     #[test]

@@ -7,10 +7,12 @@
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
+pub use symbolon_core::api_rules::Said;
 use symbolon_core::id::{Client, Id, Session};
 use symbolon_core::names::Source;
 use symbolon_core::user_agent::client_of;
 use symbolon_core::verification::CredentialRefusal;
+pub use symbolon_live::Bound;
 use symbolon_live::{Refused, UsedFrom};
 
 pub use symbolon_live::{Admission, Holder, Presented, Sort, Subject};
@@ -21,15 +23,22 @@ use crate::live::{self, Stale, at_least};
 use crate::login::Head;
 use crate::notebook::Place;
 
-/// Who presents a credential, for the notes.
+/// Who presents a credential: what is noted of its use, and what rules about its use judge by.
 #[derive(Debug, Clone, Copy)]
 pub struct Presenter<'a> {
     /// At which head.
     pub head: Head,
     /// From which address the credential is used.
-    pub source: Source,
+    pub source: Said<Source>,
     /// What the client says it is; raw.
-    pub client: &'a [u8],
+    pub client: Said<&'a [u8]>,
+}
+
+impl<'a> Presenter<'a> {
+    /// Whoever uses the credential presents it himself, or a proxy that is believed tells of him.
+    pub const fn of_client(head: Head, source: Source, client: &'a [u8]) -> Self {
+        Self { head, source: Said::OfClient(source), client: Said::OfClient(client) }
+    }
 }
 
 /// A credential as it was presented.
@@ -63,12 +72,26 @@ pub async fn verify<'a>(
     question: &Question<'_>,
     presenter: Presenter<'_>,
 ) -> Result<Admission<'a>, NoAdmission> {
-    match ask(ctx, question, presenter) {
+    verify_on_route(ctx, question, presenter, &|_| true).await
+}
+
+/// Decides on a credential that is used on a route which `admits` not all that are good; what it refuses is
+/// [`CredentialRefusal::NotHere`], and no use.
+///
+/// # Errors
+/// [`NoAdmission`].
+pub async fn verify_on_route<'a>(
+    ctx: &'a Ctx,
+    question: &Question<'_>,
+    presenter: Presenter<'_>,
+    admits: &(impl Fn(Bound<'_>) -> bool + Sync),
+) -> Result<Admission<'a>, NoAdmission> {
+    match ask(ctx, question, presenter, admits) {
         Err(Unaccepted::Idle(session)) => {
             // Seldom, and large: what is verified thousands of times a second should not carry it about.
             let known = Box::pin(live::look_again(ctx, session)).await;
             if known.map_err(|_| NoAdmission::CannotKnow)? {
-                ask(ctx, question, presenter).map_err(NoAdmission::from)
+                ask(ctx, question, presenter, admits).map_err(NoAdmission::from)
             } else {
                 Err(Unaccepted::Idle(session).into())
             }
@@ -77,24 +100,34 @@ pub async fn verify<'a>(
     }
 }
 
-/// Decides on a credential if memory alone can; `None` where [`verify`] would ask the database.
+/// Decides on a credential if memory alone can; `None` where [`verify_on_route`] would ask the database.
 pub fn verify_at_once<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
+    admits: &impl Fn(Bound<'_>) -> bool,
 ) -> Option<Result<Admission<'a>, NoAdmission>> {
-    match ask(ctx, question, presenter) {
+    match ask(ctx, question, presenter, admits) {
         Err(Unaccepted::Idle(_)) => None,
         decided => Some(decided.map_err(NoAdmission::from)),
     }
 }
 
-/// Decides on credentials that are asked about together, from memory alone; what happens to be idle here is
-/// taken to be dead.
+/// Decides on credentials that are asked about together, from memory alone.
 #[derive(Debug)]
 pub struct Together<'a> {
     ctx: &'a Ctx,
     at: Presentation<'a>,
+}
+
+/// Why one of many is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// It is not accepted. Why, is not for who presented it.
+    Refused(CredentialRefusal),
+    /// A session that was not used here for too long. It may be alive by its uses at other nodes: the
+    /// database knows ([`look_again`]).
+    Idle(Id<Session>),
 }
 
 impl<'a> Together<'a> {
@@ -114,20 +147,38 @@ impl<'a> Together<'a> {
     /// Decides on one of them.
     ///
     /// # Errors
-    /// [`NoAdmission::Refused`].
-    pub fn verify(&self, question: &Question<'_>) -> Result<Admission<'a>, NoAdmission> {
-        decide(self.ctx, question, &self.at).map_err(NoAdmission::from)
+    /// [`NotAdmitted`].
+    pub fn verify(&self, question: &Question<'_>) -> Result<Admission<'a>, NotAdmitted> {
+        decide(self.ctx, question, &self.at, &|_| true)
     }
+}
+
+/// Reads sessions anew that seem idle; tells whether any of them lives by what was read.
+///
+/// # Errors
+/// [`NoAdmission::CannotKnow`] where the database cannot be read, or too many are reading.
+pub async fn look_again(ctx: &Ctx, sessions: &[Id<Session>]) -> Result<bool, NoAdmission> {
+    let looked = live::look_again_at_many(ctx, sessions).await;
+    looked.map_err(|_| NoAdmission::CannotKnow)
 }
 
 /// What memory answers.
 enum Unaccepted {
-    /// A session that was not used here for too long; the database may know of a later use.
+    /// See [`NotAdmitted::Idle`].
     Idle(Id<Session>),
     /// Any other refusal.
     Refused(CredentialRefusal),
     /// See [`NoAdmission::CannotKnow`].
     CannotKnow,
+}
+
+impl From<NotAdmitted> for Unaccepted {
+    fn from(refused: NotAdmitted) -> Self {
+        match refused {
+            NotAdmitted::Refused(refusal) => Self::Refused(refusal),
+            NotAdmitted::Idle(session) => Self::Idle(session),
+        }
+    }
 }
 
 impl From<Unaccepted> for NoAdmission {
@@ -144,9 +195,10 @@ fn ask<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
+    admits: &impl Fn(Bound<'_>) -> bool,
 ) -> Result<Admission<'a>, Unaccepted> {
     let at = Presentation::begin(ctx, presenter).ok_or(Unaccepted::CannotKnow)?;
-    decide(ctx, question, &at)
+    decide(ctx, question, &at, admits).map_err(Unaccepted::from)
 }
 
 /// When and from where a credential is presented.
@@ -165,15 +217,16 @@ impl<'a> Presentation<'a> {
         }
         let now = ctx.clock.now();
         let Presenter { head, source, client } = presenter;
-        let place = ctx.live.places.fold(source.address(), client, head as u8, now);
+        let address = source.any().address();
+        let place = ctx.live.places.fold(address, client.any(), head as u8, now);
         Some(Self { now, from: UsedFrom { place, source, client }, head })
     }
 
     /// In words, for the notes.
     fn place(&self) -> Place {
         Place {
-            source: self.from.source.address(),
-            client: client_of(&String::from_utf8_lossy(self.from.client)),
+            source: self.from.source.any().address(),
+            client: client_of(&String::from_utf8_lossy(self.from.client.any())),
             head: self.head,
         }
     }
@@ -183,12 +236,13 @@ fn decide<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     at: &Presentation<'_>,
-) -> Result<Admission<'a>, Unaccepted> {
+    admits: &impl Fn(Bound<'_>) -> bool,
+) -> Result<Admission<'a>, NotAdmitted> {
     let Some(presented) = &question.presented else {
-        return Err(Unaccepted::Refused(CredentialRefusal::Unreadable));
+        return Err(NotAdmitted::Refused(CredentialRefusal::Unreadable));
     };
-    let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, at.now, at.from);
-    match verified {
+    let (view, whose) = (&ctx.live.view, question.username);
+    match view.verify_on_route(&ctx.keys, presented, whose, at.now, at.from, admits) {
         Ok(admission) => {
             if admission.noteworthy {
                 ctx.notebook.note_use(admission.subject(), at.place(), at.now);
@@ -203,9 +257,9 @@ fn decide<'a>(
             let Refused { refusal, subject, .. } = refused;
             Err(match (refusal, subject) {
                 (CredentialRefusal::Idle, Some(subject)) => {
-                    Unaccepted::Idle(Id::from_raw(subject.credential))
+                    NotAdmitted::Idle(Id::from_raw(subject.credential))
                 }
-                _ => Unaccepted::Refused(refusal),
+                _ => NotAdmitted::Refused(refusal),
             })
         }
     }

@@ -45,5 +45,5 @@ mod verifier;
 pub use answer::{Holder, Verification};
 pub use config::{ClientSecret, Config, ConfigError};
 pub use error::{Unreadable, VerifyError};
-pub use question::{AtLeast, MOST_CREDENTIALS};
+pub use question::{AtLeast, MOST_CREDENTIALS, Presenter};
 pub use verifier::Verifier;

@@ -4,6 +4,7 @@
 //! leaves a copy of a credential behind.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -82,6 +83,43 @@ impl From<u64> for AtLeast {
     }
 }
 
+/// Bytes of a client's own word that are passed on; the authority takes no more.
+const LONGEST_AGENT: usize = 1024;
+
+/// Whoever presented a credential to you, as far as you tell the authority.
+///
+/// Rules about addresses are judged by it: without an address a credential whose device type or profile says
+/// from where it may be used is not good. Rules about kinds of client are judged by the agent, and not at
+/// all without one. And its owner sees who uses it, from where.
+///
+/// ```
+/// use symbolon_client::Presenter;
+///
+/// let presenter = Presenter::at([198, 51, 100, 7]).with_agent("python-requests/2.32.3");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presenter {
+    address: IpAddr,
+    agent: Option<String>,
+}
+
+impl Presenter {
+    /// Somebody at this address: the client's own, not that of a proxy in between.
+    pub fn at(address: impl Into<IpAddr>) -> Self {
+        Self { address: address.into(), agent: None }
+    }
+
+    /// What the client says it is, as in its `User-Agent`. Control characters are left out, and what is beyond
+    /// the first thousand bytes.
+    #[must_use]
+    pub fn with_agent(mut self, agent: &str) -> Self {
+        let mut shown: String = agent.chars().filter(|character| !character.is_control()).collect();
+        shown.truncate(shown.floor_char_boundary(LONGEST_AGENT));
+        self.agent = Some(shown).filter(|agent| !agent.is_empty());
+        self
+    }
+}
+
 /// The value of `Authorization`, marked so that nobody prints it.
 pub(crate) fn proof(client_id: &str, secret: &ClientSecret) -> HeaderValue {
     let longest = 3 * (client_id.len() + secret.reveal().len()) + 1;
@@ -101,9 +139,15 @@ pub(crate) fn proof(client_id: &str, secret: &ClientSecret) -> HeaderValue {
 }
 
 /// The form that asks about one credential.
-pub(crate) fn form(credential: &str, at_least: Option<AtLeast>) -> Bytes {
-    // Two names and two numbers of 20 digits at most go behind the credential.
-    let mut form = Zeroizing::new(String::with_capacity(6 + 3 * credential.len() + 80));
+pub(crate) fn form(
+    credential: &str,
+    at_least: Option<AtLeast>,
+    presenter: Option<&Presenter>,
+) -> Bytes {
+    let agent = presenter.and_then(|presenter| presenter.agent.as_deref());
+    // Four names, two numbers of 20 digits at most and an address go behind the credential, and the agent.
+    let longest = 3 * (credential.len() + agent.map_or(0, str::len) + 45) + 120;
+    let mut form = Zeroizing::new(String::with_capacity(longest));
     form.push_str("token=");
     form.extend(form_urlencoded::byte_serialize(credential.as_bytes()));
     if let Some(at_least) = at_least {
@@ -113,6 +157,14 @@ pub(crate) fn form(credential: &str, at_least: Option<AtLeast>) -> Bytes {
             form.push_str("&deadline_ms=");
             form.push_str(&ms.to_string());
         }
+    }
+    if let Some(presenter) = presenter {
+        form.push_str("&client_address=");
+        form.extend(form_urlencoded::byte_serialize(presenter.address.to_string().as_bytes()));
+    }
+    if let Some(agent) = agent {
+        form.push_str("&client_agent=");
+        form.extend(form_urlencoded::byte_serialize(agent.as_bytes()));
     }
     Bytes::from_owner(Wiped(form))
 }
@@ -124,14 +176,24 @@ struct Batch<'a> {
     min_revision: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_agent: Option<&'a str>,
 }
 
 /// The JSON that asks about many.
-pub(crate) fn batch(credentials: &[&str], at_least: Option<AtLeast>) -> Bytes {
+pub(crate) fn batch(
+    credentials: &[&str],
+    at_least: Option<AtLeast>,
+    presenter: Option<&Presenter>,
+) -> Bytes {
     let batch = Batch {
         credentials,
         min_revision: at_least.map(|at_least| at_least.revision),
         deadline_ms: at_least.and_then(AtLeast::deadline_ms),
+        client_address: presenter.map(|presenter| presenter.address),
+        client_agent: presenter.and_then(|presenter| presenter.agent.as_deref()),
     };
     let mut length = Length(0);
     serde_json::to_writer(&mut length, &batch).expect("texts and numbers always serialise");
@@ -180,11 +242,35 @@ mod tests {
     fn a_credential_cannot_add_members_to_the_form() {
         let at_least = AtLeast::revision(u64::MAX).within(Duration::MAX);
 
-        assert_eq!(form("00D!x.y_z&active=1 %", None), "token=00D%21x.y_z%26active%3D1+%25");
+        let alone = form("00D!x.y_z&active=1 %", None, None);
+        assert_eq!(alone, "token=00D%21x.y_z%26active%3D1+%25");
         assert_eq!(
-            form("t", Some(at_least)),
+            form("t", Some(at_least), None),
             "token=t&min_revision=18446744073709551615&deadline_ms=5000"
         );
+    }
+
+    #[test]
+    fn who_presented_it_goes_along_and_cannot_add_members_either() {
+        let presenter = Presenter::at(std::net::Ipv6Addr::LOCALHOST).with_agent("a&b\n\"\\\u{e9}");
+
+        assert_eq!(
+            form("t", None, Some(&presenter)),
+            "token=t&client_address=%3A%3A1&client_agent=a%26b%22%5C%C3%A9"
+        );
+        assert_eq!(
+            batch(&["t"], None, Some(&presenter)),
+            "{\"credentials\":[\"t\"],\"client_address\":\"::1\",\"client_agent\":\"a&b\\\"\\\\\u{e9}\"}"
+        );
+        let nobody = Presenter::at([192, 0, 2, 7]).with_agent("\t");
+        assert_eq!(form("t", None, Some(&nobody)), "token=t&client_address=192.0.2.7");
+    }
+
+    #[test]
+    fn no_agent_is_longer_than_the_authority_takes() {
+        let presenter = Presenter::at([192, 0, 2, 7]).with_agent(&"\u{e9}".repeat(600));
+
+        assert_eq!(presenter.agent.unwrap().len(), 1024);
     }
 
     #[test]
@@ -217,16 +303,19 @@ mod tests {
         let credentials = vec![longest.as_str(); MOST_CREDENTIALS];
         let at_least = AtLeast::revision(u64::MAX).within(LONGEST_WAIT);
 
-        assert!(batch(&credentials, Some(at_least)).len() <= 256 * 1024);
+        let address = std::net::Ipv6Addr::from([0xabcd; 8]);
+        let presenter = Presenter::at(address).with_agent(&"\"".repeat(2000));
+
+        assert!(batch(&credentials, Some(at_least), Some(&presenter)).len() <= 256 * 1024);
     }
 
     #[test]
     fn a_batch_names_only_what_was_asked_for() {
         let at_least = AtLeast::revision(7).within(Duration::from_millis(250));
 
-        assert_eq!(batch(&["a", "b"], None), r#"{"credentials":["a","b"]}"#);
+        assert_eq!(batch(&["a", "b"], None, None), r#"{"credentials":["a","b"]}"#);
         assert_eq!(
-            batch(&["a"], Some(at_least)),
+            batch(&["a"], Some(at_least), None),
             r#"{"credentials":["a"],"min_revision":7,"deadline_ms":250}"#
         );
     }

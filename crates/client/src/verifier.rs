@@ -8,7 +8,7 @@ use hyper::Uri;
 use crate::answer::{self, Verification};
 use crate::config::{Base, Config, ConfigError};
 use crate::error::VerifyError;
-use crate::question::{self, AtLeast, MOST_CREDENTIALS};
+use crate::question::{self, AtLeast, MOST_CREDENTIALS, Presenter};
 use crate::transport::{Question, Transport};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -25,6 +25,7 @@ const BATCH_ANSWER_LIMIT: usize = 1024 * 1024;
 #[derive(Clone)]
 pub struct Verifier {
     inner: Arc<Inner>,
+    presenter: Option<Presenter>,
 }
 
 struct Inner {
@@ -59,7 +60,21 @@ impl Verifier {
             introspect: base.join("/services/oauth2/introspect")?,
             verify: base.join("/api/v1/verify")?,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), presenter: None })
+    }
+
+    /// The same verifier, which tells the authority who presented the credentials that it asks about.
+    ///
+    /// ```no_run
+    /// # use symbolon_client::{Presenter, Verification, Verifier, VerifyError};
+    /// # async fn run(verifier: &Verifier, peer: std::net::IpAddr, agent: &str, presented: &str)
+    /// #     -> Result<Verification, VerifyError> {
+    /// verifier.presented_by(Presenter::at(peer).with_agent(agent)).verify(presented).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn presented_by(&self, presenter: Presenter) -> Self {
+        Self { inner: Arc::clone(&self.inner), presenter: Some(presenter) }
     }
 
     /// Asks whether `credential` is good at this moment, and whose it is.
@@ -165,7 +180,7 @@ impl Verifier {
         let question = Question {
             uri: &self.inner.introspect,
             media_type: FORM,
-            body: question::form(credential, at_least),
+            body: question::form(credential, at_least, self.presenter.as_ref()),
             answer_limit: ANSWER_LIMIT,
         };
         let json = self.inner.transport.ask(question).await?;
@@ -202,7 +217,7 @@ impl Verifier {
         let question = Question {
             uri: &self.inner.verify,
             media_type: JSON,
-            body: question::batch(credentials, at_least),
+            body: question::batch(credentials, at_least, self.presenter.as_ref()),
             answer_limit: BATCH_ANSWER_LIMIT,
         };
         let json = self.inner.transport.ask(question).await?;

@@ -4,6 +4,7 @@
 //! async, no clock and no randomness of its own (`now` and `rng` are parameters), no serde. Who
 //! reads this crate has read the rules of the product.
 
+pub mod api_rules;
 pub mod audit;
 pub mod client_kind;
 pub mod device_type;

@@ -93,6 +93,18 @@ pub enum CredentialRefusal {
     OtherKind,
     /// It was presented under another user's name.
     OtherUser,
+    /// The owner's profile opens no API.
+    NoAccess,
+    /// The token was used outside the login hours of the owner's profile.
+    OutsideLoginHours,
+    /// The token was used from outside the login IP ranges of the owner's profile.
+    OutsideLoginRanges,
+    /// The owner's profile demands a second factor at APIs; a token alone is one.
+    SecondFactorDemanded,
+    /// The device type or the profile says from where, and from where it comes nobody knows.
+    AddressUnknown,
+    /// It is good, and the route that it was used on demands another device type or profile.
+    NotHere,
 }
 
 /// Decides whether a credential is accepted at `now`.
@@ -101,7 +113,7 @@ pub enum CredentialRefusal {
 /// token at the first that is not earlier than its expiry.
 ///
 /// # Errors
-/// The first [`CredentialRefusal`] that applies, in the order of its variants.
+/// The first [`CredentialRefusal`] that applies.
 ///
 /// # Security
 /// A wrong *yes* opens every API that asks; a wrong *no* stops a program.
@@ -142,7 +154,7 @@ pub fn judge_credential(
 
 impl CredentialRefusal {
     /// All refusals, with the word that metrics name them by.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::Unreadable, "unreadable"),
         (Self::Unknown, "unknown"),
         (Self::OwnerInactive, "owner-inactive"),
@@ -154,6 +166,12 @@ impl CredentialRefusal {
         (Self::OutsideAddresses, "outside-addresses"),
         (Self::OtherKind, "other-kind"),
         (Self::OtherUser, "other-user"),
+        (Self::NoAccess, "no-access"),
+        (Self::OutsideLoginHours, "outside-login-hours"),
+        (Self::OutsideLoginRanges, "outside-login-ranges"),
+        (Self::SecondFactorDemanded, "second-factor-demanded"),
+        (Self::AddressUnknown, "address-unknown"),
+        (Self::NotHere, "not-here"),
     ];
 
     /// The word for it.
@@ -179,6 +197,16 @@ impl fmt::Display for CredentialRefusal {
             Self::OutsideAddresses => "token used from outside the addresses of its device type",
             Self::OtherKind => "token used by another kind of client than its device type is for",
             Self::OtherUser => "presented under another user's name",
+            Self::NoAccess => "the profile does not let in by this way",
+            Self::OutsideLoginHours => "outside the login hours of the profile",
+            Self::OutsideLoginRanges => "outside the login IP ranges of the profile",
+            Self::SecondFactorDemanded => {
+                "security token alone, where the profile demands a second factor at APIs"
+            }
+            Self::AddressUnknown => {
+                "from where the token was used is not known, and its device type or profile restricts it"
+            }
+            Self::NotHere => "used on a route that demands another device type or profile",
         })
     }
 }

@@ -20,6 +20,9 @@ use ipnet::IpNet;
 pub(crate) struct Said {
     /// Where the request came from.
     pub(crate) source: IpAddr,
+    /// Whether that is what the proxies name; where they do not say, or nobody can read it, it is the last
+    /// that is known.
+    pub(crate) named: bool,
     /// Whether the client spoke TLS to the outermost proxy that tells.
     pub(crate) https: bool,
 }
@@ -52,18 +55,23 @@ pub(crate) fn read(
         .then(|| walk(peer, trusted, x_forwarded_for(headers)));
     let forwarded = headers.contains_key(header::FORWARDED).then(|| forwarded_elements(headers));
     let Some(elements) = forwarded else {
-        return Ok(Said { source: x_forwarded.unwrap_or(peer), https });
+        // Without any list it is the proxy itself that asks.
+        let (source, named) = x_forwarded.unwrap_or((peer, true));
+        return Ok(Said { source, named, https });
     };
-    let source = walk(peer, trusted, elements.iter().map(|element| element.node));
-    if x_forwarded.is_some_and(|other| other.to_canonical() != source.to_canonical()) {
+    let (source, named) = walk(peer, trusted, elements.iter().map(|element| element.node));
+    let contradicts = |(other, _): (IpAddr, bool)| other.to_canonical() != source.to_canonical();
+    if x_forwarded.is_some_and(contradicts) {
         return Err(Contradiction);
     }
+    let named = named && x_forwarded.is_none_or(|(_, named)| named);
     let nearest_proto = elements.first().and_then(|element| element.https);
-    Ok(Said { source, https: https || nearest_proto.unwrap_or(false) })
+    Ok(Said { source, named, https: https || nearest_proto.unwrap_or(false) })
 }
 
-/// Follows the nodes, nearest first, for as long as who names them is trusted.
-fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl IntoIterator<Item = Node>) -> IpAddr {
+/// Follows the nodes, nearest first, for as long as who names them is trusted; tells whether they go on as
+/// far as that.
+fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl IntoIterator<Item = Node>) -> (IpAddr, bool) {
     let mut source = peer;
     for node in nodes {
         if !is_trusted(source, trusted) {
@@ -72,11 +80,11 @@ fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl IntoIterator<Item = Node>) 
         match node {
             Node::Address(address) => source = address,
             // The proxy does not tell whom it speaks for: it is the last that is known.
-            Node::Unknown => break,
-            Node::Malformed => return peer,
+            Node::Unknown => return (source, false),
+            Node::Malformed => return (peer, false),
         }
     }
-    source
+    (source, true)
 }
 
 /// One end of a connection, as a proxy names it.

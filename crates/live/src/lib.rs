@@ -22,5 +22,5 @@ pub use fill::{Credential, CredentialSort, UserFacts};
 pub use place::PlaceHasher;
 pub use rules::{ClientRule, DeviceTypeRule, ProfileRule, Rules};
 pub use users::Holder;
-pub use verify::{Admission, Presented, Refused, Sort, Subject, UsedFrom};
+pub use verify::{Admission, Bound, Presented, Refused, Sort, Subject, UsedFrom};
 pub use view::{IdleSession, LiveView};

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use symbolon_core::api_rules::ApiRules;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Client, Id, Profile};
 use symbolon_core::keys::{KeyRing, Purpose};
@@ -19,6 +20,8 @@ pub struct ProfileRule {
     pub name: String,
     /// Inactivity after which a session ends.
     pub session_idle: Duration,
+    /// What else holds for the credentials of its users.
+    pub api: ApiRules,
 }
 
 /// What is needed of a device type.

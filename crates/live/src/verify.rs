@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use symbolon_core::Timestamp;
+use symbolon_core::api_rules::Said;
 use symbolon_core::client_kind::kind_of;
 use symbolon_core::id::{Id, Profile, User};
 use symbolon_core::keys::{KeyRing, Purpose};
@@ -49,9 +50,18 @@ pub struct UsedFrom<'a> {
     /// Address, client and head, folded.
     pub place: u32,
     /// The address.
-    pub source: Source,
+    pub source: Said<Source>,
     /// What the client says it is; raw.
-    pub client: &'a [u8],
+    pub client: Said<&'a [u8]>,
+}
+
+/// What a credential is bound to, for a route that demands something of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// Its device type; empty if it has none.
+    pub device_type: &'a str,
+    /// The profile of its owner.
+    pub profile: &'a str,
 }
 
 /// Session or token.
@@ -179,6 +189,25 @@ impl LiveView {
         now: Timestamp,
         from: UsedFrom<'_>,
     ) -> Result<Admission<'_>, Refused> {
+        self.verify_on_route(keys, presented, username, now, from, &|_| true)
+    }
+
+    /// The same where the route that it is used on `admits` not all that are good. What it refuses is no use.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    ///
+    /// # Security
+    /// As of [`Self::verify`].
+    pub fn verify_on_route(
+        &self,
+        keys: &KeyRing,
+        presented: &Presented<'_>,
+        username: Option<&str>,
+        now: Timestamp,
+        from: UsedFrom<'_>,
+        admits: &impl Fn(Bound<'_>) -> bool,
+    ) -> Result<Admission<'_>, Refused> {
         let revision = self.applied();
         let (purpose, secret) = match presented {
             Presented::Session(secret) => (Purpose::Session, *secret),
@@ -188,7 +217,7 @@ impl LiveView {
             let fingerprint = Fingerprint::of(digest.as_bytes());
             let shard = read(&self.shards[fingerprint.shard(self.shards.len())]);
             if let Some(record) = shard.find(fingerprint) {
-                let decided = self.decide(record, username, now, from, revision);
+                let decided = self.decide(record, username, (now, from), revision, admits);
                 return decided.map_err(|refused| {
                     let dead = refused.refusal == CredentialRefusal::Unknown;
                     if dead { unknown(keys, purpose, secret) } else { refused }
@@ -202,9 +231,9 @@ impl LiveView {
         &self,
         record: &Record,
         username: Option<&str>,
-        now: Timestamp,
-        from: UsedFrom<'_>,
+        (now, from): (Timestamp, UsedFrom<'_>),
         revision: i64,
+        admits: &impl Fn(Bound<'_>) -> bool,
     ) -> Result<Admission<'_>, Refused> {
         let state = self.users.state(record.user);
         if record.generation < state.generation {
@@ -217,7 +246,11 @@ impl LiveView {
         {
             return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
-        let judged = judge_credential(&facts, now).and_then(|()| allowed_by(record, &rules, from));
+        let judged = judge_credential(&facts, now)
+            .and_then(|()| allowed_by_profile(record, state, &rules, from, now))
+            .and_then(|()| known_where_it_matters(record, &rules, from))
+            .and_then(|()| allowed_by(record, &rules, from))
+            .and_then(|()| admitted_by(admits, record, state, &rules));
         judged.map_err(|refusal| self.refused(record, refusal))?;
         let used = record.note_use(now.unix_ms(), from.place);
         let idle = idle_of(state, &rules);
@@ -303,6 +336,38 @@ fn facts_of(record: &Record, state: State, rules: &Rules) -> CredentialRecord {
     CredentialRecord { kind, owner: state.owner }
 }
 
+/// Whether the profile of the owner allows its use there and then.
+fn allowed_by_profile(
+    record: &Record,
+    state: State,
+    rules: &Rules,
+    from: UsedFrom<'_>,
+    now: Timestamp,
+) -> Result<(), CredentialRefusal> {
+    // Nobody is active whose profile is not known.
+    let Some(profile) = rules.profile(state.profile) else {
+        return Ok(());
+    };
+    match record.sort {
+        RecordSort::Session => profile.api.allow_session(),
+        RecordSort::Token => profile.api.allow_token(from.source, now),
+    }
+}
+
+/// Whether it is known from where a token comes, if its device type says from where it may.
+fn known_where_it_matters(
+    record: &Record,
+    rules: &Rules,
+    from: UsedFrom<'_>,
+) -> Result<(), CredentialRefusal> {
+    if record.sort == RecordSort::Session || from.source.of_client().is_some() {
+        return Ok(());
+    }
+    let device_type = rules.device_type(record.device_type);
+    let matters = device_type.is_some_and(|device_type| device_type.rules.addresses.is_some());
+    if matters { Err(CredentialRefusal::AddressUnknown) } else { Ok(()) }
+}
+
 /// Whether the device type of a token allows its use there and by that client. A session is not asked: its
 /// token was, when it was opened.
 fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), CredentialRefusal> {
@@ -312,8 +377,23 @@ fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), 
     let Some(device_type) = rules.device_type(record.device_type) else {
         return Ok(());
     };
-    let client = || kind_of(&String::from_utf8_lossy(from.client));
-    device_type.rules.allow(from.source, client).map_err(CredentialRefusal::from)
+    // What whoever asks says of himself tells nothing of the client's kind.
+    let client = || from.client.of_client().and_then(|it| kind_of(&String::from_utf8_lossy(it)));
+    device_type.rules.allow(from.source.any(), client).map_err(CredentialRefusal::from)
+}
+
+/// Whether the route admits it.
+fn admitted_by(
+    admits: &impl Fn(Bound<'_>) -> bool,
+    record: &Record,
+    state: State,
+    rules: &Rules,
+) -> Result<(), CredentialRefusal> {
+    let bound = Bound {
+        device_type: rules.device_type(record.device_type).map_or("", |it| it.name.as_str()),
+        profile: rules.profile(state.profile).map_or("", |it| it.name.as_str()),
+    };
+    if admits(bound) { Ok(()) } else { Err(CredentialRefusal::NotHere) }
 }
 
 fn idle_of(state: State, rules: &Rules) -> Duration {

@@ -5,12 +5,13 @@
 //! whoever reads takes the revision first.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Client, Id, Profile, User};
+use symbolon_core::id::{Client, Id, Profile, Session, User};
 use symbolon_core::secret::Digest;
 
 use crate::changes::Change;
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
+use crate::rows::rows;
 use crate::sql::{Conn, Row};
 
 macro_rules! select_user {
@@ -95,6 +96,8 @@ const ENDED_SESSIONS: &str = "
 const COUNT_TOKENS: &str = "SELECT COUNT(*) FROM token WHERE retired_at IS NULL";
 const COUNT_SESSIONS: &str = "SELECT COUNT(*) FROM session WHERE last_used_at > $1";
 const SESSION: &str = select_session!("AND id = $1");
+const SESSIONS_OF: &str =
+    select_session!("AND id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))");
 const CHANGES: &str = "
     SELECT revision, kind, user_id, subject, at FROM change
     WHERE revision > $1 ORDER BY revision LIMIT $2";
@@ -227,6 +230,15 @@ pub async fn sessions(
 /// The live API session with this identifier.
 pub async fn session(conn: &mut Conn, id: i64) -> Result<Option<LiveSession>, StoreError> {
     conn.fetch_optional(SESSION, args![id]).await?.as_ref().map(read_session).transpose()
+}
+
+/// The live API sessions among these.
+pub async fn sessions_of(
+    conn: &mut Conn,
+    sessions: &[Id<Session>],
+) -> Result<Vec<LiveSession>, StoreError> {
+    let ids = rows(sessions.iter().map(|session| [(*session).into()]));
+    read_all(&conn.fetch_all(SESSIONS_OF, &[ids]).await?, read_session)
 }
 
 /// A change, as the log has it.

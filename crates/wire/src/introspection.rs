@@ -10,6 +10,7 @@ use crate::form::{self, FormError};
 use crate::freshness::{self, Freshness};
 use crate::oauth::{OAuthError, RequestFault};
 use crate::timestamp::seconds;
+use crate::used_by::{self, UsedBy};
 use crate::{PresentedText, json};
 
 /// The whole answer about a token that is not active, for whatever reason (RFC 7662 §2.2).
@@ -25,6 +26,8 @@ pub struct IntrospectionRequest<'a> {
     pub token: PresentedText<'a>,
     /// How new the answer must be; members `min_revision` and `deadline_ms`, which are ours.
     pub freshness: Freshness,
+    /// Who presented it; members `client_address` and `client_agent`, which are ours, too.
+    pub used_by: UsedBy<'a>,
 }
 
 /// What is told about an active token. Instants are given in milliseconds since the Unix epoch and
@@ -73,10 +76,14 @@ pub fn parse_introspection_request<'a>(
     )?;
     let token = given(fields.token).ok_or(invalid(RequestFault::Missing("token")))?;
     let freshness = Freshness {
-        min_revision: number("min_revision", given(fields.min_revision), freshness::revision)?,
-        deadline: number("deadline_ms", given(fields.deadline_ms), freshness::deadline)?,
+        min_revision: read_as("min_revision", given(fields.min_revision), freshness::revision)?,
+        deadline: read_as("deadline_ms", given(fields.deadline_ms), freshness::deadline)?,
     };
-    Ok(IntrospectionRequest { client, token, freshness })
+    let used_by = UsedBy {
+        address: read_as("client_address", given(fields.client_address), used_by::address)?,
+        agent: agent(given(fields.client_agent))?,
+    };
+    Ok(IntrospectionRequest { client, token, freshness, used_by })
 }
 
 impl Active<'_> {
@@ -104,6 +111,8 @@ struct Fields<'a> {
     token_type_hint: Option<PresentedText<'a>>,
     min_revision: Option<PresentedText<'a>>,
     deadline_ms: Option<PresentedText<'a>>,
+    client_address: Option<PresentedText<'a>>,
+    client_agent: Option<PresentedText<'a>>,
     client_id: Option<PresentedText<'a>>,
     client_secret: Option<PresentedText<'a>>,
 }
@@ -118,6 +127,8 @@ fn read_fields(body: &[u8]) -> Result<Fields<'_>, FormError> {
             "token_type_hint" => &mut fields.token_type_hint,
             "min_revision" => &mut fields.min_revision,
             "deadline_ms" => &mut fields.deadline_ms,
+            "client_address" => &mut fields.client_address,
+            "client_agent" => &mut fields.client_agent,
             "client_id" => &mut fields.client_id,
             "client_secret" => &mut fields.client_secret,
             unknown => {
@@ -135,13 +146,22 @@ fn read_fields(body: &[u8]) -> Result<Fields<'_>, FormError> {
     Ok(fields)
 }
 
-fn number<T>(
+fn read_as<T>(
     name: &'static str,
     value: Option<PresentedText<'_>>,
     read: fn(&str) -> Option<T>,
 ) -> Result<Option<T>, OAuthError> {
     let Some(value) = value else { return Ok(None) };
     read(value.reveal()).map(Some).ok_or(invalid(RequestFault::Malformed(name)))
+}
+
+fn agent(value: Option<PresentedText<'_>>) -> Result<Option<PresentedText<'_>>, OAuthError> {
+    match value {
+        Some(text) if !used_by::is_agent(text.reveal()) => {
+            Err(invalid(RequestFault::Malformed("client_agent")))
+        }
+        value => Ok(value),
+    }
 }
 
 fn invalid(fault: RequestFault) -> OAuthError {

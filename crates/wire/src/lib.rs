@@ -35,6 +35,7 @@ pub mod salesforce_id;
 pub mod session_id;
 pub mod soap;
 mod timestamp;
+pub mod used_by;
 pub mod verify_batch;
 mod xml_text;
 

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::freshness::{self, Freshness};
 use crate::introspection::{Active, INACTIVE};
+use crate::used_by::{self, UsedBy};
 use crate::{Presented, PresentedText, json};
 
 /// Bytes that a body may have.
@@ -30,6 +31,8 @@ pub struct VerifyBatch<'a> {
     pub credentials: Vec<PresentedText<'a>>,
     /// How new the state must be that all of them are answered from.
     pub freshness: Freshness,
+    /// Who presented all of them.
+    pub used_by: UsedBy<'a>,
 }
 
 /// Why a batch was refused.
@@ -39,7 +42,10 @@ pub enum VerifyBatchError {
     #[error("the body is longer than {MAX_BODY} bytes")]
     BodyTooLong,
     /// Not a JSON object with the members that a batch has, each once and of the right type.
-    #[error("the body is not a JSON object of credentials, min_revision and deadline_ms")]
+    #[error(
+        "the body is not a JSON object of credentials, client_address, client_agent, min_revision and \
+         deadline_ms"
+    )]
     Malformed,
     /// No credential at all.
     #[error("the batch holds no credential")]
@@ -50,6 +56,12 @@ pub enum VerifyBatchError {
     /// A `min_revision` below nought or beyond 2^63, or a `deadline_ms` outside 1 to 5000.
     #[error("{0} is out of range")]
     OutOfRange(&'static str),
+    /// A `client_address` that is none.
+    #[error("client_address is no address")]
+    NoAddress,
+    /// A `client_agent` of more than [`used_by::MAX_AGENT`] bytes.
+    #[error("client_agent is longer than {} bytes", used_by::MAX_AGENT)]
+    AgentTooLong,
 }
 
 impl<'a> VerifyBatch<'a> {
@@ -82,8 +94,27 @@ impl<'a> VerifyBatch<'a> {
             Some(ms) => Some(deadline(ms).ok_or(VerifyBatchError::OutOfRange("deadline_ms"))?),
             None => None,
         };
-        Ok(Self { credentials, freshness: Freshness { min_revision: body.min_revision, deadline } })
+        let used_by = used_by_of(body.client_address, body.client_agent)?;
+        let freshness = Freshness { min_revision: body.min_revision, deadline };
+        Ok(Self { credentials, freshness, used_by })
     }
+}
+
+fn used_by_of<'a>(
+    address: Option<Text<'a>>,
+    agent: Option<Text<'a>>,
+) -> Result<UsedBy<'a>, VerifyBatchError> {
+    let address = match address {
+        Some(Text(text)) => {
+            Some(used_by::address(text.reveal()).ok_or(VerifyBatchError::NoAddress)?)
+        }
+        None => None,
+    };
+    let agent = agent.map(|Text(text)| text);
+    if agent.as_ref().is_some_and(|text| !used_by::is_agent(text.reveal())) {
+        return Err(VerifyBatchError::AgentTooLong);
+    }
+    Ok(UsedBy { address, agent })
 }
 
 fn deadline(ms: i64) -> Option<Duration> {
@@ -138,6 +169,10 @@ struct Body<'a> {
     credentials: Credentials<'a>,
     min_revision: Option<i64>,
     deadline_ms: Option<i64>,
+    #[serde(borrow)]
+    client_address: Option<Text<'a>>,
+    #[serde(borrow)]
+    client_agent: Option<Text<'a>>,
 }
 
 /// The first [`MAX_CREDENTIALS`] credentials, and how many there are in all.
@@ -159,7 +194,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Credentials<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let mut first = Vec::new();
                 while first.len() < MAX_CREDENTIALS {
-                    let Some(Credential(text)) = list.next_element()? else { break };
+                    let Some(Text(text)) = list.next_element()? else { break };
                     first.push(text);
                 }
                 let mut count = first.len();
@@ -174,28 +209,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Credentials<'a> {
     }
 }
 
-struct Credential<'a>(PresentedText<'a>);
+struct Text<'a>(PresentedText<'a>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Credential<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Credential<'de>;
+        struct Told;
+        impl<'de> Visitor<'de> for Told {
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a credential")
+                f.write_str("a text")
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Credential(PresentedText::borrowed(text)))
+                Ok(Text(PresentedText::borrowed(text)))
             }
 
             /// Only what holds escapes must be copied.
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Credential(PresentedText::wiped(Presented::new(text.to_owned()))))
+                Ok(Text(PresentedText::wiped(Presented::new(text.to_owned()))))
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(Told)
     }
 }
 
@@ -264,6 +299,36 @@ mod tests {
             refusal_of(r#""min_revision":9223372036854775808"#),
             VerifyBatchError::Malformed
         );
+    }
+
+    #[test]
+    fn who_presented_them_is_told_once_for_all() {
+        let parse = |members: &str| {
+            let body = format!(r#"{{"credentials":["a"],{members}}}"#);
+            VerifyBatch::parse(body.as_bytes()).map(|batch| {
+                let agent = batch.used_by.agent.map(|agent| agent.reveal().to_owned());
+                (batch.used_by.address, agent)
+            })
+        };
+        let longest = "a".repeat(used_by::MAX_AGENT);
+        let too_long = format!(r#""client_agent":"{longest}a""#);
+
+        let told = parse(r#""client_address":"2001:db8::7","client_agent":"a\\b""#);
+        assert_eq!(told, Ok((Some("2001:db8::7".parse().unwrap()), Some("a\\b".to_owned()))));
+        assert_eq!(parse(r#""client_address":null"#), Ok((None, None)));
+        let told = parse(&format!(r#""client_agent":"{longest}""#));
+        assert_eq!(told, Ok((None, Some(longest))));
+        for (members, fault) in [
+            (r#""client_address":"""#, VerifyBatchError::NoAddress),
+            (r#""client_address":"[::1]""#, VerifyBatchError::NoAddress),
+            (r#""client_address":"192.0.2.7:80""#, VerifyBatchError::NoAddress),
+            (r#""client_address":"unknown""#, VerifyBatchError::NoAddress),
+            (&too_long, VerifyBatchError::AgentTooLong),
+            (r#""client_address":7"#, VerifyBatchError::Malformed),
+            (r#""client_agent":"a","client_agent":"a""#, VerifyBatchError::Malformed),
+        ] {
+            assert_eq!(parse(members), Err(fault), "{members}");
+        }
     }
 
     #[test]

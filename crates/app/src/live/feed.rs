@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::context::Ctx;
-use crate::live::{Live, fill, log, nodes};
+use crate::live::{Live, fill, idle, log, nodes};
 
 /// How often the log is looked at unasked. Who changes something in this process does not wait for it.
 const ROUND: Duration = Duration::from_secs(1);
@@ -120,6 +120,11 @@ async fn next_look(ctx: &Ctx, others: bool) {
 /// # Errors
 /// [`FeedError`]; the gate is left as it is.
 pub async fn bring_up_to_date(ctx: &Ctx) -> Result<(), FeedError> {
+    if idle::has_given_up_what_lives(ctx) {
+        warn!("the clock was set back behind what has been given up: everything is read anew");
+        ctx.live.gate.close();
+        begin_anew(&ctx.live);
+    }
     if ctx.live.view.is_filling() {
         // Without a lease: a filling may take long, and nobody has to wait for a node that does not answer.
         fill(ctx).await?;
@@ -149,13 +154,16 @@ pub(super) async fn catch_up(ctx: &Ctx, revision: i64) {
 fn close(live: &Live, failure: &FeedError) {
     live.gate.close();
     match failure {
-        FeedError::Gap(_) | FeedError::Rewound(_) => {
-            live.view.begin_anew();
-            log::remember(live, None);
-            live.gate.forget_floor();
-        }
+        FeedError::Gap(_) | FeedError::Rewound(_) => begin_anew(live),
         FeedError::Database(_) | FeedError::Slow => {}
     }
+}
+
+/// Forgets everything, to read it anew; the gate is closed.
+fn begin_anew(live: &Live) {
+    live.view.begin_anew();
+    log::remember(live, None);
+    live.gate.forget_floor();
 }
 
 /// Applies everything that the log has beyond what is applied, or says that it takes too long: authors and

@@ -6,7 +6,8 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::policy::DAY;
+use symbolon_core::api_rules::ApiRules;
+use symbolon_core::policy::{DAY, Policy};
 use symbolon_core::verification::OwnerState;
 use symbolon_live::{
     ClientRule, Credential, CredentialSort, DeviceTypeRule, ProfileRule, UserFacts,
@@ -138,11 +139,16 @@ async fn fill_page(
 pub(super) async fn read_rules(live: &Live, conn: &mut Conn) -> Result<(), StoreError> {
     let profiles = profiles::list(conn).await?;
     let everybodys = profiles.iter().filter(|row| row.everybody_since.is_some());
-    let longest_idle = everybodys.map(|row| row.policy.session_idle).min().unwrap_or(LONGEST_IDLE);
-    let profiles = profiles.into_iter().map(|row| ProfileRule {
-        id: row.id,
-        name: row.name,
-        session_idle: row.policy.session_idle.min(longest_idle),
+    let everybodys: Vec<Policy> = everybodys.map(|row| row.policy.clone()).collect();
+    let profiles = profiles.into_iter().map(|row| {
+        // As `symbolon_store::profiles::in_force` does for log-ins.
+        let in_force = everybodys.iter().cloned().fold(row.policy, Policy::strictest);
+        ProfileRule {
+            id: row.id,
+            name: row.name,
+            session_idle: in_force.session_idle.min(LONGEST_IDLE),
+            api: ApiRules::of(&in_force),
+        }
     });
     let device_types = device_types::list(conn)
         .await?

@@ -1,19 +1,26 @@
 //! Sessions that were not used at this node for too long: they may have been used at another, or through
 //! the database while the gate was closed. The database is asked before they are given up.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use symbolon_core::Id;
 use symbolon_core::id::Session;
+use symbolon_core::policy::DAY;
 use symbolon_store::{Conn, live as stored};
+use tokio::time::timeout;
 
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::fill;
 
-/// How long news of a use at another node may be on its way to the database: a round of its scribe's, and
-/// some rounds that fail. A session that is given up sooner is unknown here for ever while it lives there.
-const NEWS: Duration = Duration::from_mins(2);
+/// How long what has ended by the clock is kept. Two things may show that it lives all the same, and what
+/// is given up before is unknown here until everything is read anew: news of its use at another node, which takes a round of the scribe
+/// there and some rounds that fail; and the clock, which may have been set forward and is set back again.
+const KEPT: Duration = DAY;
+
+/// How long whoever asks about many waits for others who do.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A session as it was read, and how new the view was before the reading.
 struct Reading {
@@ -37,20 +44,53 @@ pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, 
     Ok(put(ctx, reading))
 }
 
-/// Sweeps the view: what is dead goes, and sessions that are idle here and in the database.
+/// Looks many sessions up that seem idle; tells whether there is anything new about any of them. Whoever asks
+/// about many has proved himself, and waits for a place.
+///
+/// # Errors
+/// The database's; [`AppError::Busy`].
+pub(crate) async fn look_again_at_many(
+    ctx: &Ctx,
+    sessions: &[Id<Session>],
+) -> Result<bool, AppError> {
+    let place = timeout(PATIENCE, ctx.live.looking_again_at_many.acquire()).await;
+    let _place = place.map_err(|_| AppError::Busy)?;
+    let mut reader = ctx.store.read().await?;
+    let read_at = ctx.live.view.applied();
+    let found = stored::sessions_of(&mut reader, sessions).await?;
+    drop(reader);
+    let any = !found.is_empty();
+    for session in found {
+        put(ctx, Reading { session: Some(session), read_at });
+    }
+    Ok(any)
+}
+
+/// Sweeps the view: what has been dead for a day goes, and sessions that have been idle here and in the database.
 ///
 /// # Errors
 /// The database's; the sweeping goes on next time.
 pub async fn sweep(ctx: &Ctx) -> Result<(), AppError> {
-    let now = ctx.clock.now();
-    ctx.live.view.sweep(now);
-    for idle in ctx.live.view.idle_sessions(now) {
+    let ended = ctx.clock.now() - KEPT;
+    ctx.live.swept_through.fetch_max(ended.unix_ms(), Ordering::Relaxed);
+    ctx.live.view.sweep(ended);
+    for idle in ctx.live.view.idle_sessions(ended) {
         let mut reader = ctx.store.read().await?;
         let reading = read(ctx, &mut reader, idle.session).await?;
         put(ctx, reading);
-        ctx.live.view.forget_if_idle(&idle, now - NEWS);
+        ctx.live.view.forget_if_idle(&idle, ended);
     }
     Ok(())
+}
+
+/// Whether the clock was set back so far that what was swept may be alive again.
+pub(super) fn has_given_up_what_lives(ctx: &Ctx) -> bool {
+    let (now, swept) = (ctx.clock.now().unix_ms(), &ctx.live.swept_through);
+    let behind = now < swept.load(Ordering::Relaxed);
+    if behind {
+        swept.store(i64::MIN, Ordering::Relaxed);
+    }
+    behind
 }
 
 async fn read(ctx: &Ctx, conn: &mut Conn, session: i64) -> Result<Reading, AppError> {

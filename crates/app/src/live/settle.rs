@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use symbolon_core::names::Source;
 use symbolon_store::changes;
 use tokio::time::timeout;
 
@@ -46,26 +47,34 @@ pub(crate) async fn settle(ctx: &Ctx, revision: i64) {
 /// # Errors
 /// The database's.
 pub(crate) async fn settle_what_is_there(ctx: &Ctx) -> Result<(), AppError> {
+    settled_revision(ctx).await.map(|_| ())
+}
+
+/// The same; tells the revision of all that: no older than that of anything that was found done.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn settled_revision(ctx: &Ctx) -> Result<i64, AppError> {
     let mut reader = ctx.store.read().await?;
     let revision = changes::current(&mut reader).await?;
     drop(reader);
     settle(ctx, revision).await;
-    Ok(())
+    Ok(revision)
 }
 
 /// Who waits for a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiter {
-    /// An API client that has proved itself.
-    Client,
-    /// Anybody: what proxies pass on.
-    Stranger,
+    /// An API client that has proved itself, from where it asks.
+    Client(Source),
+    /// Anybody: what proxies pass on, and from where they say that it comes.
+    Stranger(Source),
 }
 
 /// Waits until the view is at least as new as `revision`, no longer than `deadline`.
 ///
 /// # Errors
-/// [`Stale`] at the deadline, and at once if too many wait already.
+/// [`Stale`] at the deadline, and at once if too many wait already, or too many from there.
 pub async fn at_least(
     ctx: &Ctx,
     revision: i64,
@@ -76,11 +85,11 @@ pub async fn at_least(
     if live.view.applied() >= revision {
         return Ok(());
     }
-    let places = match waiter {
-        Waiter::Client => &live.waiting_clients,
-        Waiter::Stranger => &live.waiting_strangers,
+    let place = match waiter {
+        Waiter::Client(source) => live.waiting_clients.enter(source),
+        Waiter::Stranger(source) => live.waiting_strangers.enter(source),
     };
-    let _place = places.try_acquire().map_err(|_| Stale)?;
+    let _place = place.ok_or(Stale)?;
     let mut progress = live.progress.subscribe();
     live.wanted.notify_one();
     // What was told last may be of a log that has been rewound since.

@@ -14,6 +14,7 @@ use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Session};
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{DeviceType, DisplayName, Source};
+use symbolon_core::policy::DAY;
 use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_live::{Credential, CredentialSort};
 use symbolon_store::sessions as stored_sessions;
@@ -39,9 +40,13 @@ async fn let_tokens_stand_alone(house: &TestHouse) {
 
 async fn present(ctx: &Ctx, presented: Presented<'_>) -> Result<(), NoAdmission> {
     let source = Source::new("198.51.100.7".parse().unwrap());
-    let presenter = Presenter { head: Head::ForwardAuth, source, client: b"shop/1.0" };
+    let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
     let question = Question { presented: Some(presented), username: None };
     verify::verify(ctx, &question, presenter).await.map(|_| ())
+}
+
+fn source() -> Source {
+    Source::new("198.51.100.7".parse().unwrap())
 }
 
 async fn session_of(house: &TestHouse, user: &UserView) -> (Id<Session>, String) {
@@ -78,9 +83,8 @@ async fn the_sweeping_asks_the_database_before_it_gives_a_session_up() {
     let joe = house.user("joe").await;
     let (used, secret) = session_of(&house, &jane).await;
     let (_, unused) = session_of(&house, &joe).await;
-    house.wait(IDLE.saturating_sub(Duration::from_mins(1)));
+    house.wait(DAY + IDLE);
     used_elsewhere(&house, used).await;
-    house.wait(Duration::from_mins(4));
     let before = house.ctx.live.view.len();
 
     live::sweep(&house.ctx).await.unwrap();
@@ -100,6 +104,39 @@ async fn news_of_a_use_at_another_node_may_come_after_the_sweeping() {
     used_elsewhere(&house, session).await;
 
     assert_eq!(present(&house.ctx, Presented::Session(&secret)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_has_ended_is_kept_for_a_day_for_the_clock_may_be_set_back() {
+    let (house, jane) = house_with_jane().await;
+    let (_, secret) = session_of(&house, &jane).await;
+    let hours = Duration::from_hours(20);
+
+    house.wait(hours);
+    live::sweep(&house.ctx).await.unwrap();
+    assert!(present(&house.ctx, Presented::Session(&secret)).await.is_err());
+    house.turn_back(hours);
+
+    assert_eq!(present(&house.ctx, Presented::Session(&secret)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_and_back_again_takes_nothing_out_of_the_view() {
+    let (house, jane) = house_with_jane().await;
+    let_tokens_stand_alone(&house).await;
+    let (_, secret) = session_of(&house, &jane).await;
+    let token = house.newest_token().await;
+    let far = 365 * DAY + IDLE;
+
+    house.wait(far);
+    live::sweep(&house.ctx).await.unwrap();
+    assert!(present(&house.ctx, Presented::Session(&secret)).await.is_err());
+    assert!(present(&house.ctx, Presented::token(&token).unwrap()).await.is_err());
+    house.turn_back(far);
+    live::bring_up_to_date(&house.ctx).await.unwrap();
+
+    assert_eq!(present(&house.ctx, Presented::Session(&secret)).await, Ok(()));
+    assert_eq!(present(&house.ctx, Presented::token(&token).unwrap()).await, Ok(()));
 }
 
 /// A session as somebody reads it who is held up before he can put it in.
@@ -244,18 +281,18 @@ async fn who_waits_for_a_revision_waits_no_longer_than_it_takes() {
     let next = house.ctx.live.view.applied() + 1;
     let long = Duration::from_secs(5);
 
-    let waiting = live::at_least(&house.ctx, next, long, live::Waiter::Client);
+    let waiting = live::at_least(&house.ctx, next, long, live::Waiter::Client(source()));
     let name = jane.username.as_str();
     let (reached, frozen) = tokio::join!(waiting, users::freeze(&house.ctx, Actor::Operator, name));
 
     frozen.unwrap();
     assert_eq!(reached, Ok(()));
     assert_eq!(
-        live::at_least(&house.ctx, next, Duration::ZERO, live::Waiter::Client).await,
+        live::at_least(&house.ctx, next, Duration::ZERO, live::Waiter::Client(source())).await,
         Ok(())
     );
     assert_eq!(
-        live::at_least(&house.ctx, next + 1, Duration::ZERO, live::Waiter::Client).await,
+        live::at_least(&house.ctx, next + 1, Duration::ZERO, live::Waiter::Client(source())).await,
         Err(live::Stale)
     );
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use symbolon_client::{
-    AtLeast, Config, ConfigError, MOST_CREDENTIALS, Unreadable, Verification, Verifier, VerifyError,
+    AtLeast, Config, ConfigError, MOST_CREDENTIALS, Presenter, Unreadable, Verification, Verifier,
+    VerifyError,
 };
 
 use crate::authority::{Asked, Authority, INACTIVE, Reply, active, json};
@@ -37,6 +38,8 @@ async fn the_question_is_a_form_with_the_clients_proof() {
     let _ = verifier.verify("a&b=c").await.unwrap();
     let _ = verifier.verify_at_least("t", 42).await.unwrap();
     let _ = verifier.verify_at_least("t", at_least).await.unwrap();
+    let told = verifier.presented_by(Presenter::at([192, 0, 2, 7]).with_agent("curl/8.5.0"));
+    let _ = told.verify("t").await.unwrap();
 
     let asked = authority.asked();
     assert_eq!(
@@ -50,6 +53,7 @@ async fn the_question_is_a_form_with_the_clients_proof() {
     );
     assert_eq!(asked[1].body, "token=t&min_revision=42");
     assert_eq!(asked[2].body, "token=t&min_revision=42&deadline_ms=250");
+    assert_eq!(asked[3].body, "token=t&client_address=192.0.2.7&client_agent=curl%2F8.5.0");
 }
 
 #[tokio::test]

@@ -66,7 +66,8 @@ pub(crate) async fn live(
         return Ok(None);
     };
     let client = origin.client.as_str().as_bytes();
-    sessions::find_api(ctx, &secret, Presenter { head, source: origin.source, client }).await
+    let presenter = Presenter::of_client(head, origin.source, client);
+    sessions::find_api(ctx, &secret, presenter).await
 }
 
 #[cfg(test)]

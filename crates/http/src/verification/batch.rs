@@ -4,18 +4,20 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{Question, Together, Waiter};
+use symbolon_app::verify::{self, NoAdmission, NotAdmitted, Presenter, Question, Together, Waiter};
+use symbolon_core::id::{Id, Session};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
 
 use crate::answer::RETRY_AFTER;
 use crate::body::{Single, check_media_type, check_no_encoding, header_text};
+use crate::control::kind;
 use crate::metrics::Outcome;
 use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::NO_STORE;
-use crate::verification::caller::{presented, presenter};
+use crate::verification::caller::{asker, presented, presenter_to_verifier};
 use crate::verification::demand::fresh_enough;
 use crate::verification::introspection::{active, gathered, json, prove};
 
@@ -64,25 +66,59 @@ where
         Ok(asked) => asked,
         Err(fault) => {
             let (status, title) = (StatusCode::UNPROCESSABLE_ENTITY, "Not valid");
-            return problem(
-                state,
-                status,
-                "urn:symbolon:problem:invalid",
-                title,
-                &fault.to_string(),
-            );
+            return problem(state, status, kind::INVALID, title, &fault.to_string());
         }
     };
-    if fresh_enough(&state.ctx, asked.freshness, None, Waiter::Client).await.is_err() {
+    let waiter = Waiter::Client(asker(state, connection, &parts.headers));
+    if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
         return unavailable(state);
     }
-    let presenter = presenter(state, Head::Verify, connection, &parts.headers);
-    let Ok(together) = Together::begin(&state.ctx, presenter) else {
+    let (head, headers) = (Head::Verify, &parts.headers);
+    let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
+    let Ok(verdicts) = verdicts(state, &asked, presenter).await else {
         return unavailable(state);
     };
+    let refused = asked.credentials.len() - verdicts.allowed;
+    for (outcome, times) in [(Outcome::Allowed, verdicts.allowed), (Outcome::Refused, refused)] {
+        state.front.metrics.count_verifications(Head::Verify, outcome, times);
+    }
+    json(Body::from(verdicts.text))
+}
+
+/// The answer about all of them.
+struct Verdicts {
+    text: Vec<u8>,
+    allowed: usize,
+    /// Sessions that seem idle to this node.
+    idle: Vec<Id<Session>>,
+}
+
+/// Asks memory, and the database once for all sessions that seem idle: their uses at other nodes count, too.
+async fn verdicts(
+    state: &HttpState,
+    asked: &VerifyBatch<'_>,
+    presenter: Presenter<'_>,
+) -> Result<Verdicts, NoAdmission> {
+    let verdicts = verdicts_from_memory(state, asked, presenter)?;
+    if verdicts.idle.is_empty() {
+        return Ok(verdicts);
+    }
+    // Seldom, and large.
+    if Box::pin(verify::look_again(&state.ctx, &verdicts.idle)).await? {
+        return verdicts_from_memory(state, asked, presenter);
+    }
+    Ok(verdicts)
+}
+
+fn verdicts_from_memory(
+    state: &HttpState,
+    asked: &VerifyBatch<'_>,
+    presenter: Presenter<'_>,
+) -> Result<Verdicts, NoAdmission> {
+    let together = Together::begin(&state.ctx, presenter)?;
     let mut text = Vec::with_capacity(64 + asked.credentials.len() * ANSWER_SIZE);
     let mut answers = VerifyBatchAnswer::begin(&mut text, state.ctx.live.view.applied());
-    let mut allowed = 0;
+    let (mut allowed, mut idle) = (0, Vec::new());
     for credential in &asked.credentials {
         let question = Question { presented: presented(credential.reveal()), username: None };
         match together.verify(&question) {
@@ -90,26 +126,27 @@ where
                 allowed += 1;
                 answers.push_active(&active(state, &admission));
             }
-            Err(_) => answers.push_inactive(),
+            Err(refused) => {
+                if let NotAdmitted::Idle(session) = refused {
+                    idle.push(session);
+                }
+                answers.push_inactive();
+            }
         }
     }
     answers.end();
-    let refused = asked.credentials.len() - allowed;
-    for (outcome, times) in [(Outcome::Allowed, allowed), (Outcome::Refused, refused)] {
-        state.front.metrics.count_verifications(Head::Verify, outcome, times);
-    }
-    json(Body::from(text))
+    Ok(Verdicts { text, allowed, idle })
 }
 
 fn fault_of_body(state: &HttpState, fault: crate::body::BodyFault) -> Response {
     let (status, text) = fault.told();
-    problem(state, status, "urn:symbolon:problem:unreadable", "Not readable", text)
+    problem(state, status, kind::UNREADABLE, "Not readable", text)
 }
 
 fn unauthorised(state: &HttpState) -> Response {
     let detail = "An API client must prove itself here, by its id and one of its secrets.";
-    let (status, kind) = (StatusCode::UNAUTHORIZED, "urn:symbolon:problem:unauthorised");
-    let mut response = problem(state, status, kind, "Not authorised", detail);
+    let (status, kind) = (StatusCode::UNAUTHORIZED, kind::NOT_AUTHENTICATED);
+    let mut response = problem(state, status, kind, "Not authenticated", detail);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
     response
 }
@@ -117,7 +154,7 @@ fn unauthorised(state: &HttpState) -> Response {
 fn unavailable(state: &HttpState) -> Response {
     state.front.metrics.count_verification(Head::Verify, Outcome::CannotKnow);
     let detail = "Whether the credentials are good cannot be told now; try again in a moment.";
-    let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, "urn:symbolon:problem:unavailable");
+    let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, kind::UNAVAILABLE);
     let mut response = problem(state, status, kind, "Try later", detail);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     response

@@ -2,12 +2,13 @@
 
 use http::{HeaderMap, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{Presented, Presenter, Question};
+use symbolon_app::verify::{Presented, Presenter, Question, Said};
 use symbolon_core::names::Source;
 use symbolon_wire::credential::{self, Credential};
+use symbolon_wire::used_by::UsedBy;
 use symbolon_wire::{HeaderLines, RequestHeader, session_id};
 
-use crate::forwarded;
+use crate::forwarded::{self, Contradiction};
 use crate::origin::Connection;
 use crate::state::HttpState;
 
@@ -47,24 +48,61 @@ impl HeaderLines for Headers<'_> {
 }
 
 /// Who presents, as far as the headers tell.
-///
-/// The address is for the owner's eyes alone and decides nothing, so two headers that contradict each
-/// other are no reason to refuse: the proxy's own address stands then.
 pub(super) fn presenter<'a>(
     state: &HttpState,
     head: Head,
     connection: Connection,
     headers: &'a HeaderMap,
 ) -> Presenter<'a> {
+    let source = source_of(state, connection, headers);
+    Presenter { head, source, client: Said::OfClient(agent_of(headers)) }
+}
+
+/// Who presented a credential to the verifier that asks about it. What the verifier does not tell is not
+/// known: the connection and its headers are his own.
+pub(super) fn presenter_to_verifier<'a>(
+    state: &HttpState,
+    head: Head,
+    connection: Connection,
+    headers: &'a HeaderMap,
+    used_by: &'a UsedBy<'_>,
+) -> Presenter<'a> {
+    let source = match used_by.address {
+        Some(address) => Said::OfClient(Source::new(address)),
+        None => Said::OfAsker(asker(state, connection, headers)),
+    };
+    let client = match &used_by.agent {
+        Some(agent) => Said::OfClient(agent.reveal().as_bytes()),
+        None => Said::OfAsker(agent_of(headers)),
+    };
+    Presenter { head, source, client }
+}
+
+/// From where a verifier asks, as far as that is known.
+pub(super) fn asker(state: &HttpState, connection: Connection, headers: &HeaderMap) -> Source {
+    source_of(state, connection, headers).any()
+}
+
+/// From where a request comes.
+///
+/// # Security
+/// Address rules are decided by it. Where two headers of a proxy that is believed contradict each other, or
+/// do not go back to the client, nobody knows: the proxy's own address is noted and opens nothing.
+fn source_of(state: &HttpState, connection: Connection, headers: &HeaderMap) -> Said<Source> {
     let peer = connection.peer.ip();
     let trusted = &state.front.trusted_proxies;
-    let source = if !trusted.is_empty() && forwarded::is_trusted(peer, trusted) {
-        forwarded::read(headers, peer, trusted).map_or(peer, |said| said.source)
-    } else {
-        peer
-    };
-    let client = headers.get(header::USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
-    Presenter { head, source: Source::new(source), client }
+    if trusted.is_empty() || !forwarded::is_trusted(peer, trusted) {
+        return Said::OfClient(Source::new(peer));
+    }
+    match forwarded::read(headers, peer, trusted) {
+        Ok(said) if said.named => Said::OfClient(Source::new(said.source)),
+        Ok(said) => Said::OfAsker(Source::new(said.source)),
+        Err(Contradiction) => Said::OfAsker(Source::new(peer)),
+    }
+}
+
+fn agent_of(headers: &HeaderMap) -> &[u8] {
+    headers.get(header::USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes())
 }
 
 /// The credential that is found; where it was decoded into memory of ours it lives in here.

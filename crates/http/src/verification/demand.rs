@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use symbolon_app::Ctx;
-use symbolon_app::verify::{self, Admission, NoAdmission, Presenter, Question, Waiter};
+use symbolon_app::verify::{self, Admission, Bound, NoAdmission, Presenter, Question, Waiter};
+use symbolon_core::verification::CredentialRefusal;
 use symbolon_wire::demands::{DemandError, Demands};
 use symbolon_wire::freshness::Freshness;
 use symbolon_wire::identity_headers::Identity;
@@ -47,8 +48,8 @@ pub(super) fn decide_at_once<'a>(
     if question.presented.is_some() && !is_fresh_enough(ctx, asked) {
         return None;
     }
-    let verified = verify::verify_at_once(ctx, question, presenter)?;
-    Some(verdict_of(verified, demands))
+    let admits = |bound: Bound<'_>| is_met(demands, bound);
+    verify::verify_at_once(ctx, question, presenter, &admits).map(verdict_of)
 }
 
 /// Decides. Demands that could not be read forbid: who is let in must meet them.
@@ -62,30 +63,33 @@ pub(super) async fn decide<'a>(
     let asked = demands.map(|demands| demands.freshness).unwrap_or_default();
     // What cannot be a credential is none in any state: there is nothing to wait for.
     if question.presented.is_some()
-        && fresh_enough(ctx, asked, deadline, Waiter::Stranger).await.is_err()
+        && fresh_enough(ctx, asked, deadline, Waiter::Stranger(presenter.source.any()))
+            .await
+            .is_err()
     {
         return Verdict::CannotKnow;
     }
-    verdict_of(verify::verify(ctx, question, presenter).await, demands)
+    let admits = |bound: Bound<'_>| is_met(demands, bound);
+    verdict_of(verify::verify_on_route(ctx, question, presenter, &admits).await)
 }
 
 /// What a route demands, if it could be read.
 pub(super) type Demanded<'a> = Result<&'a Demands<'a>, &'a DemandError>;
 
-fn verdict_of<'a>(
-    verified: Result<Admission<'a>, NoAdmission>,
-    demands: Demanded<'_>,
-) -> Verdict<'a> {
-    let admission = match verified {
-        Ok(admission) => admission,
-        Err(NoAdmission::Refused(_)) => return Verdict::Refused,
-        Err(NoAdmission::CannotKnow) => return Verdict::CannotKnow,
-    };
-    let allowed = demands.is_ok_and(|demands| {
-        demands.device_types.all_contain(admission.device_type())
-            && demands.profiles.all_contain(admission.profile())
-    });
-    if allowed { Verdict::Allowed(admission) } else { Verdict::Forbidden }
+fn verdict_of(verified: Result<Admission<'_>, NoAdmission>) -> Verdict<'_> {
+    match verified {
+        Ok(admission) => Verdict::Allowed(admission),
+        Err(NoAdmission::Refused(CredentialRefusal::NotHere)) => Verdict::Forbidden,
+        Err(NoAdmission::Refused(_)) => Verdict::Refused,
+        Err(NoAdmission::CannotKnow) => Verdict::CannotKnow,
+    }
+}
+
+fn is_met(demands: Demanded<'_>, bound: Bound<'_>) -> bool {
+    demands.is_ok_and(|demands| {
+        demands.device_types.all_contain(bound.device_type)
+            && demands.profiles.all_contain(bound.profile)
+    })
 }
 
 fn is_fresh_enough(ctx: &Ctx, asked: Freshness) -> bool {

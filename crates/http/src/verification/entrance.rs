@@ -15,7 +15,7 @@ use http::{Method, Request, Version, header};
 use symbolon_wire::ext_authz::CHECK_PATH;
 use tower::ServiceExt as _;
 
-use crate::answer::Kind;
+use crate::answer::{Kind, finish};
 use crate::layers::{caught, told_of_panic};
 use crate::origin::Connection;
 use crate::state::HttpState;
@@ -102,11 +102,11 @@ impl Entrance {
     where
         F: Future<Output = Response> + Send + 'static,
     {
-        let work = work(self.state.clone());
+        let (state, work) = (self.state.clone(), work(self.state.clone()));
         Either::Right(Box::pin(async move {
             match caught(work).await {
                 Ok(response) => response,
-                Err(payload) => told_of_panic(shortcut.kind(), &*payload),
+                Err(payload) => finish(&state.ctx, told_of_panic(shortcut.kind(), &*payload)),
             }
         }))
     }
@@ -117,7 +117,8 @@ impl Shortcut {
     fn kind(self) -> Kind {
         match self {
             Self::Introspection => Kind::OAuth,
-            Self::Proxy(_) | Self::Batch | Self::Check => Kind::Plain,
+            Self::Batch => Kind::Problem,
+            Self::Proxy(_) | Self::Check => Kind::Plain,
         }
     }
 }

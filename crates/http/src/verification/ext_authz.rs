@@ -11,7 +11,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full};
 use symbolon_app::login::Head;
-use symbolon_app::verify::Presenter;
+use symbolon_app::verify::{Presenter, Said};
 use symbolon_core::names::Source;
 use symbolon_wire::demands::Demands;
 use symbolon_wire::ext_authz::{CheckRequest, CheckResponse, Denial};
@@ -63,7 +63,7 @@ where
     let presenter = Presenter {
         head: Head::ExtAuthzGrpc,
         source: source_of(state, &check, connection.peer.ip()),
-        client: check.header_lines("user-agent").next().unwrap_or_default(),
+        client: Said::OfClient(check.header_lines("user-agent").next().unwrap_or_default()),
     };
     let (question, demands) = (found.question(), demands.as_ref());
     let verdict = decide(&state.ctx, &question, demands, deadline, presenter).await;
@@ -71,11 +71,16 @@ where
     told(&response_of(&verdict, found.header()))
 }
 
-/// Envoy tells the address of its client; it is believed like any other proxy, if it is a trusted one.
-fn source_of(state: &HttpState, check: &CheckRequest, peer: IpAddr) -> Source {
-    let believed = forwarded::is_trusted(peer, &state.front.trusted_proxies);
-    let said = check.source_address().filter(|_| believed).and_then(|text| text.parse().ok());
-    Source::new(said.unwrap_or(peer))
+/// Envoy tells the address of its client; it is believed like any other proxy, if it is a trusted one. If it
+/// tells none, or one that nobody can read, its own opens nothing.
+fn source_of(state: &HttpState, check: &CheckRequest, peer: IpAddr) -> Said<Source> {
+    if !forwarded::is_trusted(peer, &state.front.trusted_proxies) {
+        return Said::OfClient(Source::new(peer));
+    }
+    match check.source_address().and_then(|text| text.parse().ok()) {
+        Some(address) => Said::OfClient(Source::new(address)),
+        None => Said::OfAsker(Source::new(peer)),
+    }
 }
 
 fn deadline_of(headers: &HeaderMap) -> Result<Option<Duration>, GrpcError> {

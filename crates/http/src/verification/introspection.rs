@@ -21,7 +21,7 @@ use crate::metrics::Outcome;
 use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::NO_STORE;
-use crate::verification::caller::{presented, presenter};
+use crate::verification::caller::{asker, presented, presenter_to_verifier};
 use crate::verification::demand::fresh_enough;
 
 /// Bytes of a form with one token.
@@ -70,11 +70,13 @@ where
         Ok(false) => return refused(OAuthError::InvalidClient),
         Err(_) => return unavailable(state),
     }
-    if fresh_enough(&state.ctx, asked.freshness, None, Waiter::Client).await.is_err() {
+    let waiter = Waiter::Client(asker(state, connection, &parts.headers));
+    if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
         return unavailable(state);
     }
     let question = Question { presented: presented(asked.token.reveal()), username: None };
-    let presenter = presenter(state, Head::Introspection, connection, &parts.headers);
+    let (head, headers) = (Head::Introspection, &parts.headers);
+    let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
     let verified = verify::verify(&state.ctx, &question, presenter).await;
     match &verified {
         // Counted where it is told.

@@ -6,6 +6,9 @@ use axum::body::Body;
 use http::{Method, header};
 use serde_json::{Value, json};
 use symbolon_app::context::Switch;
+use symbolon_core::keys::Purpose;
+use symbolon_core::session::SessionKind;
+use symbolon_store::sessions;
 use tokio::time::Instant;
 
 use crate::asking::{VERIFY, basic, proof_of, token_never_issued};
@@ -70,6 +73,30 @@ async fn a_batch_says_the_same_as_introspection() {
     // The end of a session moves with each use, and so with the clock.
     many["results"][0]["exp"] = one["exp"].clone();
     assert_eq!(many["results"][0], one);
+}
+
+#[tokio::test]
+async fn a_session_that_is_used_at_another_node_is_active_here_too() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    for name in ["ada", "bob"] {
+        house.user(name).await;
+    }
+    let (used, unused) = (house.api_session("ada").await, house.api_session("bob").await);
+    house.clock.advance(Duration::from_hours(2));
+    let digest = house.ctx.keys.digest(Purpose::Session, &used.as_bytes()[16..]);
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    let row = sessions::find(&mut tx, SessionKind::Api, &[digest]).await.unwrap().unwrap();
+    let before = house.ctx.clock.now() - Duration::from_mins(1);
+    sessions::touch(&mut tx, row.id, before).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let asked = credentials(&[&unused, &used, "junk", &used]);
+    let answer = house.batch(&proof_of(&client), asked).await.json();
+
+    let results = answer["results"].as_array().unwrap();
+    let active: Vec<_> = results.iter().map(|result| result["active"] == true).collect();
+    assert_eq!(active, [false, true, false, true]);
 }
 
 #[tokio::test]
@@ -172,7 +199,7 @@ async fn who_does_not_prove_itself_is_challenged_whatever_it_asks() {
     };
 
     let reference = house.batch(&basic(&id, "sbcwrong"), body.clone()).await;
-    assert_problem(&reference, 401, "unauthorised");
+    assert_problem(&reference, 401, "not-authenticated");
     assert!(reference.header("www-authenticate").starts_with("Basic "));
     for proof in [
         basic("0AC000000000001", client.secret.reveal()),

@@ -6,10 +6,13 @@ use axum::body::Body;
 use futures_util::stream;
 use http::{Method, header};
 use symbolon_app::login::{self, ApiLogin, Head};
-use symbolon_app::{Actor, Origin, history, networks, scribe::Scribe};
-use symbolon_core::names::{ClientName, Source};
+use symbolon_app::rotation::{self, RotationFor};
+use symbolon_app::{Actor, Origin, device_types, history, networks, scribe::Scribe};
+use symbolon_core::device_type::{DeviceRules, Overlap};
+use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::network::Network;
 use symbolon_core::secret::Credential;
+use symbolon_core::verification::BearerUse;
 use symbolon_wire::identity_headers::NAMES;
 use tokio::time::Instant;
 
@@ -419,4 +422,32 @@ async fn a_junk_credential_of_any_shape_is_refused_in_one_way() {
         assert_eq!(answer.header("www-authenticate"), CHALLENGE, "{shown}");
         assert_eq!(answer.body, "The credential is missing or not accepted.\n", "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_route_that_refuses_the_new_token_of_a_rotation_leaves_the_old_one_alive() {
+    let house = TestHouse::open().await;
+    let ada = house.user("ada").await;
+    let set = |rules: &mut DeviceRules| {
+        (rules.overlap, rules.bearer) = (Overlap::Allowed, BearerUse::Allowed);
+    };
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let old = house.token("ada").await;
+    let (device_type, overlap) = (DeviceType::any(), None);
+    let asked = RotationFor { device_type, overlap, request_key: None, reason: None };
+    rotation::rotate_for(&house.ctx, Actor::Operator, "ada@example.com", asked).await.unwrap();
+    house.deliver_mail().await;
+    let new = house.newest_token("ada");
+    let status = async |token: &str, query: &str| {
+        let answer = house.ask_bearer(&format!("{FORWARD_AUTH}{query}"), token).await;
+        Scribe::default().write_down(&house.ctx).await.unwrap();
+        answer.status.as_u16()
+    };
+
+    assert_eq!(status(&new, "?device_type=server").await, 403);
+    assert_eq!(status(&old, "").await, 200, "the new one has come into use nowhere");
+    let told = history::list(&house.ctx, Some(ada), 1, None).await.unwrap().remove(0);
+    assert_eq!(told.reason, "used on a route that demands another device type or profile");
+    assert_eq!(status(&new, "?device_type=any").await, 200);
+    assert_eq!(status(&old, "").await, 401);
 }

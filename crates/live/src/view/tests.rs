@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use symbolon_core::api_rules::{ApiRules, Said};
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{DeviceRules, Mismatch};
 use symbolon_core::id::{Id, Profile, User};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey, Purpose};
 use symbolon_core::names::Source;
 use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::{Access, Duty, Policy};
 use symbolon_core::verification::{BearerUse, CredentialRefusal, OwnerState};
 
 use super::*;
@@ -59,9 +61,14 @@ fn credential(id: i64, owner: i64, purpose: Purpose, sort: CredentialSort) -> Cr
 }
 
 fn rules(bearer: BearerUse) -> Rules {
-    let profile = ProfileRule { id: profile(), name: "Standard".to_owned(), session_idle: IDLE };
+    let profile = profile_under(&Policy::default());
     let server = device_type(DeviceRules { bearer, ..DeviceRules::default() });
     Rules::default().renewed(vec![profile], vec![server], vec![])
+}
+
+fn profile_under(policy: &Policy) -> ProfileRule {
+    let (id, name) = (profile(), "Standard".to_owned());
+    ProfileRule { id, name, session_idle: IDLE, api: ApiRules::of(policy) }
 }
 
 fn device_type(rules: DeviceRules) -> DeviceTypeRule {
@@ -69,7 +76,9 @@ fn device_type(rules: DeviceRules) -> DeviceTypeRule {
 }
 
 fn from() -> UsedFrom<'static> {
-    UsedFrom { place: 1, source: Source::new([192, 0, 2, 7].into()), client: b"okhttp/4.9" }
+    let source = Source::new([192, 0, 2, 7].into());
+    let client: &[u8] = b"okhttp/4.9";
+    UsedFrom { place: 1, source: Said::OfClient(source), client: Said::OfClient(client) }
 }
 
 fn view() -> LiveView {
@@ -222,6 +231,65 @@ fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
     assert_eq!(verdict_under(refusing(meant_for(ClientKind::Mobile))), Ok(()));
     let another = verdict_under(refusing(meant_for(ClientKind::Server)));
     assert_eq!(another, Err(CredentialRefusal::OtherKind));
+}
+
+#[test]
+fn where_nobody_says_who_uses_a_token_its_address_rules_refuse_and_its_kind_is_not_judged() {
+    let view = view();
+    let sort = CredentialSort::Token { expires_at: T0 + IDLE };
+    view.fill_users(&[user(1)], 5);
+    view.fill_credentials(&[credential(30, 1, Purpose::Token, sort), session(10, 1)], 5);
+    let alone = DeviceRules { bearer: BearerUse::Allowed, ..DeviceRules::default() };
+    let from = from();
+    let asker = UsedFrom {
+        source: Said::OfAsker(from.source.any()),
+        client: Said::OfAsker(from.client.any()),
+        ..from
+    };
+    let verdict_under = |policy: &Policy, rules| {
+        let (profiles, types) = (vec![profile_under(policy)], vec![device_type(rules)]);
+        view.set_rules(view.rules().renewed(profiles, types, vec![]));
+        let verified = view.verify(&keys(), &Presented::Token("30"), None, T0, asker);
+        verified.map(|_| ()).map_err(|refused| refused.refusal)
+    };
+    let ranges = LoginRanges::parse("192.0.2.0/24").unwrap();
+    let held = DeviceRules { addresses: ranges.clone(), ..alone.clone() };
+    let meant = DeviceRules {
+        kind: Some(ClientKind::Server),
+        mismatch: Mismatch::Refused,
+        ..alone.clone()
+    };
+    let within = Policy { login_ranges: ranges.into_iter().collect(), ..Policy::default() };
+
+    let unknown = Err(CredentialRefusal::AddressUnknown);
+    assert_eq!(verdict_under(&Policy::default(), alone.clone()), Ok(()));
+    assert_eq!(verdict_under(&Policy::default(), meant), Ok(()));
+    assert_eq!(verdict_under(&Policy::default(), held), unknown);
+    assert_eq!(verdict_under(&within, alone), unknown);
+}
+
+#[test]
+fn the_rules_of_a_profile_hold_for_a_token_that_stands_alone_and_its_access_for_a_session() {
+    let view = view();
+    let sort = CredentialSort::Token { expires_at: T0 + IDLE };
+    view.fill_users(&[user(1)], 5);
+    view.fill_credentials(&[credential(30, 1, Purpose::Token, sort), session(10, 1)], 5);
+    let verdicts_under = |policy: Policy| {
+        view.set_rules(view.rules().renewed(vec![profile_under(&policy)], vec![], vec![]));
+        let token = view.verify(&keys(), &Presented::Token("30"), None, T0, from());
+        (token.err().map(|refused| refused.refusal), verdict(&view, 10).err())
+    };
+    let ranges = LoginRanges::parse("10.0.0.0/8").unwrap().into_iter().collect();
+
+    let closed = verdicts_under(Policy { access: Access::WebOnly, ..Policy::default() });
+    let outside = verdicts_under(Policy { login_ranges: ranges, ..Policy::default() });
+    let duty = verdicts_under(Policy { duty: Duty::WebAndApi, ..Policy::default() });
+
+    let refused = Some(CredentialRefusal::NoAccess);
+    assert_eq!(closed, (refused, refused));
+    assert_eq!(outside, (Some(CredentialRefusal::OutsideLoginRanges), None));
+    assert_eq!(duty, (Some(CredentialRefusal::SecondFactorDemanded), None));
+    assert_eq!(verdicts_under(Policy::default()), (None, None));
 }
 
 #[test]

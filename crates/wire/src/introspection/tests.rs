@@ -1,5 +1,6 @@
 //! What the introspection endpoint reads and writes.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,9 +9,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Active, INACTIVE, IntrospectionRequest, parse_introspection_request};
+use crate::PresentedText;
 use crate::form::{Form, FormError};
 use crate::freshness::Freshness;
 use crate::oauth::{OAuthError, RequestFault};
+use crate::used_by::MAX_AGENT;
 
 /// The client of RFC 7662 §2.1's second example.
 const RFC_CLIENT: &str = "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW";
@@ -56,6 +59,29 @@ fn example_of_the_rfc_is_read() {
     assert_eq!(request.client.id(), "s6BhdRkqt3");
     assert_eq!(request.client.secret(), "gX1fBat3bV");
     assert_eq!(request.freshness, Freshness::default());
+}
+
+#[test]
+fn who_presented_the_token_may_be_told_and_only_as_it_should_be() {
+    let told = read("token=t&client_address=%3A%3A1&client_agent=curl%2F8.5.0+x");
+    let agent = told.used_by.agent.as_ref().map(PresentedText::reveal);
+    assert_eq!(
+        (told.used_by.address, agent),
+        (Some(Ipv6Addr::LOCALHOST.into()), Some("curl/8.5.0 x"))
+    );
+    let untold = read("token=t&client_address=&client_agent=");
+    assert!(untold.used_by.address.is_none() && untold.used_by.agent.is_none());
+
+    for text in ["192.0.2.7%3A80", "unknown", "192.0.2", "%5B%3A%3A1%5D"] {
+        let asked = format!("token=t&client_address={text}");
+        assert_eq!(fault(&asked), RequestFault::Malformed("client_address"), "{text}");
+    }
+    let longest = "a".repeat(MAX_AGENT);
+    assert!(read(&format!("token=t&client_agent={longest}")).used_by.agent.is_some());
+    let too_long = format!("token=t&client_agent={longest}a");
+    assert_eq!(fault(&too_long), RequestFault::Malformed("client_agent"));
+    let twice = refusal("token=t&client_agent=a&client_agent=a", Some(RFC_CLIENT));
+    assert!(matches!(twice, OAuthError::InvalidRequest(_)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use symbolon_app::rotation::{self, OwnRotation, RotationFor};
 use symbolon_app::scribe::Scribe;
 use symbolon_app::tokens::TokenView;
 use symbolon_app::users::UserView;
-use symbolon_app::verify::{self, Presented, Presenter, Question};
+use symbolon_app::verify::{self, Presented, Presenter, Question, Said};
 use symbolon_app::{Actor, device_types, live, tokens, users};
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::{DeviceRules, Overlap};
@@ -221,7 +221,7 @@ impl World {
             }
             Step::Revoke { which } => {
                 let done = tokens::revoke(ctx, actor, self.model.tokens[which].id).await;
-                done.map_or(Outcome::Refused, |()| Outcome::Changed)
+                done.map_or(Outcome::Refused, |_| Outcome::Changed)
             }
             Step::Surrender { which } => {
                 let token = &self.model.tokens[which];
@@ -326,7 +326,7 @@ impl World {
 
     async fn present(&self, token: &str) -> bool {
         let source = Source::new("198.51.100.7".parse().unwrap());
-        let presenter = Presenter { head: Head::ForwardAuth, source, client: b"shop/1.0" };
+        let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
         let question = Question { presented: Presented::token(token), username: None };
         verify::verify(&self.house.ctx, &question, presenter).await.is_ok()
     }
@@ -344,7 +344,9 @@ impl World {
             let (view, keys) = (&self.house.ctx.live.view, &self.house.ctx.keys);
             // A look, not a use: the place of no use is noted.
             let source = Source::new([198, 51, 100, 7].into());
-            let from = UsedFrom { place: 0, source, client: b"shop/1.0" };
+            let client: &[u8] = b"shop/1.0";
+            let (source, client) = (Said::OfClient(source), Said::OfClient(client));
+            let from = UsedFrom { place: 0, source, client };
             let accepted = view.verify(keys, &presented, None, now, from).is_ok();
             assert_eq!(accepted, self.model.lives(which, now), "token {which} in the view");
         }
