@@ -13,7 +13,8 @@ use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::Presented;
 use symbolon_store::changes::{self, Change};
 pub use symbolon_store::sessions::Restriction;
-use symbolon_store::{organization as organizations, sessions, users};
+use symbolon_store::sessions::SessionRow;
+use symbolon_store::{organization as organizations, profiles, sessions, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -76,6 +77,11 @@ pub async fn find(
     let Some(user) = users::find(&mut reader, row.user).await? else {
         return Ok(None);
     };
+    if kind == SessionKind::Api
+        && !profiles::in_force(&mut reader, user.profile).await?.access.api()
+    {
+        return Ok(None);
+    }
     drop(reader);
     if row.times.touch_due(now) {
         let mut tx = ctx.store.begin().await?;
@@ -164,8 +170,8 @@ pub async fn end(ctx: &Ctx, session: Id<Session>) -> Result<(), AppError> {
 /// # Errors
 /// The database's.
 pub async fn end_presented(ctx: &Ctx, secret: &SessionSecret) -> Result<(), AppError> {
-    match find(ctx, SessionKind::Api, secret).await? {
-        Some(session) => end(ctx, session.session).await,
+    match open_with(ctx, secret).await? {
+        Some(session) => end(ctx, session.id).await,
         // It may have been ended just now, by somebody who still waits for that.
         None => settle_what_is_there(ctx).await,
     }
@@ -182,14 +188,22 @@ pub async fn end_own(
 ) -> Result<Vec<bool>, AppError> {
     let mut ended = Vec::with_capacity(secrets.len());
     for secret in secrets {
-        let session = find(ctx, SessionKind::Api, secret).await?;
-        let own = session.filter(|session| session.user == user);
+        let own = open_with(ctx, secret).await?.filter(|session| session.user == user);
         if let Some(session) = &own {
-            end(ctx, session.session).await?;
+            end(ctx, session.id).await?;
         }
         ended.push(own.is_some());
     }
     Ok(ended)
+}
+
+/// The API session with this secret that nobody has ended, however long it was not used: of its last uses,
+/// which keep it alive, the database may not know yet.
+async fn open_with(ctx: &Ctx, secret: &SessionSecret) -> Result<Option<SessionRow>, AppError> {
+    let digests = ctx.keys.digests(Purpose::Session, secret.reveal().as_bytes());
+    let mut reader = ctx.store.read().await?;
+    let found = sessions::find(&mut reader, SessionKind::Api, &digests).await?;
+    Ok(found.filter(|session| session.times.ended_at.is_none()))
 }
 
 /// The organization's identifier.

@@ -12,12 +12,15 @@ use symbolon_app::{
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{DeviceRules, Mismatch};
 use symbolon_core::id::{Id, User};
+use symbolon_core::keys::Purpose;
 use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{DAY, Policy};
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{LinkSecret, Password};
+use symbolon_core::session::SessionKind;
 use symbolon_core::verification::BearerUse;
+use symbolon_store::sessions as stored_sessions;
 
 use crate::asking::{AUTH_REQUEST, FORWARD_AUTH, INACTIVE, PROXIES, basic};
 use crate::calls::call;
@@ -27,7 +30,7 @@ const OTHER_PASSWORD: &str = "nine quiet Otters under a bridge";
 const ADA: &str = "ada@example.com";
 
 /// A house with Ada in it, whose token stands alone.
-async fn house_with_bearer() -> (TestHouse, Id<User>, String) {
+pub(crate) async fn house_with_bearer() -> (TestHouse, Id<User>, String) {
     let house = TestHouse::open().await;
     let ada = house.user("ada").await;
     house.set_bearer(Switch::On).await;
@@ -35,7 +38,7 @@ async fn house_with_bearer() -> (TestHouse, Id<User>, String) {
     (house, ada, token)
 }
 
-async fn status(house: &TestHouse, credential: &str) -> u16 {
+pub(crate) async fn status(house: &TestHouse, credential: &str) -> u16 {
     let mut statuses = Vec::new();
     for uri in PROXIES {
         statuses.push(house.ask_bearer(uri, credential).await.status.as_u16());
@@ -46,7 +49,7 @@ async fn status(house: &TestHouse, credential: &str) -> u16 {
 }
 
 /// The newest entry of the user's history once everything noted is written down.
-async fn last_reason(house: &TestHouse, user: Id<User>) -> String {
+pub(crate) async fn last_reason(house: &TestHouse, user: Id<User>) -> String {
     Scribe::default().write_down(&house.ctx).await.unwrap();
     let entries = history::list(&house.ctx, Some(user), 1, None).await.unwrap();
     entries.into_iter().next().map(|entry| entry.reason).unwrap_or_default()
@@ -56,7 +59,7 @@ fn origin() -> Origin {
     Origin { source: Source::new(PEER), client: ClientName::sanitised("test") }
 }
 
-async fn set_policy(house: &TestHouse, change: impl FnOnce(&mut Policy)) {
+pub(crate) async fn set_policy(house: &TestHouse, change: impl FnOnce(&mut Policy)) {
     let mut policy = Policy::default();
     change(&mut policy);
     profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
@@ -335,10 +338,64 @@ async fn sessions_end_for_the_view_whoever_ends_them() {
     assert_eq!(status(&house, &session).await, 401);
 }
 
+/// A session whose last use is in memory alone: the database takes it for idle.
+async fn session_used_a_moment_ago(house: &TestHouse) -> String {
+    let session = house.api_session("ada").await;
+    house.clock.advance(Duration::from_mins(119));
+    assert_eq!(status(house, &session).await, 200);
+    house.clock.advance(Duration::from_mins(2));
+    session
+}
+
+#[tokio::test]
+async fn a_revocation_ends_a_session_whose_last_use_the_database_does_not_know_yet() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let session = session_used_a_moment_ago(&house).await;
+
+    let revoked = house.post_form("/services/oauth2/revoke", &[("token", &session)]).await;
+
+    assert_eq!(revoked.status, 200);
+    assert_eq!(status(&house, &session).await, 401);
+}
+
+#[tokio::test]
+async fn a_session_is_invalidated_or_logged_out_whatever_the_database_knows_of_its_last_use() {
+    let house = TestHouse::open().await;
+    let ada = house.user("ada").await;
+    let session = session_used_a_moment_ago(&house).await;
+    let secret = symbolon_core::secret::SessionSecret::new(session[16..].to_owned());
+
+    assert_eq!(sessions::end_own(&house.ctx, ada, &[secret]).await.unwrap(), [true]);
+    assert_eq!(status(&house, &session).await, 401);
+
+    let session = session_used_a_moment_ago(&house).await;
+    house.soap(call(&session, "<logout/>")).await;
+    assert_eq!(status(&house, &session).await, 401);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_log_out_of_a_session_that_seems_dead_has_ended_it() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let session = house.api_session("ada").await;
+    house.clock.advance(Duration::from_mins(125));
+    let secret = symbolon_core::secret::SessionSecret::new(session[16..].to_owned());
+    let answer = house.soap(call(&session, "<logout/>")).await;
+    assert!(answer.body.contains("INVALID_SESSION_ID"), "{}", answer.body);
+
+    // What another node has still to write down comes too late.
+    let digest = house.ctx.keys.digest(Purpose::Session, secret.reveal().as_bytes());
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let row = stored_sessions::find(&mut reader, SessionKind::Api, &[digest]).await.unwrap();
+
+    assert!(row.unwrap().times.ended_at.is_some());
+}
+
 #[tokio::test]
 async fn the_use_of_an_expired_token_is_told_also_once_it_is_swept() {
     let (house, ada, token) = house_with_bearer().await;
-    house.clock.advance(365 * DAY);
+    house.clock.advance(366 * DAY);
     symbolon_app::live::sweep(&house.ctx).await.unwrap();
     assert!(house.ctx.live.view.is_empty());
 
