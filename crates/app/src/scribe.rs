@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
-use symbolon_core::names::Source;
 use tokio::time::{interval, sleep};
 use tracing::error;
 
@@ -19,7 +18,7 @@ use crate::error::AppError;
 const ROUND: Duration = Duration::from_secs(10);
 /// The pause before a round out of turn: whoever comes right behind is written down along with the first.
 const GATHERING: Duration = Duration::from_millis(50);
-/// A refusal of the same credential from the same network is told again after this time.
+/// A refusal of the same credential for the same reason from the same network is told again after this time.
 const TELL_AGAIN: Duration = Duration::from_hours(1);
 /// Refusals that are remembered for that; with more, some are told twice.
 const MOST_TOLD: usize = 8192;
@@ -76,23 +75,25 @@ impl Scribe {
     }
 }
 
-/// What owners have been told lately: of which credential, used from which network, when.
+/// What owners have been told lately: of what, when.
 #[derive(Debug, Default)]
-struct Told(HashMap<(i64, String), Timestamp>);
+struct Told(HashMap<News, Timestamp>);
+
+/// Which credential was refused why, used from which network.
+type News = (i64, &'static str, String);
 
 impl Told {
-    fn is_news(&self, credential: i64, source: Source, at: Timestamp) -> bool {
-        let told = self.0.get(&(credential, source.counted_as()));
-        told.is_none_or(|told_at| at.since(*told_at) >= TELL_AGAIN)
+    fn is_news(&self, news: &News, at: Timestamp) -> bool {
+        self.0.get(news).is_none_or(|told_at| at.since(*told_at) >= TELL_AGAIN)
     }
 
-    fn remember(&mut self, credential: i64, source: Source, at: Timestamp) {
+    fn remember(&mut self, news: News, at: Timestamp) {
         if self.0.len() >= MOST_TOLD {
             self.0.retain(|_, told_at| at.since(*told_at) < TELL_AGAIN);
         }
         if self.0.len() >= MOST_TOLD {
             self.0.clear();
         }
-        self.0.insert((credential, source.counted_as()), at);
+        self.0.insert(news, at);
     }
 }

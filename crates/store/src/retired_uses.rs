@@ -12,6 +12,10 @@ const NOTE: &str = "
     VALUES ($1, $2, $3, $4, $4, 1)
     ON CONFLICT (token_id, source, client)
     DO UPDATE SET last_at = $4, times = retired_use.times + 1";
+const NOTE_AGAIN: &str = "
+    UPDATE retired_use SET last_at = $4, times = times + 1
+    WHERE token_id = $1 AND source = $2 AND client = $3";
+const COUNT: &str = "SELECT COUNT(*) FROM retired_use WHERE token_id = $1";
 const LAST_WARNING: &str = "
     SELECT MAX(warned_at) FROM retired_use
     WHERE source = $2 AND token_id IN (SELECT id FROM token WHERE user_id =
@@ -51,6 +55,22 @@ pub async fn note(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.execute_one(NOTE, args![token, source, client, now]).await
+}
+
+/// The same, unless it would be one of more than `at_most` pairs of client and address: whoever has the token
+/// can name as many as he likes.
+pub async fn note_among(
+    tx: &mut Tx,
+    token: Id<Token>,
+    (source, client): (&str, &str),
+    at_most: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let known = tx.execute_at_most_one(NOTE_AGAIN, args![token, source, client, now]).await?;
+    if !known && tx.fetch_one(COUNT, args![token]).await?.int(0)? < at_most {
+        note(tx, token, source, client, now).await?;
+    }
+    Ok(())
 }
 
 /// When the owner of `token` was last warned of a retired token used from `source`.

@@ -11,7 +11,7 @@ use symbolon_core::names::Source;
 use symbolon_core::secret::Digest;
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_live::{Sort, Subject};
-use symbolon_store::{tokens, users};
+use symbolon_store::{retired_uses, tokens, users};
 
 use crate::actor::Origin;
 use crate::context::Ctx;
@@ -24,6 +24,12 @@ use crate::scribe::Told;
 /// Refusals that are written into histories in one round; what is beyond them is counted.
 const MOST_WRITTEN: usize = 500;
 
+/// Pairs of client and address that are remembered of the uses of a retired token between two entries of its
+/// history.
+const MOST_PAIRS: i64 = 100;
+/// The word for the use of a retired token.
+const RETIRED: &str = "retired";
+
 type Noted = ((Offence, Place), Seen);
 
 /// Writes down every refusal that is noted and somebody's.
@@ -31,7 +37,7 @@ type Noted = ((Offence, Place), Seen);
 /// # Errors
 /// The database's; what was not written is noted again.
 pub(super) async fn write(ctx: &Ctx, told: &mut Told) -> Result<(), AppError> {
-    let mut noted: Vec<Noted> = ctx.notebook.take_refusals().into_iter().collect();
+    let mut noted: Vec<Noted> = ctx.notebook.take_refusals();
     let outcome = write_noted(ctx, told, &mut noted).await;
     if outcome.is_err() {
         ctx.notebook.put_back_refusals(noted);
@@ -44,18 +50,23 @@ async fn write_noted(ctx: &Ctx, told: &mut Told, noted: &mut Vec<Noted>) -> Resu
     let known = look_up(ctx, noted).await?;
     let mut written = 0;
     while let Some(((offence, place), seen)) = noted.last() {
-        let cases = case_of(offence, &known, seen.last_at);
-        let source = Source::new(place.source);
-        if let Some(case) = cases.filter(|case| told.is_news(case.credential, source, seen.last_at))
-        {
-            if written == MOST_WRITTEN {
-                ctx.notebook.count_dropped(noted.len() as u64);
-                noted.clear();
-                return Ok(());
+        if let Some(case) = case_of(offence, &known, seen.last_at) {
+            let news = (case.credential, case.kind, Source::new(place.source).counted_as());
+            let is_news = told.is_news(&news, seen.last_at);
+            if is_news || case.retired.is_some() {
+                if written == MOST_WRITTEN {
+                    ctx.notebook.count_dropped(noted.len() as u64);
+                    noted.clear();
+                    return Ok(());
+                }
+                written += 1;
             }
-            written += 1;
-            write_one(ctx, &case, place, *seen).await?;
-            told.remember(case.credential, source, seen.last_at);
+            if is_news {
+                write_one(ctx, &case, place, *seen).await?;
+                told.remember(news, seen.last_at);
+            } else {
+                note_once_more(ctx, &case, place, *seen).await?;
+            }
         }
         noted.pop();
     }
@@ -84,6 +95,8 @@ struct Case {
     owner: Id<User>,
     credential: i64,
     token: Option<Id<Token>>,
+    /// The word for the reason, whatever instants it names.
+    kind: &'static str,
     reason: String,
     retired: Option<(Timestamp, RetirementCause)>,
 }
@@ -104,15 +117,19 @@ fn case_of_known(subject: Subject, refusal: CredentialRefusal) -> Case {
         owner: subject.user,
         credential: subject.credential,
         token: (subject.sort == Sort::Token).then(|| Id::from_raw(subject.credential)),
+        kind: refusal.word(),
         reason: refusal.to_string(),
         retired: None,
     }
 }
 
 fn case_of_token(record: &TokenRecord, at: Timestamp) -> Option<Case> {
-    let reason = match record.retired {
-        Some((at, cause)) => Refusal::TokenRetired(at, cause),
-        None if record.expires_at <= at => Refusal::TokenExpired(record.expires_at),
+    let (kind, reason) = match record.retired {
+        Some((at, cause)) => (RETIRED, Refusal::TokenRetired(at, cause)),
+        None if record.expires_at <= at => {
+            let expired = CredentialRefusal::Expired.word();
+            (expired, Refusal::TokenExpired(record.expires_at))
+        }
         // It has been issued since.
         None => return None,
     };
@@ -120,6 +137,7 @@ fn case_of_token(record: &TokenRecord, at: Timestamp) -> Option<Case> {
         owner: record.user,
         credential: record.token.raw(),
         token: Some(record.token),
+        kind,
         reason: reason.to_string(),
         retired: record.retired,
     })
@@ -144,4 +162,16 @@ async fn write_one(ctx: &Ctx, case: &Case, place: &Place, seen: Seen) -> Result<
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
+}
+
+/// Remembers one more use of a retired token that its history tells of already; its owner is not warned again.
+async fn note_once_more(ctx: &Ctx, case: &Case, place: &Place, seen: Seen) -> Result<(), AppError> {
+    let (Some(token), Some(_)) = (case.token, case.retired) else {
+        return Ok(());
+    };
+    let source = Source::new(place.source).to_string();
+    let pair = (source.as_str(), place.client.as_str());
+    let mut tx = ctx.store.begin().await?;
+    retired_uses::note_among(&mut tx, token, pair, MOST_PAIRS, seen.last_at).await?;
+    commit(ctx, tx).await
 }

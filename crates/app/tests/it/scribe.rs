@@ -14,10 +14,11 @@ use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::Id;
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{ClientName, DeviceType, Source};
+use symbolon_core::network::LoginRanges;
 use symbolon_core::session::SessionKind;
 use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_store::uses::{self, Use};
-use symbolon_store::{migrate_all, sessions};
+use symbolon_store::{migrate_all, retired_uses, sessions};
 
 use crate::house::{PASSWORD, TestHouse};
 
@@ -42,7 +43,7 @@ async fn let_tokens_stand_alone(house: &TestHouse) {
 
 fn presenter<'a>(source: &str, client: &'a str) -> Presenter<'a> {
     let source = Source::new(source.parse().unwrap());
-    Presenter { head: Head::ForwardAuth, source, client: client.as_bytes() }
+    Presenter::of_client(Head::ForwardAuth, source, client.as_bytes())
 }
 
 async fn present(
@@ -247,6 +248,68 @@ async fn a_refusal_is_told_once_an_hour_for_each_address() {
     assert_eq!(ask("198.51.100.8").await, 2);
     house.wait(Duration::from_mins(1));
     assert_eq!(ask("198.51.100.7").await, 3);
+}
+
+#[tokio::test]
+async fn another_reason_is_told_at_once() {
+    let (house, jane, token) = house_with_token().await;
+    let mut scribe = Scribe::default();
+    assert!(present_token(&house, &token, "198.51.100.7").await.is_err());
+    scribe.write_down(&house.ctx).await.unwrap();
+    let set = |rules: &mut DeviceRules| {
+        rules.bearer = BearerUse::Allowed;
+        rules.addresses = LoginRanges::parse("10.0.0.0/8").unwrap();
+    };
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+
+    for _ in 0..2 {
+        assert!(present_token(&house, &token, "198.51.100.7").await.is_err());
+        scribe.write_down(&house.ctx).await.unwrap();
+        house.wait(11 * SECOND);
+    }
+
+    let told = reasons(&house, &jane).await;
+    assert_eq!(told[0], "token used from outside the addresses of its device type");
+    assert!(told[1].starts_with("security token without its password"), "{told:?}");
+}
+
+#[tokio::test]
+async fn each_client_of_a_retired_token_is_remembered_though_its_history_tells_of_one_an_hour() {
+    let (house, jane, retired) = house_with_token().await;
+    let token = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
+    house.reset(&jane).await;
+    let told = reasons(&house, &jane).await.len();
+    let mut scribe = Scribe::default();
+
+    for client in ["shop/1.0", "till/2", "shop/1.0"] {
+        let presented = Presented::token(&retired).unwrap();
+        assert!(present(&house, presented, presenter("198.51.100.7", client)).await.is_err());
+        house.wait(11 * SECOND);
+        scribe.write_down(&house.ctx).await.unwrap();
+    }
+
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let used = retired_uses::of_token(&mut reader, token, 10).await.unwrap();
+    let used: Vec<_> = used.iter().map(|it| (it.client.as_str(), it.times)).collect();
+    assert_eq!(used, [("shop/1.0", 2), ("till/2", 1)]);
+    assert_eq!(reasons(&house, &jane).await.len(), told + 1);
+}
+
+#[tokio::test]
+async fn a_retired_token_under_ever_new_names_is_remembered_within_bounds() {
+    let (house, jane, retired) = house_with_token().await;
+    let token = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
+    house.reset(&jane).await;
+
+    for number in 0..130 {
+        let client = format!("client {number}");
+        let presented = Presented::token(&retired).unwrap();
+        assert!(present(&house, presented, presenter("198.51.100.7", &client)).await.is_err());
+    }
+    write_down(&house).await;
+
+    let mut reader = house.ctx.store.read().await.unwrap();
+    assert_eq!(retired_uses::of_token(&mut reader, token, 1000).await.unwrap().len(), 100);
 }
 
 #[tokio::test]
