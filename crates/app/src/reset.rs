@@ -23,7 +23,7 @@ use crate::context::Ctx;
 use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::links::LinkKind;
-use crate::live::{commit, settle_what_is_there};
+use crate::live::{commit, settled_revision};
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
@@ -70,7 +70,7 @@ pub struct Receipt {
     pub token: Id<Token>,
     /// Whether this request did it; not so where the same request came before.
     pub fresh: bool,
-    /// The revision from which on the earlier tokens are dead; 0 where the request came before.
+    /// The revision from which on the earlier tokens are dead; where the request came before, a later one.
     pub revision: i64,
     /// How many earlier tokens have ended.
     pub retired: usize,
@@ -108,10 +108,8 @@ impl From<StoreError> for ResetError {
 /// The password is proved before the transaction and compared with the row's again within it: a
 /// password that was changed in between proves nothing (I6).
 pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetError> {
-    if let Some(receipt) = repeated(ctx, &request).await? {
-        // The request that came first may still be waiting for what it has committed.
-        settle_what_is_there(ctx).await?;
-        return Ok(receipt);
+    if let Some(token) = repeated(ctx, &request).await? {
+        return Ok(repetition_of(ctx, token).await?);
     }
     let password = &request.current_password;
     let proved = match passwords::prove(ctx, request.user, password, &request.origin).await? {
@@ -126,8 +124,7 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
         tokens::find_request(&mut tx, user.standing.user, &request.request_key).await?
     {
         drop(tx);
-        settle_what_is_there(ctx).await?;
-        return Ok(repetition_of(token));
+        return Ok(repetition_of(ctx, token).await?);
     }
     if user.password != proved.password {
         return Err(ResetError::Forbidden(PASSWORD_CHANGED.into()));
@@ -301,14 +298,16 @@ pub(crate) const fn scope_word(scope: Scope) -> &'static str {
     }
 }
 
-async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {
+async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Id<Token>>, AppError> {
     let mut reader = ctx.store.read().await?;
-    let token = tokens::find_request(&mut reader, request.user, &request.request_key).await?;
-    Ok(token.map(repetition_of))
+    Ok(tokens::find_request(&mut reader, request.user, &request.request_key).await?)
 }
 
-const fn repetition_of(token: Id<Token>) -> Receipt {
-    Receipt { token, fresh: false, revision: 0, retired: 0 }
+/// The answer to a request that came before.
+async fn repetition_of(ctx: &Ctx, token: Id<Token>) -> Result<Receipt, AppError> {
+    // The request that came first may still be waiting for what it has committed.
+    let revision = settled_revision(ctx).await?;
+    Ok(Receipt { token, fresh: false, revision, retired: 0 })
 }
 
 /// The rule in words, with who can lift it.

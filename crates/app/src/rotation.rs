@@ -29,7 +29,7 @@ use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::{AppError, Rule};
 use crate::facts::Facts;
-use crate::live::{commit, settle_what_is_there};
+use crate::live::{commit, settled_revision};
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, PASSWORD_CHANGED, ResetError, scope_word};
@@ -89,7 +89,7 @@ pub struct RotationReceipt {
     pub outgoing: Option<(Id<Token>, Timestamp)>,
     /// Whether this request did it; not so where the same request came before.
     pub fresh: bool,
-    /// The revision from which on the new token is known everywhere; 0 where the request came before.
+    /// The revision from which on the new token is known everywhere; where the request came before, a later one.
     pub revision: i64,
 }
 
@@ -381,11 +381,11 @@ fn by(actor: Actor, owner: Id<User>) -> &'static str {
 /// The answer to a request that came before: what it has led to, as it stands now.
 async fn repetition(ctx: &Ctx, token: Id<Token>) -> Result<RotationReceipt, ResetError> {
     // The request that came first may still be waiting for what it has committed.
-    settle_what_is_there(ctx).await?;
+    let revision = settled_revision(ctx).await?;
     let mut reader = ctx.store.read().await?;
     let outgoing = tokens::outgoing_before(&mut reader, token).await?;
     let outgoing = outgoing.map(|row| (row.record.token, row.record.expires_at));
-    Ok(RotationReceipt { token, outgoing, fresh: false, revision: 0 })
+    Ok(RotationReceipt { token, outgoing, fresh: false, revision })
 }
 
 /// The request key of an administrator, which no key of a form can be: what users ask for themselves does not

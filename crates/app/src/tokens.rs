@@ -281,15 +281,15 @@ pub async fn revoke_presented(ctx: &Ctx, token: &PresentedToken) -> Result<(), A
     match revoke(ctx, Actor::Bearer(record.token), record.token).await {
         // Somebody else was quicker, or the user is gone.
         Err(AppError::NotFound(_)) => settle_what_is_there(ctx).await,
-        ended => ended,
+        ended => ended.map(|_| ()),
     }
 }
 
-/// Ends a live token without a successor.
+/// Ends a live token without a successor; tells the revision from which on it is dead.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where there is no such live token.
-pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), AppError> {
+pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<i64, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let found = tokens::find(&mut tx, token).await?;
@@ -315,10 +315,11 @@ pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), App
     outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
     let details = format!("token={token}");
     trail::append(&mut tx, actor, "token.revoked", format!("user:{id}"), details, now).await?;
-    changes::record(&mut tx, Change::TokenRevoked, id, Some(token.raw()), now).await?;
+    let subject = Some(token.raw());
+    let revision = changes::record(&mut tx, Change::TokenRevoked, id, subject, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
-    Ok(())
+    Ok(revision)
 }
 
 /// The position of a token among all, or before every one there is.

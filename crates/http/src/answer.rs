@@ -31,6 +31,9 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 /// Seconds after which a client may try again where the database is at its limit.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
+/// A verifier that names this revision is answered from a state at least as new.
+const REVISION: HeaderName = HeaderName::from_static("x-symbolon-revision");
+
 /// What is left of a limit, and when there is more.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -84,6 +87,12 @@ pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: String)
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Says in a header of an answer from which revision on what it tells is so everywhere.
+pub(crate) fn tell_revision(mut response: Response, revision: i64) -> Response {
+    response.headers_mut().insert(REVISION, HeaderValue::from(revision));
     response
 }
 

@@ -42,6 +42,18 @@ async fn the_same_request_twice_is_one_reset_and_one_mail() {
 }
 
 #[tokio::test]
+async fn the_same_request_again_tells_a_revision_that_knows_the_reset() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+
+    let first = house.try_reset(&jane, PASSWORD, "once").await.unwrap();
+    let again = house.try_reset(&jane, PASSWORD, "once").await.unwrap();
+
+    assert!(first.fresh && !again.fresh && first.token == again.token);
+    assert!(first.revision > 0 && again.revision >= first.revision, "{again:?}");
+}
+
+#[tokio::test]
 async fn a_request_key_of_somebody_else_leads_nowhere() {
     let house = TestHouse::new().await;
     let (jane, eve) = (house.user("jane").await, house.user("eve").await);

@@ -63,7 +63,7 @@ async fn logs_in(house: &TestHouse, user: &UserView, token: &str) -> Result<(), 
 
 async fn present(house: &TestHouse, token: &str) -> Result<(), NoAdmission> {
     let source = Source::new("198.51.100.7".parse().unwrap());
-    let presenter = Presenter { head: Head::ForwardAuth, source, client: b"shop/1.0" };
+    let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
     let question = Question { presented: Presented::token(token), username: None };
     verify::verify(&house.ctx, &question, presenter).await.map(|_| ())
 }
@@ -185,6 +185,9 @@ async fn the_same_request_again_neither_rotates_twice_nor_ends_anything() {
     let late = try_rotate(&house, &jane, Some("deploy-7")).await.unwrap();
 
     assert!(first.fresh && !again.fresh && !late.fresh);
+    assert!(
+        first.revision > 0 && again.revision >= first.revision && late.revision > again.revision
+    );
     assert_eq!((first.token, first.token), (again.token, late.token));
     assert_eq!((again.outgoing, late.outgoing), (first.outgoing, None));
     assert_eq!(logs_in(&house, &jane, &new).await, Ok(()));

@@ -18,6 +18,7 @@ use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::Password;
 
+use crate::answer::tell_revision;
 use crate::api::caller::Caller;
 use crate::control::ask::{Body, Fields, Named, id_of};
 use crate::control::breakage::BreakageShape;
@@ -166,10 +167,11 @@ async fn revoke(
     caller: Caller,
     State(state): State<HttpState>,
     Named(token): Named,
-) -> Result<StatusCode, Failed> {
+) -> Result<Response, Failed> {
     let token = own(&state, &caller, &token).await?.token;
     let revoked = tokens::revoke(&state.ctx, Actor::User(caller.session.user), token).await;
-    revoked.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::app(&state.ctx, &error))
+    let revision = revoked.map_err(|error| Failed::app(&state.ctx, &error))?;
+    Ok(tell_revision(StatusCode::NO_CONTENT.into_response(), revision))
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use symbolon_core::reset::Scope;
 use super::ask::{Body, Fields, Named, Operator, PageFields, id_of, route};
 use super::breakage::BreakageShape;
 use super::problem::Failed;
+use crate::answer::tell_revision;
 use crate::routes::Route;
 use crate::state::HttpState;
 
@@ -72,10 +74,11 @@ async fn revoke(
     _: Operator,
     State(state): State<HttpState>,
     Named(token): Named,
-) -> Result<StatusCode, Failed> {
+) -> Result<Response, Failed> {
     let token = id_of(&state, "token", &token)?;
     let outcome = tokens::revoke(&state.ctx, Actor::Operator, token).await;
-    outcome.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::app(&state.ctx, &error))
+    let revision = outcome.map_err(|error| Failed::app(&state.ctx, &error))?;
+    Ok(tell_revision(StatusCode::NO_CONTENT.into_response(), revision))
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,6 @@
 //! The form carries a key of its own request, so that a double click, a reload or the back button
 //! yields the reset that was already made and not another.
 
-use http::{HeaderName, HeaderValue};
 use symbolon_app::breakage;
 use symbolon_app::reset::{self, OwnReset, ResetError};
 use symbolon_app::sessions::LiveSession;
@@ -12,6 +11,7 @@ use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use symbolon_wire::form::Form;
 
+use crate::answer::tell_revision;
 use crate::pages::own::personal_forms::{current_password, wrong_password};
 use crate::pages::own::reset::PATH;
 use crate::pages::view::faults::{Faults, of_app, sentence};
@@ -23,9 +23,6 @@ use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::posted::{Posted, take_password};
 use crate::pages::web::visit::Visit;
-
-/// The revision from which on the earlier tokens are dead.
-const REVISION: HeaderName = HeaderName::from_static("x-symbolon-revision");
 
 /// Characters in the key of a request.
 pub(crate) const KEY_LENGTH: usize = 32;
@@ -93,14 +90,11 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
     };
     match reset::reset_own(&visit.ctx, request).await {
         Ok(receipt) => {
-            let mut answer = see_other(&format!("{PATH}/receipt/{}", receipt.token));
+            let answer = see_other(&format!("{PATH}/receipt/{}", receipt.token));
             if receipt.fresh {
                 visit.front.metrics.count_reset();
-                // A verifier that names it is answered from a state at least as new.
-                let revision = HeaderValue::from(receipt.revision);
-                answer.headers_mut().insert(REVISION, revision);
             }
-            Ok(answer)
+            Ok(tell_revision(answer, receipt.revision))
         }
         Err(error) => refused(&visit, &session, &chosen, error).await,
     }
