@@ -15,7 +15,7 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::{commit, settle_what_is_there};
-use crate::trail;
+use crate::{disuse, trail};
 
 /// What every organization begins with; none of them allows bearer use.
 const FIRST: [&str; 5] = ["any", "desktop", "mobile", "server", "command-line"];
@@ -67,10 +67,12 @@ pub async fn add(
 }
 
 /// Changes what holds for the tokens of a device type. It holds at once, also for the tokens that are
-/// out; but for their greatest age, which is decided when each is issued.
+/// out; but for their greatest age, which is decided when each is issued. Tokens that have been unused for too
+/// long by it end before this returns.
 ///
 /// # Errors
-/// [`AppError::Invalid`] where a figure is out of bounds, [`AppError::NotFound`].
+/// [`AppError::Invalid`] where a figure is out of bounds, [`AppError::NotFound`]. The database's may come after
+/// the change: then the same change once more ends what is left to be ended.
 pub async fn set(
     ctx: &Ctx,
     actor: Actor,
@@ -86,6 +88,7 @@ pub async fn set(
     if rules == known.rules {
         drop(tx);
         settle_what_is_there(ctx).await?;
+        disuse::end_all_unused(ctx, name).await?;
         return Ok(view(known));
     }
     let bearer_since = bearer_since(&rules, known.bearer_since, now);
@@ -95,6 +98,7 @@ pub async fn set(
     }
     record(&mut tx, actor, "device-type.changed", &row, now).await?;
     commit(ctx, tx).await?;
+    disuse::end_all_unused(ctx, name).await?;
     Ok(view(row))
 }
 

@@ -9,9 +9,11 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::LetterKind;
+use symbolon_core::names::DeviceType;
 use symbolon_core::policy::SessionsOnReset;
 use symbolon_store::changes::{self, Change};
-use symbolon_store::{device_types, tokens, users};
+use symbolon_store::device_types::DeviceTypeRow;
+use symbolon_store::{Conn, device_types, tokens, users};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -34,15 +36,51 @@ pub(crate) async fn end_unused(ctx: &Ctx) -> Result<(), AppError> {
     let mut due = Vec::new();
     let mut reader = ctx.store.read().await?;
     for device_type in device_types::list(&mut reader).await? {
-        let Some(idle_end) = device_type.rules.idle_end else { continue };
-        let (name, limit) = (&device_type.name, now - LATE - idle_end);
-        due.extend(tokens::unused_since(&mut reader, name, limit, now, AT_ONCE).await?);
+        due.extend(due_of(&mut reader, &device_type, now).await?);
     }
     drop(reader);
     for (token, owner) in due {
         end(ctx, token, owner, now).await?;
     }
     Ok(())
+}
+
+/// Ends every one of a device type that is due, however many they are: before the answer to whoever has
+/// given them less time.
+///
+/// # Errors
+/// The database's; what was not ended is due again.
+pub(crate) async fn end_all_unused(ctx: &Ctx, name: &DeviceType) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut before = Vec::new();
+    loop {
+        let mut reader = ctx.store.read().await?;
+        let Some(device_type) = device_types::find(&mut reader, name).await? else {
+            return Ok(());
+        };
+        let due = due_of(&mut reader, &device_type, now).await?;
+        drop(reader);
+        // Those that are still due after their turn have an owner who is just being removed.
+        if due == before {
+            return Ok(());
+        }
+        for (token, owner) in &due {
+            end(ctx, *token, *owner, now).await?;
+        }
+        before = due;
+    }
+}
+
+async fn due_of(
+    conn: &mut Conn,
+    device_type: &DeviceTypeRow,
+    now: Timestamp,
+) -> Result<Vec<(Id<Token>, Id<User>)>, AppError> {
+    let Some(idle_end) = device_type.rules.idle_end else {
+        return Ok(Vec::new());
+    };
+    let limit = now - LATE - idle_end;
+    Ok(tokens::unused_since(conn, &device_type.name, limit, now, AT_ONCE).await?)
 }
 
 /// Ends a token, unless it has been used or ended meanwhile.

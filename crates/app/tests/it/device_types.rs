@@ -250,6 +250,29 @@ async fn an_unused_token_dies_to_the_second_and_is_then_retired_and_its_owner_to
 }
 
 #[tokio::test]
+async fn a_shorter_idle_end_has_ended_every_unused_token_when_it_is_answered() {
+    let house = TestHouse::new().await;
+    let mut owners = Vec::new();
+    for name in ["jane", "joe", "eve"] {
+        let user = house.user(name).await;
+        house.reset(&user).await;
+        owners.push(user);
+    }
+    house.wait(40 * DAY);
+    let used = house.user("ada").await;
+    house.reset(&used).await;
+
+    rule(&house, |rules| rules.idle_end = Some(30 * DAY)).await;
+
+    for owner in &owners {
+        let row = tokens::of_user(&house.ctx, owner.id).await.unwrap().remove(0);
+        assert_eq!(row.retired.map(|(_, cause)| cause), Some(RetirementCause::Unused));
+    }
+    let row = tokens::of_user(&house.ctx, used.id).await.unwrap().remove(0);
+    assert_eq!(row.state, TokenState::Live);
+}
+
+#[tokio::test]
 async fn who_may_hold_no_token_of_a_device_type_is_told_the_rule() {
     let house = TestHouse::new().await;
     let jane = house.user("jane").await;
