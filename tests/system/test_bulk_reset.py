@@ -95,6 +95,7 @@ def test_what_ctrl_c_broke_off_is_resumed_and_nobody_is_reset_twice(house: House
 
     assert ended.code == 1 and ended.out == ""
     assert f"token reset --resume {stands['id']}" in ended.err and "\r" not in ended.err
+    assert len(ended.err.splitlines()) == 1, "one line of reason"
     assert (stands["state"], stands["done"]) == ("running", IN_STEP)
     house.kill()
     end_leases(house)

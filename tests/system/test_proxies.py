@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import re
 import secrets
@@ -445,6 +446,16 @@ def test_what_cannot_be_written_down_is_wrong_usage(tmp_path, words):
 def run(directory, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run([binary(), "proxy-config", *words], cwd=directory, env=clean_environment(),
                           capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "caddy", "traefik", "haproxy", "envoy"])
+def test_as_json_the_configuration_is_what_is_printed_without(tmp_path, proxy):
+    words = [proxy, "--upstream", "http://127.0.0.1:9000"]
+
+    printed, told = run(tmp_path, *words), run(tmp_path, *words, "--json")
+
+    assert (printed.returncode, told.returncode) == (0, 0), told
+    assert json.loads(told.stdout) == {"proxy": proxy, "configuration": printed.stdout}
 
 
 def test_the_address_of_symbolon_comes_from_its_configuration(tmp_path):

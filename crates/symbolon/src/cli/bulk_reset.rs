@@ -97,16 +97,32 @@ async fn drive(link: &Link, out: Out, id: String) -> Result<(), Failure> {
     }
 }
 
-/// The failure, with what can be done now.
+/// The failure, with what can be done now, in one line.
 fn stopped(failure: Failure, id: &str) -> Failure {
     let Failure { exit, reason } = failure;
     let told = format!(
-        "{reason}; who was reset stays so\ngo on with: symbolon token reset --resume {id}\nor end it \
-         with: symbolon token reset --cancel {id}"
+        "{reason}; who was reset stays so: go on with `symbolon token reset --resume {id}`, or end it with \
+         `symbolon token reset --cancel {id}`"
     );
     Failure::new(exit, told)
 }
 
 fn path_of(id: &str) -> String {
     format!("/bulk-resets/{}", segment(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_broke_off_is_told_in_one_line_with_both_ways_on() {
+        let stopped = stopped(Failure::new(Exit::Failed, "interrupted"), "0Tx");
+
+        assert_eq!(
+            stopped.reason,
+            "interrupted; who was reset stays so: go on with `symbolon token reset --resume 0Tx`, or end \
+             it with `symbolon token reset --cancel 0Tx`"
+        );
+    }
 }

@@ -136,7 +136,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::ProxyConfig(mut args) => {
             let config = checked(&setting.layers(std::mem::take(&mut args.symbolon)))?;
-            proxy_config::print(args, &config)
+            proxy_config::print(args, &config, out)
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "symbolon", &mut io::stdout());

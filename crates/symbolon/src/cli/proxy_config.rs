@@ -11,13 +11,14 @@ mod snippet;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use symbolon_core::names::{DeviceType, DisplayName};
 
 use super::args::ServeArgs;
 use crate::config::Config;
 use crate::config::listeners::{Listeners, TlsIdentity};
 use crate::exit::{Exit, Failure};
-use crate::out;
+use crate::out::Out;
 use crate::serve::{PRIVATE_AUTHORITY, expected_public_url};
 use demands::Demands;
 use place::Place;
@@ -62,7 +63,7 @@ enum Proxy {
 ///
 /// # Errors
 /// What was asked for cannot be written down for this proxy.
-pub(super) fn print(args: ProxyConfigArgs, config: &Config) -> Result<(), Failure> {
+pub(super) fn print(args: ProxyConfigArgs, config: &Config, out: Out) -> Result<(), Failure> {
     if args.grpc && args.proxy != Proxy::Envoy {
         return Err(Failure::new(Exit::Usage, "--grpc is for envoy; the others ask over HTTP"));
     }
@@ -87,7 +88,9 @@ pub(super) fn print(args: ProxyConfigArgs, config: &Config) -> Result<(), Failur
         Proxy::Envoy => snippet::envoy_over_http(&facts),
     };
     let text = text.map_err(|error| Failure::because(Exit::Failed, "cannot write it", &error))?;
-    out::say(text.trim_end())
+    let text = text.trim_end();
+    let name = args.proxy.to_possible_value().map(|value| value.get_name().to_owned());
+    out.data(&json!({ "proxy": name, "configuration": format!("{text}\n") }), |_| text.to_owned())
 }
 
 /// Where the proxy finds Symbolon: at its public URL, else where it listens. Plain HTTP is preferred

@@ -71,13 +71,12 @@ pub(crate) fn key_named(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// The known name that is nearest to a mistyped one, if any is near enough to be meant.
+/// The known name that is nearest to a mistyped one, however far that is: it shows how names look here.
 pub(crate) fn nearest(typed: &str, name_of: impl Fn(&Key) -> Cow<'static, str>) -> Option<String> {
     let likeness = |name: &str| strsim::normalized_damerau_levenshtein(typed, name);
     KEYS.iter()
         .map(|key| name_of(key).into_owned())
         .map(|name| (likeness(&name), name))
-        .filter(|(likeness, _)| *likeness > 0.5)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
 }

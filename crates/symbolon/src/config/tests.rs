@@ -62,6 +62,14 @@ fn an_unknown_key_is_told_with_its_file_and_the_nearest_known() {
 }
 
 #[test]
+fn however_far_a_key_is_from_every_known_one_the_nearest_is_named() {
+    let told = faults("q = 1", &[("SYMBOLON_ZZZZZZZZZZZZZZZZZZZZ", "x")], &[]);
+
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|fault| fault.contains("; did you mean ")), "{told:?}");
+}
+
+#[test]
 fn what_kubernetes_injects_is_ignored() {
     let injected = [
         ("SYMBOLON_PORT", "tcp://10.0.0.1:80"),
