@@ -49,18 +49,23 @@ mod tests {
     use super::metadata_json;
 
     #[test]
-    fn endpoints_hang_under_the_public_url() {
+    fn the_document_says_what_there_is_under_the_public_url() {
         let json = metadata_json("https://auth.example/", &["password"]);
 
-        assert!(json.starts_with(
-            r#"{"issuer":"https://auth.example","token_endpoint":"https://auth.example/services/oauth2/token","#
-        ));
-        assert!(json.contains(
-            r#""introspection_endpoint":"https://auth.example/services/oauth2/introspect","#
-        ));
-        assert!(json.contains(r#""response_types_supported":[],"#));
-        assert!(json.ends_with(
-            r#""introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}"#
-        ));
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"issuer":"https://auth.example","#,
+                r#""token_endpoint":"https://auth.example/services/oauth2/token","#,
+                r#""revocation_endpoint":"https://auth.example/services/oauth2/revoke","#,
+                r#""introspection_endpoint":"https://auth.example/services/oauth2/introspect","#,
+                r#""userinfo_endpoint":"https://auth.example/services/oauth2/userinfo","#,
+                r#""response_types_supported":[],"grant_types_supported":["password"],"#,
+                r#""token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"#,
+                r#""revocation_endpoint_auth_methods_supported":["none"],"#,
+                r#""introspection_endpoint_auth_methods_supported":"#,
+                r#"["client_secret_basic","client_secret_post"]}"#
+            )
+        );
     }
 }
