@@ -204,8 +204,13 @@ async fn web_sessions_and_ended_ones_are_in_no_page_and_are_not_found() {
             known.push(live::session(&mut reader, raw).await.unwrap().map(|session| session.id));
         }
 
+        let asked: Vec<_> = (20..=24).map(Id::from_raw).collect();
+        let together = live::sessions_of(&mut reader, &asked).await.unwrap();
+        let none = live::sessions_of(&mut reader, &[]).await.unwrap();
+
         assert_eq!(session_ids(&found), [21]);
         assert_eq!(known, [Some(21), None, None, None]);
+        assert_eq!((session_ids(&together), none.len()), (vec![21], 0));
     })
     .await;
 }
