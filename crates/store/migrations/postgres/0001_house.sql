@@ -455,7 +455,7 @@ CREATE TABLE leak (
     source   TEXT    NOT NULL,
     at       BIGINT NOT NULL
 );
-CREATE INDEX leak_of_token ON leak (token_id);
+CREATE UNIQUE INDEX leak_once ON leak (token_id, found_at);
 
 -- Resets of all users of a profile: how far each has come.
 CREATE TABLE bulk_reset (
