@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, User};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{RetirementCause, TokenFreeze};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::policy::TokensOnPasswordChange;
@@ -51,8 +51,8 @@ pub struct PersonalInformation {
     pub last_login_at: Option<Timestamp>,
     /// A change of the address that is under way.
     pub address_change: Option<AddressChange>,
-    /// Since when the owner's link has frozen the tokens.
-    pub tokens_frozen_at: Option<Timestamp>,
+    /// Since when the tokens are frozen, and by whom.
+    pub tokens_frozen: Option<TokenFreeze>,
 }
 
 /// A change of the address that is under way.
@@ -122,7 +122,7 @@ pub async fn personal_information(
             old_confirmed: change.old_confirmed_at.is_some(),
             new_confirmed: change.new_confirmed_at.is_some(),
         }),
-        tokens_frozen_at: found.standing.tokens_frozen_at,
+        tokens_frozen: found.standing.tokens_frozen,
     })
 }
 
@@ -157,10 +157,11 @@ pub async fn change_password(
     sessions::end_of_user(&mut tx, user, keep, cause, now).await?;
     browsers::end_others(&mut tx, actor, user, keep, cause, now).await?;
     links::end_ways_in(&mut tx, user, now).await?;
-    let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
-    outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
     trail::append(&mut tx, actor, "password.changed", subject, String::new(), now).await?;
     reset_if_tied(ctx, &mut tx, &fresh, actor, origin, now).await?;
+    // After the reset, which ends the links of earlier mails: the one in this mail must work.
+    let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
+    outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();

@@ -211,8 +211,8 @@ async fn evaluate_token(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Result<Met, Refusal>, AppError> {
-    if let Some(at) = user.standing.tokens_frozen_at {
-        return Ok(Err(Refusal::TokensFrozen(at)));
+    if let Some(freeze) = user.standing.tokens_frozen {
+        return Ok(Err(Refusal::TokensFrozen(freeze)));
     }
     let presented = match PresentedToken::parse(typed) {
         Ok(presented) => presented,

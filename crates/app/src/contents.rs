@@ -101,6 +101,11 @@ pub(crate) fn contents_of(
             source,
             changed_at: facts.at("at")?,
         },
+        LetterKind::DeliveryBegun => Contents::DeliveryBegun {
+            username,
+            asked_by: facts.get("by", asked_by_of)?,
+            changed_at: facts.at("at")?,
+        },
         LetterKind::OpenpgpKeyChanged => Contents::OpenpgpKeyChanged {
             username,
             fingerprint: facts.get_some("fingerprint", |text| Some(text.to_owned())),
@@ -177,6 +182,12 @@ pub(crate) fn contents_of(
         LetterKind::TokensFrozen => {
             Contents::TokensFrozen { username, at: facts.at("at")?, source }
         }
+        LetterKind::TokensUnfrozen => Contents::TokensUnfrozen {
+            username,
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            at: facts.at("at")?,
+        },
     })
 }
 

@@ -75,7 +75,7 @@ async fn write(
         return Err(AppError::NotFound("user"));
     }
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
-    let told = [Some(&user.email), user.delivery.as_ref(), delivery.as_ref()];
+    let told = [Some(&user.email), user.delivery.as_ref()];
     for to in told.into_iter().flatten() {
         let facts = Facts::default()
             .with_some("delivery", delivery.as_ref())
@@ -83,6 +83,12 @@ async fn write(
             .with_some("source", source)
             .at("at", now);
         let kind = LetterKind::DeliveryChanged;
+        outbox::write_notice_to(ctx, tx, user, to, kind, facts, now).await?;
+    }
+    // Whether the new contact reads there nobody has proved: no link for it, and not from where it was asked.
+    if let Some(to) = delivery.as_ref().filter(|to| **to != user.email) {
+        let (kind, facts) =
+            (LetterKind::DeliveryBegun, Facts::default().with("by", by).at("at", now));
         outbox::write_notice_to(ctx, tx, user, to, kind, facts, now).await?;
     }
     let details = format!("delivery={}", delivery.as_ref().map_or("", EmailAddress::as_str));

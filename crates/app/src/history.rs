@@ -3,7 +3,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, User};
-use symbolon_core::judge::{Refusal, RetirementCause};
+use symbolon_core::judge::{FrozenBy, Refusal, RetirementCause, TokenFreeze};
 use symbolon_core::names::Username;
 use symbolon_store::history;
 pub use symbolon_store::history::LoginRow as LoginEntry;
@@ -97,7 +97,8 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
         Refusal::Frozen(AT),
         Refusal::LockedOut(AT),
         Refusal::WrongPassword,
-        Refusal::TokensFrozen(AT),
+        Refusal::TokensFrozen(TokenFreeze { at: AT, by: FrozenBy::Owner }),
+        Refusal::TokensFrozen(TokenFreeze { at: AT, by: FrozenBy::Sharing }),
         Refusal::TokenMissing,
         Refusal::TokenMistyped,
         Refusal::TokenUnknown,

@@ -33,7 +33,8 @@ use crate::{device_types, openpgp, retirement, trail};
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
 const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
-                             account, or let the owner lift the freeze under My Personal Information.";
+                             account, or let the owner lift the freeze under My Personal Information, or an \
+                             administrator on the user's page.";
 const NO_API: &str = "Your profile opens no API: a token serves to prove yourself on these pages alone. An \
                       administrator can open the APIs in the profile.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
@@ -203,8 +204,8 @@ pub(crate) async fn write_reset(
     if let Some(request_key) = request_key {
         tokens::remember_request(tx, id, request_key, token, now).await?;
     }
-    if scope == Scope::Account && user.standing.tokens_frozen_at.is_some() {
-        users::set_tokens_frozen(tx, id, None).await?;
+    if scope == Scope::Account && user.standing.tokens_frozen.is_some() {
+        users::unfreeze_tokens(tx, id, now).await?;
     }
     let details = format!(
         "token={token}\ndevice_type={}\ncause={}\nretired={}\nreason={}",

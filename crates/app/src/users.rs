@@ -2,7 +2,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{RetirementCause, TokenFreeze};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::lockout::Failures;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
@@ -64,8 +64,8 @@ pub struct UserView {
     pub activated: bool,
     /// Since when frozen by an administrator.
     pub frozen_at: Option<Timestamp>,
-    /// Since when the owner's link has frozen the tokens.
-    pub tokens_frozen_at: Option<Timestamp>,
+    /// Since when the tokens are frozen, and by whom.
+    pub tokens_frozen: Option<TokenFreeze>,
     /// Until when locked out.
     pub locked_until: Option<Timestamp>,
     /// Until when no code of his is taken.
@@ -397,7 +397,7 @@ fn view(user: UserRecord, profile: String, now: Timestamp) -> UserView {
         administrator: user.admin_since.is_some(),
         activated: user.standing.activated,
         frozen_at: user.standing.frozen_at,
-        tokens_frozen_at: user.standing.tokens_frozen_at,
+        tokens_frozen: user.standing.tokens_frozen,
         locked_until: user.standing.failures.locked_at(now),
         codes_locked_until: user.code_failures.locked_at(now),
         last_login_at: user.last_login_at,

@@ -22,6 +22,39 @@ use crate::words::{of_word, word_of};
 pub use refusal::Refusal;
 pub use token::TokenUse;
 
+/// Who has frozen an account's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrozenBy {
+    /// Their owner, by the link in a mail: "it wasn't me".
+    Owner,
+    /// The rule of a device type, when a token looked shared.
+    Sharing,
+}
+
+impl FrozenBy {
+    /// Both, with the words that scripts and the database know them by.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Owner, "owner"), (Self::Sharing, "sharing")];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+
+    /// The value with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        of_word(&Self::ALL, word)
+    }
+}
+
+/// A freeze of an account's tokens: none of them is accepted, nor is a log-in that needs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenFreeze {
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: FrozenBy,
+}
+
 /// What is known of the user that a login names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -31,8 +64,8 @@ pub struct Standing {
     pub activated: bool,
     /// Since when an administrator has frozen the user.
     pub frozen_at: Option<Timestamp>,
-    /// Since when the owner has frozen the account's tokens ("it wasn't me").
-    pub tokens_frozen_at: Option<Timestamp>,
+    /// Since when the account's tokens are frozen, and by whom.
+    pub tokens_frozen: Option<TokenFreeze>,
     /// Failures and lockout.
     pub failures: Failures,
 }

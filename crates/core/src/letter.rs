@@ -73,6 +73,8 @@ pub enum LetterKind {
     AddressChanged,
     /// A notice that mail with a token goes to another address from now on.
     DeliveryChanged,
+    /// The same to the address that it goes to from now on.
+    DeliveryBegun,
     /// A notice that the OpenPGP key for mail with a token was added, changed or removed.
     OpenpgpKeyChanged,
     /// Something still uses a retired token.
@@ -81,6 +83,8 @@ pub enum LetterKind {
     LockedOut,
     /// The owner's link froze the account's tokens.
     TokensFrozen,
+    /// The freeze of the account's tokens was lifted.
+    TokensUnfrozen,
     /// The six-digit code for a browser that is not known.
     VerificationCode,
     /// Too many wrong codes: the entry of codes is locked.
@@ -105,7 +109,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 23] = [
+    pub const ALL: [(Self, &'static str); 25] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -115,10 +119,12 @@ impl LetterKind {
         (Self::AddressChangeNew, "address-change-new"),
         (Self::AddressChanged, "address-changed"),
         (Self::DeliveryChanged, "delivery-changed"),
+        (Self::DeliveryBegun, "delivery-begun"),
         (Self::OpenpgpKeyChanged, "openpgp-key-changed"),
         (Self::RetiredTokenUsed, "retired-token-used"),
         (Self::LockedOut, "locked-out"),
         (Self::TokensFrozen, "tokens-frozen"),
+        (Self::TokensUnfrozen, "tokens-unfrozen"),
         (Self::VerificationCode, "verification-code"),
         (Self::CodesLocked, "codes-locked"),
         (Self::SecondFactorAdded, "second-factor-added"),
@@ -146,6 +152,7 @@ impl LetterKind {
             self,
             Self::Invitation
                 | Self::AddressChangeNew
+                | Self::DeliveryBegun
                 | Self::TokensFrozen
                 | Self::WeeklyDigest
                 | Self::SharingReport

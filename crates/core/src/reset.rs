@@ -100,8 +100,8 @@ pub fn plan_reset(
     if !standing.activated {
         return Err(ResetRefusal::NotActivated);
     }
-    if let (Some(at), Scope::DeviceType) = (standing.tokens_frozen_at, order.scope) {
-        return Err(ResetRefusal::TokensFrozen(at));
+    if let (Some(freeze), Scope::DeviceType) = (standing.tokens_frozen, order.scope) {
+        return Err(ResetRefusal::TokensFrozen(freeze.at));
     }
     if !order.rules.holders.include(profile) {
         return Err(ResetRefusal::NotAHolder);
@@ -119,6 +119,7 @@ pub fn plan_reset(
 mod tests {
     use super::*;
     use crate::device_type::Holders;
+    use crate::judge::{FrozenBy, TokenFreeze};
     use crate::lockout::Failures;
     use crate::policy::DAY;
 
@@ -129,7 +130,7 @@ mod tests {
             user: Id::from_raw(1),
             activated: true,
             frozen_at: None,
-            tokens_frozen_at: None,
+            tokens_frozen: None,
             failures: Failures::default(),
         }
     }
@@ -199,7 +200,8 @@ mod tests {
 
     #[test]
     fn frozen_tokens_are_replaced_all_together_or_not_at_all() {
-        let standing = Standing { tokens_frozen_at: Some(T0), ..standing() };
+        let freeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
+        let standing = Standing { tokens_frozen: Some(freeze), ..standing() };
 
         assert!(plan(&standing, Scope::Account).is_ok());
         assert_eq!(plan(&standing, Scope::DeviceType), Err(ResetRefusal::TokensFrozen(T0)));

@@ -61,7 +61,7 @@ impl From<Misuse> for CredentialRefusal {
 pub struct OwnerState {
     /// Neither removed nor frozen by an administrator.
     pub active: bool,
-    /// The owner has frozen the account's tokens ("it wasn't me").
+    /// The account's tokens are frozen, by their owner ("it wasn't me") or because one looks shared.
     pub tokens_frozen: bool,
     /// Only a change of the password is allowed.
     pub password_expired: bool,
@@ -81,7 +81,7 @@ pub enum CredentialRefusal {
     Idle,
     /// The session's owner must change the password first.
     PasswordExpired,
-    /// The owner has frozen the account's tokens.
+    /// The account's tokens are frozen. By whom is not known here, so it is not said.
     TokensFrozen,
     /// The token was too old.
     Expired,
@@ -171,7 +171,7 @@ impl fmt::Display for CredentialRefusal {
             Self::OwnerInactive => "user frozen or removed",
             Self::Idle => "session not used for too long",
             Self::PasswordExpired => "the password must be changed first",
-            Self::TokensFrozen => "tokens frozen by their owner",
+            Self::TokensFrozen => "tokens frozen",
             Self::Expired => "token expired",
             Self::OneHalf => {
                 "security token without its password: its device type makes it only one half"
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(verdict(bearer(gone)), Some(CredentialRefusal::OwnerInactive));
         assert_eq!(verdict(session(expired)), Some(CredentialRefusal::PasswordExpired));
         assert_eq!(verdict(bearer(frozen)), Some(CredentialRefusal::TokensFrozen));
-        // The owner's freeze has ended his sessions; those that he has opened since live.
+        // A freeze has ended the sessions that it was about; those that were opened since live.
         assert_eq!(verdict(session(frozen)), None);
         // A token stands beside the password, not on it.
         assert_eq!(verdict(bearer(expired)), None);

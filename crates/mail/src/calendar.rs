@@ -69,10 +69,12 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
         | Contents::AddressChangeNew { .. }
         | Contents::AddressChanged { .. }
         | Contents::DeliveryChanged { .. }
+        | Contents::DeliveryBegun { .. }
         | Contents::OpenpgpKeyChanged { .. }
         | Contents::RetiredTokenUsed { .. }
         | Contents::LockedOut { .. }
         | Contents::TokensFrozen { .. }
+        | Contents::TokensUnfrozen { .. }
         | Contents::VerificationCode { .. }
         | Contents::CodesLocked { .. }
         | Contents::SecondFactorAdded { .. }

@@ -234,10 +234,10 @@ fn token(login: &Login<'_>, standing: &Standing) -> (Step, Option<Id<Token>>) {
     if login.policy.duty == Duty::WebAndApi
         && !matches!(demand_of_code(login), DemandOfCode::NotYet(_))
     {
-        // What the owner froze lets nobody in by the other way either: he was told that no API does.
-        let (input, verdict) = match standing.tokens_frozen_at {
-            Some(at) => {
-                let refusal = Refusal::TokensFrozen(at);
+        // What is frozen lets nobody in by the other way either: the owner was told that no API does.
+        let (input, verdict) = match standing.tokens_frozen {
+            Some(freeze) => {
+                let refusal = Refusal::TokensFrozen(freeze);
                 (format!("a code in its place; {refusal}"), Verdict::Refused(refusal))
             }
             None => ("a code in its place".to_owned(), Verdict::NotAsked),
@@ -285,8 +285,8 @@ fn kinds_of(login: &Login<'_>) -> Option<(&'static str, &'static str)> {
 }
 
 fn judge_token(login: &Login<'_>, standing: &Standing) -> Result<Option<Id<Token>>, Refusal> {
-    if let Some(at) = standing.tokens_frozen_at {
-        return Err(Refusal::TokensFrozen(at));
+    if let Some(freeze) = standing.tokens_frozen {
+        return Err(Refusal::TokensFrozen(freeze));
     }
     // Who is within all login IP ranges that there are needs none (contract §5).
     let ranges = &login.policy.login_ranges;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::judge::RetirementCause;
+use crate::judge::{FrozenBy, RetirementCause, TokenFreeze};
 use crate::time::Timestamp;
 
 /// Why a login is refused. Told to the owner and to administrators, never to the client.
@@ -21,8 +21,8 @@ pub enum Refusal {
     LockedOut(Timestamp),
     /// Wrong password.
     WrongPassword,
-    /// The owner has frozen the account's tokens.
-    TokensFrozen(Timestamp),
+    /// The account's tokens are frozen, by their owner or because one looks shared.
+    TokensFrozen(TokenFreeze),
     /// The password was right, the token is missing.
     TokenMissing,
     /// The password was right, the token mistyped or cut.
@@ -140,7 +140,10 @@ impl Refusal {
                 "Wait until codes are taken again, use a passkey, or have an administrator unlock the \
                  user."
             }
-            Self::TokensFrozen(_) => "The owner unfreezes the tokens on My Personal Information.",
+            Self::TokensFrozen(_) => {
+                "The owner unfreezes the tokens on My Personal Information, or an administrator on the \
+                 user's page; a reset of the whole account does so too."
+            }
             Self::TokenMissing => {
                 "Put the security token behind the password, or have an administrator add the address \
                  to the trusted networks."
@@ -188,7 +191,10 @@ impl fmt::Display for Refusal {
             Self::Frozen(at) => write!(f, "user frozen since {at}"),
             Self::LockedOut(until) => write!(f, "locked out until {until}"),
             Self::WrongPassword => f.write_str("wrong password"),
-            Self::TokensFrozen(at) => write!(f, "tokens frozen by their owner since {at}"),
+            Self::TokensFrozen(TokenFreeze { at, by }) => match by {
+                FrozenBy::Owner => write!(f, "tokens frozen by their owner since {at}"),
+                FrozenBy::Sharing => write!(f, "tokens frozen as one looks shared, since {at}"),
+            },
             Self::TokenMissing => f.write_str("security token missing"),
             Self::TokenMistyped => f.write_str("security token mistyped or cut"),
             Self::TokenUnknown => f.write_str("security token never issued"),

@@ -27,6 +27,8 @@ use crate::policy::{Access, Duty};
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const USER: Id<User> = Id::from_raw(1);
 const TOKEN: Id<Token> = Id::from_raw(2);
+const FREEZE: TokenFreeze =
+    TokenFreeze { at: Timestamp::from_unix_ms(1_800_000_000_000), by: FrozenBy::Owner };
 const LIVE: TokenRecord = TokenRecord {
     token: TOKEN,
     user: USER,
@@ -66,7 +68,7 @@ impl Facts {
                 user: USER,
                 activated: true,
                 frozen_at: None,
-                tokens_frozen_at: None,
+                tokens_frozen: None,
                 failures: Failures::default(),
             }),
             policy: Policy::default(),
@@ -128,7 +130,7 @@ impl Facts {
     }
 
     fn tokens_frozen(self) -> Self {
-        self.of_user(|user| user.tokens_frozen_at = Some(T0))
+        self.of_user(|user| user.tokens_frozen = Some(FREEZE))
     }
 
     fn failed_in_a_row(self, count: u32) -> Self {

@@ -12,6 +12,7 @@ use crate::policy::{Access, Duty};
 
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const MS: Duration = Duration::from_millis(1);
+const FREEZE: TokenFreeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
 const USER: Id<User> = Id::from_raw(1);
 const TOKEN: Id<Token> = Id::from_raw(2);
 
@@ -28,7 +29,7 @@ fn standing() -> Standing {
         user: USER,
         activated: true,
         frozen_at: None,
-        tokens_frozen_at: None,
+        tokens_frozen: None,
         failures: Failures::default(),
     }
 }
@@ -321,7 +322,7 @@ proptest! {
             user: USER,
             activated,
             frozen_at: frozen.then_some(T0),
-            tokens_frozen_at: tokens_frozen.then_some(T0),
+            tokens_frozen: tokens_frozen.then_some(FREEZE),
             failures: Failures { locked_until, ..Failures::default() },
         };
         let sources = SourcePolicy::default();

@@ -11,6 +11,7 @@ use symbolon_app::delivery;
 use symbolon_app::hashing::Asker;
 use symbolon_app::openpgp;
 use symbolon_app::own_sessions::{self, SessionView};
+use symbolon_app::owner_freeze;
 use symbolon_app::profiles;
 use symbolon_app::second_factors::removal;
 use symbolon_app::users::{self, NewUser, UserView};
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::DELETE, "/users/{username}", remove),
         route(MethodFilter::POST, "/users/{username}/freeze", freeze),
         route(MethodFilter::POST, "/users/{username}/unfreeze", unfreeze),
+        route(MethodFilter::POST, "/users/{username}/unfreeze-tokens", unfreeze_tokens),
         route(MethodFilter::POST, "/users/{username}/unlock", unlock),
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
         route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
@@ -57,6 +59,7 @@ struct UserShape {
     activated: bool,
     frozen_at: Option<String>,
     tokens_frozen_at: Option<String>,
+    tokens_frozen_by: Option<&'static str>,
     locked_until: Option<String>,
     last_login_at: Option<String>,
     created_at: String,
@@ -73,7 +76,8 @@ impl From<UserView> for UserShape {
             administrator: user.administrator,
             activated: user.activated,
             frozen_at: user.frozen_at.map(Timestamp::rfc3339),
-            tokens_frozen_at: user.tokens_frozen_at.map(Timestamp::rfc3339),
+            tokens_frozen_at: user.tokens_frozen.map(|freeze| freeze.at.rfc3339()),
+            tokens_frozen_by: user.tokens_frozen.map(|freeze| freeze.by.word()),
             locked_until: user.locked_until.map(Timestamp::rfc3339),
             last_login_at: user.last_login_at.map(Timestamp::rfc3339),
             created_at: user.created_at.rfc3339(),
@@ -156,6 +160,14 @@ async fn unfreeze(
     Named(username): Named,
 ) -> Result<StatusCode, Failed> {
     done(&state, users::unfreeze(&state.ctx, Actor::Operator, &username).await)
+}
+
+async fn unfreeze_tokens(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, owner_freeze::lift_for(&state.ctx, Actor::Operator, &username).await)
 }
 
 async fn unlock(

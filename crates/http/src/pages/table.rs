@@ -232,6 +232,11 @@ fn user_administration() -> Vec<Route> {
         get("/setup/users/{username}", Administrator, admin::user::show),
         proved(post("/setup/users/{username}/freeze", Administrator, act::freeze)),
         proved(post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze)),
+        proved(post(
+            "/setup/users/{username}/unfreeze-tokens",
+            Administrator,
+            act::unfreeze_tokens,
+        )),
         proved(post("/setup/users/{username}/unlock", Administrator, act::unlock)),
         proved(post(
             "/setup/users/{username}/remove-openpgp-key",

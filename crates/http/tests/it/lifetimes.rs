@@ -211,7 +211,7 @@ async fn tokens_that_their_owner_froze_are_refused_and_the_owner_reads_so() {
 
     owner_freeze::freeze(&house.ctx, &LinkSecret::new(secret), &origin()).await.unwrap();
     assert_eq!(status(&house, &token).await, 401);
-    assert_eq!(last_reason(&house, ada).await, "tokens frozen by their owner");
+    assert_eq!(last_reason(&house, ada).await, "tokens frozen");
 
     let password = Password::new(PASSWORD.to_owned());
     owner_freeze::lift(&house.ctx, ada, password, &origin()).await.unwrap();

@@ -144,6 +144,11 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             source,
             changed_at: asked_at,
         },
+        LetterKind::DeliveryBegun => Contents::DeliveryBegun {
+            username,
+            asked_by: AskedBy::Administrator,
+            changed_at: asked_at,
+        },
         LetterKind::OpenpgpKeyChanged => Contents::OpenpgpKeyChanged {
             username,
             fingerprint: Some("0123456789ABCDEF0123456789ABCDEF01234567".to_owned()),
@@ -219,6 +224,12 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             }],
         },
         LetterKind::TokensFrozen => Contents::TokensFrozen { username, at: asked_at, source },
+        LetterKind::TokensUnfrozen => Contents::TokensUnfrozen {
+            username,
+            asked_by: AskedBy::Administrator,
+            source: None,
+            at: asked_at,
+        },
     }
 }
 

@@ -53,6 +53,10 @@ CREATE TABLE user_account (
     epoch               BIGINT NOT NULL,
     frozen_at           BIGINT,
     tokens_frozen_at    BIGINT,
+    -- Who froze them: owner or sharing.
+    tokens_frozen_by    TEXT,
+    -- When such a freeze was last lifted: uses before it no longer look shared.
+    tokens_unfrozen_at  BIGINT,
     removed_at          BIGINT,
     failures            BIGINT NOT NULL,
     last_failure_at     BIGINT,
@@ -440,6 +444,8 @@ CREATE TABLE sharing_signal (
     first_at       BIGINT NOT NULL,
     last_at        BIGINT NOT NULL,
     told_at        BIGINT,
+    -- What the device type said happens to such tokens when the owner was told.
+    told_under     TEXT,
     false_alarm_at BIGINT,
     false_alarm_by TEXT
 );

@@ -53,6 +53,10 @@ CREATE TABLE user_account (
     epoch               INTEGER NOT NULL,
     frozen_at           INTEGER,
     tokens_frozen_at    INTEGER,
+    -- Who froze them: owner or sharing.
+    tokens_frozen_by    TEXT,
+    -- When such a freeze was last lifted: uses before it no longer look shared.
+    tokens_unfrozen_at  INTEGER,
     removed_at          INTEGER,
     failures            INTEGER NOT NULL,
     last_failure_at     INTEGER,
@@ -440,6 +444,8 @@ CREATE TABLE sharing_signal (
     first_at       INTEGER NOT NULL,
     last_at        INTEGER NOT NULL,
     told_at        INTEGER,
+    -- What the device type said happens to such tokens when the owner was told.
+    told_under     TEXT,
     false_alarm_at INTEGER,
     false_alarm_by TEXT
 ) STRICT;

@@ -156,6 +156,11 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             link.post(&format!("/users/{}/unfreeze", segment(&username)), Value::Null).await?;
             out.note(&format!("{username} may log in again."))
         }
+        UserCommand::UnfreezeTokens(OneUser { username }) => {
+            let path = format!("/users/{}/unfreeze-tokens", segment(&username));
+            link.post(&path, Value::Null).await?;
+            out.note(&format!("The tokens of {username} are not frozen."))
+        }
         UserCommand::Unlock(OneUser { username }) => {
             link.post(&format!("/users/{}/unlock", segment(&username)), Value::Null).await?;
             out.note(&format!("{username} is not locked out."))

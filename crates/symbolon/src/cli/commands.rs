@@ -39,6 +39,8 @@ pub(crate) enum UserCommand {
     Freeze(OneUser),
     /// Let a frozen user log in again
     Unfreeze(OneUser),
+    /// Lift the freeze of a user's tokens: by the link in a mail, or because one looked shared
+    UnfreezeTokens(OneUser),
     /// Lift a lockout
     Unlock(OneUser),
     /// Remove a user with tokens, sessions, links and letters

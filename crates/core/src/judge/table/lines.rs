@@ -193,12 +193,12 @@ fn tokens() -> Vec<Line> {
         ("trusted, token", Api, |it| it.trusted(), enter(Some(TOKEN))),
         ("trusted, mistyped", Api, |it| it.trusted().token(Mistyped), Err(TokenMistyped)),
         ("trusted, retired", Api, |it| it.trusted().token(Known(RETIRED)), RESET),
-        ("frozen", Api, |it| it.tokens_frozen(), Err(TokensFrozen(T0))),
+        ("frozen", Api, |it| it.tokens_frozen(), Err(TokensFrozen(FREEZE))),
         (
             "frozen, trusted, no token",
             Api,
             |it| it.tokens_frozen().trusted().token(NoToken),
-            Err(TokensFrozen(T0)),
+            Err(TokensFrozen(FREEZE)),
         ),
         ("frozen, on the web", Web, |it| it.tokens_frozen(), enter(None)),
         (
@@ -314,7 +314,7 @@ fn duty_at_apis() -> Vec<Line> {
             "right code while tokens are frozen",
             Api,
             |it| it.code(RightCode).tokens_frozen(),
-            Err(TokensFrozen(T0)),
+            Err(TokensFrozen(FREEZE)),
         ),
         (
             "wrong code while tokens are frozen",
@@ -326,7 +326,7 @@ fn duty_at_apis() -> Vec<Line> {
             "right code from a trusted network while tokens are frozen",
             Api,
             |it| it.code(RightCode).tokens_frozen().trusted(),
-            Err(TokensFrozen(T0)),
+            Err(TokensFrozen(FREEZE)),
         ),
         ("1 ms left to enrol", Api, |it| it.duty(BOTH, LATER), in_time),
         ("time to enrol ends now", Api, |it| it.duty(BOTH, T0), LATE),

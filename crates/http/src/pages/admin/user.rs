@@ -9,6 +9,7 @@ use symbolon_app::tokens::{self, TokenState, TokenView};
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{Rule, reset, second_factors};
 use symbolon_core::factor::FactorKinds;
+use symbolon_core::judge::FrozenBy;
 use symbolon_core::policy::MailEncryption;
 use symbolon_core::reset::Scope;
 
@@ -179,6 +180,13 @@ fn actions(
             form: post("unfreeze", "Unfreeze")
                 .tone(Tone::Quiet)
                 .obstacle(rule(&[(!frozen, "The user is not frozen.")])),
+        },
+        Action {
+            title: "Unfreeze tokens",
+            meaning: "Lets the user’s tokens be accepted again, as the user may under My Personal Information. The user is told by mail.",
+            form: post("unfreeze-tokens", "Unfreeze Tokens")
+                .tone(Tone::Quiet)
+                .obstacle(rule(&[(user.tokens_frozen.is_none(), "The tokens are not frozen.")])),
         },
         Action {
             title: "Unlock",

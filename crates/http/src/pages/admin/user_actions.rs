@@ -1,6 +1,7 @@
 //! What administrators do to one user.
 
 use symbolon_app::openpgp;
+use symbolon_app::owner_freeze;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::second_factors;
 use symbolon_app::sessions::LiveSession;
@@ -42,6 +43,12 @@ pub(crate) async fn freeze(pressed: Pressed) -> Answer {
 pub(crate) async fn unfreeze(pressed: Pressed) -> Answer {
     let outcome = users::unfreeze(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
     back_to(&pressed.named, Done::UserUnfrozen, outcome)
+}
+
+/// `POST /setup/users/{username}/unfreeze-tokens`
+pub(crate) async fn unfreeze_tokens(pressed: Pressed) -> Answer {
+    let outcome = owner_freeze::lift_for(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
+    back_to(&pressed.named, Done::UserTokensUnfrozen, outcome)
 }
 
 /// `POST /setup/users/{username}/unlock`

@@ -43,12 +43,13 @@ pub(crate) enum Done {
     UserFrozen,
     UserRemoved,
     UserSessionsEnded,
+    UserTokensUnfrozen,
     UserUnfrozen,
     UserKeyRemoved,
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 41] = [
+const ALL: [(Done, &str, &str); 42] = [
     (
         Done::Activated,
         "activated",
@@ -188,6 +189,11 @@ const ALL: [(Done, &str, &str); 41] = [
         "Every session of the user was ended. The user may log in again.",
     ),
     (Done::UserUnfrozen, "user-unfrozen", "The user may log in again."),
+    (
+        Done::UserTokensUnfrozen,
+        "user-tokens-unfrozen",
+        "The freeze was lifted: the user’s tokens are accepted again. The user is told by mail.",
+    ),
     (Done::UserUnlocked, "user-unlocked", "The lockout was lifted."),
     (
         Done::UserKeyRemoved,

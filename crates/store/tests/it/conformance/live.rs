@@ -3,7 +3,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Client, Id, Session, Token, User};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{FrozenBy, RetirementCause, TokenFreeze};
 use symbolon_core::session::SessionKind;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::live::{self, LiveSession, LiveUser, LoggedChange, Page, Stretch};
@@ -21,6 +21,8 @@ const EVER: Timestamp = Timestamp::from_unix_ms(0);
 const CLIENT: Id<Client> = Id::from_raw(70);
 
 // Pages.
+
+const FREEZE: TokenFreeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
 
 #[tokio::test]
 async fn a_page_begins_after_one_identifier_ends_with_another_and_holds_no_more_than_its_limit() {
@@ -85,7 +87,7 @@ async fn users_come_with_what_decides_about_their_credentials() {
         );
         write(&store, async |tx| {
             users::set_frozen(tx, frozen, Some(T0)).await?;
-            users::set_tokens_frozen(tx, halved, Some(T0)).await?;
+            users::freeze_tokens(tx, halved, FREEZE).await?;
             users::set_password(tx, expired, &password("next"), Some(T0), T0).await
         })
         .await;
