@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, User};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, Volume};
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::policy::TokensOnPasswordChange;
 use symbolon_core::reset::Scope;
@@ -188,6 +188,7 @@ async fn reset_if_tied(
         device_type: DeviceType::any(),
         source: Some(origin.source),
         reason: None,
+        volume: Volume::Single,
     };
     match reset::write_reset(ctx, tx, user, order, None, now).await {
         Ok(_) => Ok(()),
@@ -259,7 +260,7 @@ pub async fn ask_address_change(
             &mut tx,
             &fresh,
             to,
-            Text { kind: letter, facts },
+            Text::single(letter, facts),
             carried,
             now,
         )

@@ -7,6 +7,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{BulkReset, Id, Profile};
 use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::Volume;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use symbolon_store::bulk_resets::{self, BulkResetRow, BulkState, Extent, NewBulkReset};
@@ -146,6 +147,7 @@ async fn reset_next(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkRe
             device_type: bulk.device_type.clone(),
             source: None,
             reason: Some(&reason),
+            volume: Volume::Bulk,
         };
         match write_reset(ctx, &mut tx, &user, order, None, now).await {
             Ok(_) => done += 1,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, Volume};
 use symbolon_core::policy::SessionsOnReset;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::{device_types, tokens, users};
@@ -18,7 +18,8 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::{outbox, retirement, trail};
+use crate::outbox::{self, Text};
+use crate::{retirement, trail};
 
 /// Longer than uses wait to be written down: what was used in time is not ended.
 const LATE: Duration = Duration::from_mins(2);
@@ -71,7 +72,9 @@ async fn end(ctx: &Ctx, token: Id<Token>, owner: Id<User>, now: Timestamp) -> Re
         .at("asked_at", now)
         .with("retired", 1)
         .with("scope", "device-type");
-    outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
+    // A limit that is set for the first time may end most tokens there are.
+    let text = Text { kind: LetterKind::TokenChanged, facts, volume: Volume::Bulk };
+    outbox::write_text(ctx, &mut tx, &user, &user.email, text, now).await?;
     let details = format!("token={token}\nlast_used_or_issued={}", row.record.active_at);
     trail::append(&mut tx, actor, "token.unused", format!("user:{owner}"), details, now).await?;
     changes::record(&mut tx, Change::TokenRevoked, owner, Some(token.raw()), now).await?;

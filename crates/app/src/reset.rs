@@ -7,7 +7,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::letter::{LetterKind, LetterState, Volume};
 use symbolon_core::names::{DeviceType, Source};
 use symbolon_core::policy::Policy;
 use symbolon_core::reset::{ResetOrder, ResetPlan, ResetRefusal, Scope, plan_reset};
@@ -25,7 +25,7 @@ use crate::facts::Facts;
 use crate::links::LinkKind;
 use crate::live::{commit, settle_what_is_there};
 use crate::login::Refused;
-use crate::outbox::{self, TokenLetter};
+use crate::outbox::{self, Text, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::users::{take, take_by_name};
 use crate::{device_types, openpgp, retirement, trail};
@@ -139,6 +139,7 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
         device_type: request.device_type,
         source: Some(request.origin.source),
         reason: None,
+        volume: Volume::Single,
     };
     let receipt = write_reset(ctx, &mut tx, &user, order, Some(&request.request_key), now).await?;
     commit(ctx, tx).await?;
@@ -162,7 +163,8 @@ pub async fn reset_for(
     let mut tx = ctx.store.begin().await?;
     let user = take_by_name(&mut tx, username).await?;
     let cause = RetirementCause::AdminReset;
-    let order = Order { actor, cause, scope, device_type, source: None, reason };
+    let volume = Volume::Single;
+    let order = Order { actor, cause, scope, device_type, source: None, reason, volume };
     let receipt = write_reset(ctx, &mut tx, &user, order, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
@@ -177,6 +179,7 @@ pub(crate) struct Order<'a> {
     pub(crate) device_type: DeviceType,
     pub(crate) source: Option<Source>,
     pub(crate) reason: Option<&'a str>,
+    pub(crate) volume: Volume,
 }
 
 /// Writes a reset into a transaction that has taken the user's row; the change row comes last.
@@ -268,7 +271,7 @@ async fn issue(
     plan: &ResetPlan,
     now: Timestamp,
 ) -> Result<Id<Token>, AppError> {
-    let letter = TokenLetter::draw(ctx)?;
+    let letter = TokenLetter::draw(ctx, order.volume)?;
     let token = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let new = NewToken {
         id: token,
@@ -289,7 +292,8 @@ async fn issue(
             .with("scope", scope_word(order.scope))
     };
     letter.write(ctx, tx, user, token, facts(), now).await?;
-    outbox::write_notice(ctx, tx, user, LetterKind::TokenChanged, facts(), now).await?;
+    let notice = Text { kind: LetterKind::TokenChanged, facts: facts(), volume: order.volume };
+    outbox::write_text(ctx, tx, user, &user.email, notice, now).await?;
     Ok(token)
 }
 

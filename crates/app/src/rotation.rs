@@ -12,7 +12,7 @@ use symbolon_core::Timestamp;
 use symbolon_core::device_type::USUAL_OVERLAP;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, Volume};
 use symbolon_core::names::{DeviceType, Source, Username};
 use symbolon_core::policy::SessionsOnReset;
 use symbolon_core::reset::{ResetRefusal, Scope};
@@ -307,7 +307,7 @@ async fn issue(
     (token, plan): (Id<Token>, &RotationPlan),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let letter = TokenLetter::draw(ctx)?;
+    let letter = TokenLetter::draw(ctx, Volume::Single)?;
     let owner = user.standing.user;
     let new = NewToken {
         id: token,

@@ -150,7 +150,7 @@ async fn invite(
     let kind = LinkKind::Invitation;
     let link = Carried { kind, valid_for: INVITATION_VALID, subject: None };
     let letter = LetterKind::Invitation;
-    outbox::write_with_link(ctx, tx, user, &user.email, Text { kind: letter, facts }, link, now)
+    outbox::write_with_link(ctx, tx, user, &user.email, Text::single(letter, facts), link, now)
         .await
 }
 

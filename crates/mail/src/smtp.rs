@@ -309,6 +309,10 @@ impl Transport for SmtpTransport {
             },
         }
     }
+
+    fn at_once(&self) -> usize {
+        CONNECTIONS
+    }
 }
 
 impl fmt::Debug for SmtpTransport {

@@ -218,6 +218,11 @@ impl TestHouse {
         while courier::deliver_due(&self.ctx, &self.letterhead, &self.post).await.unwrap() > 0 {}
     }
 
+    /// Lets the courier carry what is due to another mail server, once; tells how many letters.
+    pub(crate) async fn deliver_by(&self, transport: &dyn Transport) -> usize {
+        courier::deliver_due(&self.ctx, &self.letterhead, transport).await.unwrap()
+    }
+
     /// Everything that has arrived, oldest first.
     pub(crate) fn arrived(&self) -> Vec<Letter> {
         self.post.arrived.lock().unwrap().clone()

@@ -303,8 +303,8 @@ CREATE TABLE letter (
     token_id     BIGINT REFERENCES token (id),
     key_id       BIGINT,
     nonce        BYTEA,
-    -- 1: nobody waits for it, and there may be very many: it stands aside for the others.
-    can_wait     BIGINT NOT NULL,
+    -- How urgent it is: 0 somebody waits for it, 1 a notice, 2 one of very many, 3 nobody waits for it.
+    rank         BIGINT NOT NULL,
     state        TEXT    NOT NULL,
     attempts     BIGINT NOT NULL,
     next_try_at  BIGINT NOT NULL,
@@ -314,7 +314,7 @@ CREATE TABLE letter (
     created_at   BIGINT NOT NULL,
     ended_at     BIGINT
 );
-CREATE INDEX letter_due ON letter (can_wait, next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_due ON letter (rank, next_try_at) WHERE ended_at IS NULL;
 CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);

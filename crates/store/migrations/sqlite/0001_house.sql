@@ -303,8 +303,8 @@ CREATE TABLE letter (
     token_id     INTEGER REFERENCES token (id),
     key_id       INTEGER,
     nonce        BLOB,
-    -- 1: nobody waits for it, and there may be very many: it stands aside for the others.
-    can_wait     INTEGER NOT NULL,
+    -- How urgent it is: 0 somebody waits for it, 1 a notice, 2 one of very many, 3 nobody waits for it.
+    rank         INTEGER NOT NULL,
     state        TEXT    NOT NULL,
     attempts     INTEGER NOT NULL,
     next_try_at  INTEGER NOT NULL,
@@ -314,7 +314,7 @@ CREATE TABLE letter (
     created_at   INTEGER NOT NULL,
     ended_at     INTEGER
 ) STRICT;
-CREATE INDEX letter_due ON letter (can_wait, next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_due ON letter (rank, next_try_at) WHERE ended_at IS NULL;
 CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);

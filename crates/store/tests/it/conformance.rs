@@ -45,7 +45,7 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter, Profile, Token, User};
 use symbolon_core::keys::KeyId;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, LetterRank, Volume};
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::policy::Policy;
 use symbolon_core::secret::{Digest, Nonce};
@@ -190,6 +190,7 @@ async fn insert_letter(
         id: Id::from_raw(raw),
         user,
         kind,
+        rank: LetterRank::of(kind, Volume::Single),
         to: &address("jane@example.com"),
         to_name: &shown("Jane Doe"),
         facts: "retired=1",
