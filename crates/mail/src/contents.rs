@@ -121,7 +121,7 @@ pub struct ExpiringToken {
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
     /// Who uses it, the latest first; a few.
-    pub clients: Vec<ClientName>,
+    pub uses: Vec<TokenUse>,
 }
 
 /// What one letter says. One variant for each [`LetterKind`].

@@ -4,7 +4,7 @@
 //! they cannot tell different things. Text from outside stands in facts, one line each, and never
 //! at the beginning of a line: nobody can forge the two lines that programs look for.
 
-mod age;
+pub(crate) mod age;
 mod codes;
 mod factors;
 mod leak;

@@ -88,6 +88,7 @@ async fn a_reminder_names_who_uses_the_token_and_leads_to_the_reset() {
 
     let text = house.arrived().pop().unwrap().text;
     assert!(text.contains("expires in 30 days at most"), "{text}");
+    assert!(text.contains("Used by: jsforce/3.10 from 10.1.2.3, last on "), "{text}");
     assert!(text.contains("https://symbolon.example/setup/reset-security-token"), "{text}");
     assert!(!text.contains(&token));
 }
@@ -298,11 +299,32 @@ async fn the_digest_counts_tokens_and_names_the_next_to_die() {
         "Expired within 30 days: 0",
         "Never used in 30 days: 1",
         "Users without second factor: 3",
-        "Expires: 23 November 2027, 07:00 UTC: joe@example.com, any",
+        "Username: joe@example.com",
+        "Device type: any",
+        "Expires at: 23 November 2027, 07:00 UTC",
+        "Used by: nothing of late",
+        "https://symbolon.example/setup/users/joe@example.com/reset-security-token",
+        "https://symbolon.example/setup/all-tokens",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert_eq!(house.ctx.clock.now(), Timestamp::from_unix_ms(T0) + 345 * DAY);
+}
+
+#[tokio::test]
+async fn the_digest_names_who_logs_in_with_a_token_and_from_where() {
+    let house = house_with_administrator("UTC").await;
+    let joe = house.user("joe").await;
+    let token = house.reset_and_read(&joe).await;
+    house.wait(340 * DAY);
+    house.log_in(&joe, &format!("{PASSWORD}{token}")).await.unwrap();
+    house.wait(5 * DAY);
+
+    digests(&house).await;
+
+    let digest = house.arrived().into_iter().rfind(|letter| letter.subject.contains("week"));
+    let text = digest.unwrap().text;
+    assert!(text.contains("Used by: jsforce/3.10 from 10.1.2.3, last on "), "{text}");
 }
 
 #[tokio::test]
