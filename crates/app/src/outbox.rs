@@ -77,8 +77,8 @@ pub(crate) async fn write_text(
     Drawn::new(ctx).insert(ctx, tx, user, to, &text, None, now).await
 }
 
-/// Writes a letter about a token to the user's own address: it is ended if the token is retired before it is
-/// sent.
+/// Writes a letter about a token to the user's own address and to the delivery contact, who may be the one that
+/// holds it: both are ended if the token is retired before they are sent.
 pub(crate) async fn write_about_token(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -89,7 +89,11 @@ pub(crate) async fn write_about_token(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let text = Text::single(kind, facts);
-    Drawn::new(ctx).insert(ctx, tx, user, &user.email, &text, Some(token), now).await
+    let contact = user.delivery.as_ref().filter(|contact| **contact != user.email);
+    for to in [Some(&user.email), contact].into_iter().flatten() {
+        Drawn::new(ctx).insert(ctx, tx, user, to, &text, Some(token), now).await?;
+    }
+    Ok(())
 }
 
 /// Writes a letter that carries a single-use link to `to`.

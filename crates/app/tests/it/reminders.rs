@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon_app::hashing::Asker;
 use symbolon_app::users::{NewUser, UserView};
-use symbolon_app::{Actor, device_types, digest, reminders, users};
+use symbolon_app::{Actor, delivery, device_types, digest, reminders, users};
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::ReminderDays;
 use symbolon_core::names::{DeviceType, EmailAddress, Username};
@@ -91,6 +91,30 @@ async fn a_reminder_names_who_uses_the_token_and_leads_to_the_reset() {
     assert!(text.contains("Used by: jsforce/3.10 from 10.1.2.3, last on "), "{text}");
     assert!(text.contains("https://symbolon.example/setup/reset-security-token"), "{text}");
     assert!(!text.contains(&token));
+}
+
+#[tokio::test]
+async fn the_delivery_contact_is_reminded_as_well_and_both_letters_end_with_the_token() {
+    let house = TestHouse::new().await;
+    let (jane, joe) = (house.user("jane").await, house.user("joe").await);
+    for user in [&jane, &joe] {
+        let contact = EmailAddress::parse("integrations@example.com").unwrap();
+        let username = user.username.as_str();
+        delivery::set_for(&house.ctx, Actor::Operator, username, Some(contact)).await.unwrap();
+        house.reset_and_read(user).await;
+    }
+    house.wait(335 * DAY);
+    assert_eq!(reminders::sweep(&house.ctx).await.unwrap(), 2);
+
+    house.reset(&joe).await;
+    house.deliver_mail().await;
+
+    let arrived = house.arrived();
+    let reminders = arrived.iter().filter(|letter| letter.subject == SOON);
+    let mut reminded: Vec<&str> = reminders.map(|letter| letter.to.as_str()).collect();
+    reminded.sort_unstable();
+    assert_eq!(reminded, ["integrations@example.com", jane.email.as_str()]);
+    assert_eq!(reminders::sweep(&house.ctx).await.unwrap(), 0);
 }
 
 #[tokio::test]
