@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::delivery;
 use symbolon_app::hashing::Asker;
-use symbolon_app::openpgp;
+use symbolon_app::openpgp::{self, FoundKey, LookupError};
 use symbolon_app::own_sessions::{self, SessionView};
 use symbolon_app::profiles;
 use symbolon_app::second_factors::removal;
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
         route(MethodFilter::PUT, "/users/{username}/delivery", set_delivery),
         route(MethodFilter::PUT, "/users/{username}/openpgp-key", set_openpgp_key),
+        route(MethodFilter::POST, "/users/{username}/openpgp-key/look-up", look_openpgp_key_up),
         route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
         route(MethodFilter::GET, "/users/{username}/sessions", list_sessions),
         route(MethodFilter::DELETE, "/users/{username}/sessions", end_sessions),
@@ -237,6 +238,30 @@ async fn set_openpgp_key(
     let key =
         key.map_err(|fault| Failed::unreadable(ctx, &format!("the key cannot be taken: {fault}")))?;
     done(&state, openpgp::set_for(ctx, Actor::Operator, &username, key).await)
+}
+
+#[derive(Serialize)]
+struct FoundKeyShape {
+    fingerprint: String,
+    address: String,
+}
+
+async fn look_openpgp_key_up(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<Json<FoundKeyShape>, Failed> {
+    let ctx = &state.ctx;
+    match openpgp::look_up_for(ctx, Actor::Operator, &username).await {
+        Ok(FoundKey { fingerprint, address }) => {
+            Ok(Json(FoundKeyShape { fingerprint, address: address.to_string() }))
+        }
+        Err(LookupError::App(error)) => Err(Failed::app(ctx, &error)),
+        Err(LookupError::Off) => Err(Failed::app(ctx, &AppError::Forbidden(openpgp::LOOKUP_OFF))),
+        Err(
+            fault @ (LookupError::Directory(_) | LookupError::Key(_) | LookupError::Foreign(_)),
+        ) => Err(Failed::unreadable(ctx, &fault.to_string())),
+    }
 }
 
 async fn reset_second_factors(

@@ -82,6 +82,11 @@ fn owners() -> Vec<Route> {
         proved(post("/setup/personal-information/delivery", LoggedIn, own::delivery::set)),
         proved(get("/setup/personal-information/openpgp-key", LoggedIn, own::openpgp::show)),
         proved(post("/setup/personal-information/openpgp-key", LoggedIn, own::openpgp::set)),
+        proved(post(
+            "/setup/personal-information/openpgp-key/look-up",
+            LoggedIn,
+            own::openpgp::look_up,
+        )),
         get("/setup/reset-security-token", LoggedIn, own::reset::show),
         proved(get("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::show)),
         proved(post("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::save)),

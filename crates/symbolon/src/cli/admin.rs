@@ -181,7 +181,17 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             let to = to.unwrap_or_else(|| "the user's own address".to_owned());
             out.note(&format!("Mail with a token of {username} goes to {to} from now on."))
         }
-        UserCommand::SetKey { username, file, none: _ } => {
+        UserCommand::SetKey { username, wkd: true, .. } => {
+            let path = format!("/users/{}/openpgp-key/look-up", segment(&username));
+            let found = link.post(&path, json!({})).await?;
+            let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+            out.note(&format!(
+                "Mail with a token of {username} is encrypted from now on to the key {}, which was found for {}.",
+                text("fingerprint"),
+                text("address")
+            ))
+        }
+        UserCommand::SetKey { username, file, .. } => {
             let path = format!("/users/{}/openpgp-key", segment(&username));
             let key = file.map(|file| key_in(&file)).transpose()?;
             let encrypted = if key.is_some() { "is encrypted" } else { "goes in clear" };

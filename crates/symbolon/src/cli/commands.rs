@@ -68,11 +68,14 @@ pub(crate) enum UserCommand {
         /// The user
         username: String,
         /// The public key, armored or not
-        #[arg(required_unless_present = "none")]
+        #[arg(required_unless_present_any = ["none", "wkd"])]
         file: Option<PathBuf>,
         /// Encrypt no more
-        #[arg(long, conflicts_with = "file")]
+        #[arg(long, conflicts_with_all = ["file", "wkd"])]
         none: bool,
+        /// Look it up in the Web Key Directory of the address that gets the mail (`openpgp_lookup`)
+        #[arg(long, conflicts_with = "file")]
+        wkd: bool,
     },
     /// Remove every second factor of a user who has lost them
     ResetSecondFactors(OneUser),

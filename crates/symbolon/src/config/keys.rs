@@ -194,6 +194,12 @@ pub(crate) const KEYS: &[Key] = &[
         "File of the public keys by which GitHub signs alerts of leaked tokens, as GitHub publishes them.",
     ),
     key(
+        "openpgp_lookup",
+        Kind::Word(&["off", "wkd"]),
+        Preset::Value("off"),
+        "Whether OpenPGP keys may be looked up, when somebody asks, in Web Key Directories on the internet.",
+    ),
+    key(
         "hash_threads",
         Kind::Count,
         Preset::Unset("one per processor"),

@@ -56,8 +56,19 @@ pub(crate) struct Config {
     pub(crate) logs: Logs,
     /// By which GitHub's secret scanning signs its alerts.
     pub(crate) secret_scanning_keys: Option<SigningKeys>,
+    /// Whether OpenPGP keys may be looked up.
+    pub(crate) openpgp_lookup: OpenpgpLookup,
     /// Passwords hashed at a time.
     pub(crate) hash_threads: usize,
+}
+
+/// Where OpenPGP keys may be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenpgpLookup {
+    /// Nowhere.
+    Off,
+    /// In the Web Key Directory of an address's domain.
+    Wkd,
 }
 
 /// Section `logins`.
@@ -139,6 +150,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Config> {
     let logs = read_logs(reader);
     let threads = reader.optional("hash_threads", |text| Reader::count(text, 1, 256));
     let secret_scanning_keys = reader.optional("secret_scanning_keys_file", signing_keys);
+    let openpgp_lookup = reader.value("openpgp_lookup", openpgp_lookup);
     let data_dir: PathBuf = data_dir?;
     Some(Config {
         database: database.unwrap_or_else(|| embedded_database(&data_dir)),
@@ -151,6 +163,7 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Config> {
         logins,
         logs,
         secret_scanning_keys,
+        openpgp_lookup: openpgp_lookup?,
         hash_threads: threads.map_or_else(processors, |threads| threads as usize),
     })
 }
@@ -187,6 +200,14 @@ fn mail_target(text: &str) -> Result<MailTarget, String> {
         }
         Ok(target @ (MailTarget::None | MailTarget::Smtp(_))) => Ok(target),
         Err(fault) => Err(fault.to_string()),
+    }
+}
+
+fn openpgp_lookup(text: &str) -> Result<OpenpgpLookup, &'static str> {
+    match text {
+        "off" => Ok(OpenpgpLookup::Off),
+        "wkd" => Ok(OpenpgpLookup::Wkd),
+        _ => Err("must be one of off, wkd"),
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) enum Done {
     NetworkAdded,
     NetworkRemoved,
     OpenpgpKeyChanged,
+    OpenpgpKeyFound,
     PasskeyAdded,
     PasswordChanged,
     PlaceEnded,
@@ -48,7 +49,7 @@ pub(crate) enum Done {
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 41] = [
+const ALL: [(Done, &str, &str); 42] = [
     (
         Done::Activated,
         "activated",
@@ -116,6 +117,12 @@ const ALL: [(Done, &str, &str); 41] = [
         Done::OpenpgpKeyChanged,
         "openpgp-key-changed",
         "The OpenPGP key was changed. It holds for mail with a token from now on.",
+    ),
+    (
+        Done::OpenpgpKeyFound,
+        "openpgp-key-found",
+        "Your OpenPGP key was found and is used for mail with a token from now on. See that its fingerprint is that of \
+         your key.",
     ),
     (
         Done::PasskeyAdded,

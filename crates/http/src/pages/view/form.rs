@@ -223,7 +223,22 @@ pub(crate) struct FormView {
     about: String,
     tone: Tone,
     obstacle: Option<String>,
+    other: Option<OtherWay>,
     cancel: Option<String>,
+}
+
+/// A second button of a form, which sends it elsewhere.
+#[derive(Debug, Clone)]
+struct OtherWay {
+    action: &'static str,
+    button: &'static str,
+    obstacle: Option<String>,
+}
+
+impl OtherWay {
+    fn rule_id(&self) -> String {
+        id_of_rule(self.action)
+    }
 }
 
 impl HtmlSafe for FormView {}
@@ -250,6 +265,7 @@ impl FormView {
             about: String::new(),
             tone: Tone::Main,
             obstacle: None,
+            other: None,
             cancel: None,
         }
     }
@@ -285,6 +301,18 @@ impl FormView {
     /// Disables the button, with the rule that forbids it and who can lift it.
     pub(crate) fn obstacle(self, rule: Option<impl Into<String>>) -> Self {
         Self { obstacle: rule.map(Into::into), ..self }
+    }
+
+    /// Adds a button that sends the form to another address, or stands there disabled with the rule that forbids
+    /// it.
+    pub(crate) fn or(
+        self,
+        action: &'static str,
+        button: &'static str,
+        rule: Option<impl Into<String>>,
+    ) -> Self {
+        let other = OtherWay { action, button, obstacle: rule.map(Into::into) };
+        Self { other: Some(other), ..self }
     }
 
     /// Adds a way back.
