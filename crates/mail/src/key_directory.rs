@@ -36,6 +36,8 @@ use crate::openpgp::LONGEST_CERTIFICATE;
 
 /// Limit of a whole look-up, waiting for a turn included: somebody sits before the page.
 const WHOLE_LOOK_UP: Duration = Duration::from_secs(5);
+/// Limit of one connection: a host with a dead address before a live one is reached.
+const ONE_CONNECT: Duration = Duration::from_millis(1500);
 /// Look-ups at a time: whoever presses the button a hundred times holds no hundred connections.
 const AT_ONCE: usize = 4;
 /// Room for the head of an answer.
@@ -193,7 +195,8 @@ impl WebKeyDirectory {
         }
         let mut line = None;
         for address in addresses {
-            if let Ok(open) = self.network.connect(*address).await {
+            let connected = timeout(ONE_CONNECT, self.network.connect(*address)).await;
+            if let Ok(Ok(open)) = connected {
                 line = Some(open);
                 break;
             }
