@@ -324,10 +324,9 @@ async fn write(
         outbox::write_notice_to(ctx, tx, user, to, LetterKind::OpenpgpKeyChanged, facts, now)
             .await?;
     }
-    let mut details = format!("fingerprint={}", fingerprint.unwrap_or_default());
-    if let Some(address) = found_for {
-        details.push_str(&format!("\nfound_for={address}"));
-    }
+    let found_for = found_for.map(|address| format!("\nfound_for={address}"));
+    let details =
+        format!("fingerprint={}{}", fingerprint.unwrap_or_default(), found_for.unwrap_or_default());
     trail::append(tx, actor, "openpgp-key.changed", format!("user:{id}"), details, now).await?;
     changes::record(tx, Change::UserChanged, id, None, now).await?;
     Ok(())
