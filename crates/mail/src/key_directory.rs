@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -240,15 +240,11 @@ impl fmt::Debug for WebKeyDirectory {
 
 async fn read(response: Response<Incoming>, place: &Place) -> Result<Vec<u8>, LookupFault> {
     let host = || place.host.clone();
-    let status = response.status();
-    if status == StatusCode::NOT_FOUND {
-        return Err(LookupFault::NotFound(host()));
-    }
-    if status.is_redirection() {
-        return Err(LookupFault::Redirect(host()));
-    }
-    if status != StatusCode::OK {
-        return Err(LookupFault::Status { host: host(), status: status.as_u16() });
+    match response.status().as_u16() {
+        200 => {}
+        404 => return Err(LookupFault::NotFound(host())),
+        300..=399 => return Err(LookupFault::Redirect(host())),
+        status => return Err(LookupFault::Status { host: host(), status }),
     }
     if response.body().size_hint().lower() > LONGEST_CERTIFICATE as u64 {
         return Err(LookupFault::TooLarge(host()));
