@@ -16,9 +16,22 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::users::take_by_name;
-use crate::{outbox, trail};
+use crate::{outbox, passwords, trail};
 
 const SAME: AppError = AppError::Forbidden("Mail with a token goes there already.");
+
+/// Where mail with a token of this user goes.
+pub(crate) fn address_of(user: &UserRecord) -> &EmailAddress {
+    user.delivery.as_ref().unwrap_or(&user.email)
+}
+
+/// Where mail with a token of a user goes, for whoever has to know before it is sent.
+///
+/// # Errors
+/// The database's; [`AppError::NotFound`] if removed.
+pub async fn address(ctx: &Ctx, user: Id<User>) -> Result<EmailAddress, AppError> {
+    Ok(address_of(&passwords::find(ctx, user).await?).clone())
+}
 
 /// Sets the asking user's own delivery contact, or ends it with `None`.
 ///

@@ -14,6 +14,7 @@ use symbolon_store::links::{self, NewLink};
 use symbolon_store::users::UserRecord;
 
 use crate::context::Ctx;
+use crate::delivery;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{FREEZE_VALID, LinkKind};
@@ -119,7 +120,7 @@ impl TokenLetter {
         now: Timestamp,
     ) -> Result<(), AppError> {
         let kind = LetterKind::NewToken;
-        let to = user.delivery.as_ref().unwrap_or(&user.email);
+        let to = delivery::address_of(user);
         self.drawn.insert(ctx, tx, user, to, kind, &facts, Some(token), now).await
     }
 }

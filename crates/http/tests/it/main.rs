@@ -30,6 +30,7 @@ mod openpgp;
 mod operations;
 mod passkeys;
 mod profiles;
+mod recipients;
 mod rest;
 mod routes;
 mod second_factors;

@@ -1,5 +1,6 @@
 //! What administrators do to one user.
 
+use symbolon_app::delivery;
 use symbolon_app::openpgp;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::second_factors;
@@ -201,7 +202,7 @@ async fn reset_page(
          you choose here stop working at once.",
         user.name,
         user.username,
-        user.email.masked()
+        delivery::address(&visit.ctx, user.id).await?.masked()
     );
     let (scope, any) = (Scope::Account, DeviceType::any());
     let breakage = breakage::of_own(&visit.ctx, user.id, scope, &any).await?;
