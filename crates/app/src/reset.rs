@@ -18,6 +18,7 @@ use symbolon_store::tokens::NewToken;
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Conn, Tx, letters, links, profiles, tokens, users};
 
+use crate::account::ChangeError;
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::{AppError, Rule};
@@ -90,6 +91,15 @@ pub enum ResetError {
 impl From<AppError> for ResetError {
     fn from(error: AppError) -> Self {
         Self::App(error)
+    }
+}
+
+impl From<ChangeError> for ResetError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::WrongPassword(refused) => Self::WrongPassword(refused),
+            ChangeError::App(error) => Self::App(error),
+        }
     }
 }
 

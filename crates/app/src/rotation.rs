@@ -34,7 +34,7 @@ use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, PASSWORD_CHANGED, ResetError, scope_word};
 use crate::users::{take, take_by_name};
-use crate::{device_types, openpgp, retirement, scribe, trail};
+use crate::{account, device_types, openpgp, retirement, scribe, trail};
 pub use completion::end_overdue;
 
 const NO_OVERLAP: &str = "Tokens of this device type do not overlap: a reset ends the old one at once. An \
@@ -199,6 +199,33 @@ pub async fn cancel(
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, user).await?;
     let done = write_cancellation(ctx, &mut tx, &user, actor, device_type, now).await?;
+    commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
+    Ok(done)
+}
+
+/// [`cancel`] for an owner who proves the current password anew, as a program must that has nothing else to
+/// show but a session.
+///
+/// # Errors
+/// [`ResetError`]; nothing was changed then.
+pub async fn cancel_own(
+    ctx: &Ctx,
+    user: Id<User>,
+    current: &Password,
+    device_type: &DeviceType,
+    origin: &Origin,
+) -> Result<Cancelled, ResetError> {
+    let proved = match passwords::prove(ctx, user, current, origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ResetError::WrongPassword(refused)),
+    };
+    scribe::write_uses(ctx).await?;
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let fresh = account::take_unchanged(&mut tx, &proved).await?;
+    let actor = Actor::User(user);
+    let done = write_cancellation(ctx, &mut tx, &fresh, actor, device_type, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(done)

@@ -1,4 +1,7 @@
-//! Tokens as their owner and administrators see them, and revocation.
+//! Tokens as their owner and administrators see them. How one is ended without a successor is in
+//! [`revocation`].
+
+mod revocation;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,12 +10,8 @@ use symbolon_core::Timestamp;
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::keys::Purpose;
-use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{DeviceType, Source, Username};
-use symbolon_core::policy::{DAY, SessionsOnReset};
-use symbolon_core::token::PresentedToken;
-use symbolon_store::changes::{self, Change};
+use symbolon_core::policy::DAY;
 use symbolon_store::device_types::{self, DeviceTypeRow};
 use symbolon_store::inventory;
 pub use symbolon_store::inventory::{TokenFilter, TokenState};
@@ -20,14 +19,12 @@ use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::{self, TokenRow};
 use symbolon_store::{Conn, history, users, uses};
 
-use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::facts::Facts;
-use crate::live::{commit, settle_what_is_there};
 use crate::login::Head;
+use crate::passwords;
 use crate::reset::NOT_A_HOLDER;
-use crate::{outbox, passwords, retirement, trail};
+pub use revocation::{revoke, revoke_own, revoke_presented};
 
 /// How far back it is asked who used a token.
 pub const LOOK_BACK: Duration = DAY.saturating_mul(90);
@@ -265,62 +262,6 @@ pub async fn inventory(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// Ends the live token that somebody holds, if it is one; who holds it needs no other right (RFC 7009 §2.1).
-/// Its owner is told.
-///
-/// # Errors
-/// The database's.
-pub async fn revoke_presented(ctx: &Ctx, token: &PresentedToken) -> Result<(), AppError> {
-    let digests = ctx.keys.digests(Purpose::Token, token.reveal().as_bytes());
-    let mut reader = ctx.store.read().await?;
-    let found = tokens::find_by_digest(&mut reader, &digests).await?;
-    drop(reader);
-    let Some(record) = found.filter(|record| record.retired.is_none()) else {
-        return settle_what_is_there(ctx).await;
-    };
-    match revoke(ctx, Actor::Bearer(record.token), record.token).await {
-        // Somebody else was quicker, or the user is gone.
-        Err(AppError::NotFound(_)) => settle_what_is_there(ctx).await,
-        ended => ended,
-    }
-}
-
-/// Ends a live token without a successor.
-///
-/// # Errors
-/// [`AppError::NotFound`] where there is no such live token.
-pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<(), AppError> {
-    let now = ctx.clock.now();
-    let mut tx = ctx.store.begin().await?;
-    let found = tokens::find(&mut tx, token).await?;
-    let row = found.ok_or(AppError::NotFound("token"))?;
-    let id = row.record.user;
-    if !users::take(&mut tx, id).await? {
-        return Err(AppError::NotFound("token"));
-    }
-    let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("token"))?;
-    let live = tokens::live_of_user(&mut tx, id).await?;
-    if !live.iter().any(|live| live.token == token) {
-        return Err(AppError::NotFound("live token"));
-    }
-    let cause = RetirementCause::Revoked;
-    retirement::retire(&mut tx, &[token], cause, actor, SessionsOnReset::End, now).await?;
-    let facts = Facts::default()
-        .with("device_type", &row.device_type)
-        .with("cause", cause.word())
-        .with("by", by(actor, id))
-        .at("asked_at", now)
-        .with("retired", 1)
-        .with("scope", "device-type");
-    outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
-    let details = format!("token={token}");
-    trail::append(&mut tx, actor, "token.revoked", format!("user:{id}"), details, now).await?;
-    changes::record(&mut tx, Change::TokenRevoked, id, Some(token.raw()), now).await?;
-    commit(ctx, tx).await?;
-    ctx.letters_waiting.notify_one();
-    Ok(())
-}
-
 /// The position of a token among all, or before every one there is.
 async fn position(
     conn: &mut Conn,
@@ -409,15 +350,6 @@ pub(crate) fn merged(rows: Vec<UseRow>) -> Vec<TokenUse> {
 pub(crate) fn network_of(source: &str) -> String {
     let address: Option<IpAddr> = source.parse().ok();
     address.map_or_else(|| source.to_owned(), |address| Source::new(address).counted_as())
-}
-
-/// Who ended a token of `owner`, as its mail says.
-fn by(actor: Actor, owner: Id<User>) -> &'static str {
-    match actor {
-        Actor::User(user) if user == owner => "owner",
-        Actor::Bearer(_) => "bearer",
-        Actor::User(_) | Actor::Operator | Actor::LinkOf(_) | Actor::Rule => "administrator",
-    }
 }
 
 /// The live token among `rows` in whose place `token` comes.

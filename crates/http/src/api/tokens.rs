@@ -8,10 +8,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use symbolon_app::breakage;
 use symbolon_app::reset::{self, OwnReset};
 use symbolon_app::rotation::{self, OwnRotation};
 use symbolon_app::tokens::{self, Rotation, TokenView};
-use symbolon_app::{Actor, breakage};
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::USUAL_OVERLAP;
 use symbolon_core::names::DeviceType;
@@ -30,6 +30,7 @@ const ONE: &str = "/api/v1/tokens/{token}";
 const BREAKAGE: &str = "/api/v1/tokens/breakage";
 const RESET: &str = "/api/v1/tokens/reset";
 const ROTATE: &str = "/api/v1/tokens/rotate";
+const REVOKE: &str = "/api/v1/tokens/{token}/revoke";
 const CANCEL: &str = "/api/v1/tokens/{token}/cancel-rotation";
 
 const MOST_ROWS: i64 = 200;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Method::POST, ROTATE, post(rotate_own)),
         route(Method::GET, ONE, get(show)),
         route(Method::DELETE, ONE, delete(revoke)),
+        route(Method::POST, REVOKE, post(revoke)),
         route(Method::POST, CANCEL, post(cancel)),
     ]
 }
@@ -162,14 +164,24 @@ async fn show(
     own(&state, &caller, &token).await.map(|token| Json(token.into()))
 }
 
+/// The proof that whoever asks is more than the bearer of a session.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Proved {
+    current_password: String,
+}
+
 async fn revoke(
     caller: Caller,
     State(state): State<HttpState>,
     Named(token): Named,
+    Body(asked): Body<Proved>,
 ) -> Result<StatusCode, Failed> {
-    let token = own(&state, &caller, &token).await?.token;
-    let revoked = tokens::revoke(&state.ctx, Actor::User(caller.session.user), token).await;
-    revoked.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::app(&state.ctx, &error))
+    let ctx = &state.ctx;
+    let token = id_of(&state, "token", &token)?;
+    let (user, current) = (caller.session.user, Password::new(asked.current_password));
+    let revoked = tokens::revoke_own(ctx, user, &current, token, &caller.origin).await;
+    revoked.map(|()| StatusCode::NO_CONTENT).map_err(|error| Failed::reset(ctx, &error.into()))
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
@@ -309,11 +321,12 @@ async fn cancel(
     caller: Caller,
     State(state): State<HttpState>,
     Named(token): Named,
+    Body(asked): Body<Proved>,
 ) -> Result<Json<CancelledShape>, Failed> {
     let ctx = &state.ctx;
     let device_type = own(&state, &caller, &token).await?.device_type;
-    let user = caller.session.user;
-    let done = rotation::cancel(ctx, Actor::User(user), user, &device_type).await;
+    let (user, current) = (caller.session.user, Password::new(asked.current_password));
+    let done = rotation::cancel_own(ctx, user, &current, &device_type, &caller.origin).await;
     let done = done.map_err(|error| Failed::reset(ctx, &error))?;
     Ok(Json(CancelledShape {
         retired: done.retired.to_string(),

@@ -23,10 +23,16 @@ impl TestHouse {
         self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
-    async fn delete_as(&self, session: &str, path: &str) -> Answer {
-        let request = request(Method::DELETE, path).header(header::AUTHORIZATION, bearer(session));
-        self.send(request.body(Body::empty()).unwrap()).await
+    async fn delete_as(&self, session: &str, path: &str, body: &str) -> Answer {
+        let request = request(Method::DELETE, path)
+            .header(header::AUTHORIZATION, bearer(session))
+            .header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
+}
+
+fn proved() -> String {
+    format!(r#"{{"current_password":"{PASSWORD}"}}"#)
 }
 
 #[tokio::test]
@@ -46,7 +52,7 @@ async fn an_owner_reads_his_tokens_and_nobody_elses() {
     assert!(!list.body.contains("sbn"), "no answer holds a token");
     assert_eq!(house.get_as(&janes, &path).await.json()["id"], tokens[0]["id"]);
     assert_eq!(house.get_as(&adas, &path).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(house.delete_as(&adas, &path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(house.delete_as(&adas, &path, &proved()).await.status, StatusCode::NOT_FOUND);
     let stranger = house.get(TOKENS).await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert_eq!(stranger.header("www-authenticate"), "Bearer error=\"invalid_token\"");
@@ -92,10 +98,14 @@ async fn a_rotation_sent_twice_is_one_and_can_be_cancelled() {
     let first = house.post_json(&session, (&rotate, "spring"), &body).await.json();
     let again = house.post_json(&session, (&rotate, "spring"), &body).await.json();
     let path = format!("{TOKENS}/{}/cancel-rotation", first["token"].as_str().unwrap());
-    let cancelled = house.post_json(&session, (&path, "1"), "").await;
+    let unproved = house.post_json(&session, (&path, "1"), "{}").await;
+    let guessed = house.post_json(&session, (&path, "2"), r#"{"current_password":"no"}"#).await;
+    let cancelled = house.post_json(&session, (&path, "3"), &proved()).await;
 
     assert_eq!((&first["repeated"], &again["repeated"]), (&false.into(), &true.into()));
     assert_eq!(first["token"], again["token"]);
+    assert_eq!(unproved.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(guessed.status, StatusCode::FORBIDDEN);
     assert_eq!(cancelled.json()["retired"], first["token"], "{}", cancelled.body);
     assert_eq!(cancelled.json()["kept"], first["outgoing"]);
 }
@@ -121,4 +131,49 @@ async fn pages_of_a_list_follow_one_another() {
         house.get_as(&session, &format!("{TOKENS}?colour=red")).await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
+}
+
+#[tokio::test]
+async fn whoever_holds_a_session_alone_ends_no_token() {
+    for method in [Method::DELETE, Method::POST] {
+        let house = TestHouse::open().await;
+        house.user("jane").await;
+        let session = house.api_session("jane").await;
+        let list = house.get_as(&session, TOKENS).await.json();
+        let path = format!("{TOKENS}/{}", list["tokens"][0]["id"].as_str().unwrap());
+        let revoke = async |body: &str| match method {
+            Method::DELETE => house.delete_as(&session, &path, body).await,
+            _ => house.post_json(&session, (&format!("{path}/revoke"), "1"), body).await,
+        };
+
+        let unproved = revoke("").await;
+        let guessed = revoke(r#"{"current_password":"no"}"#).await;
+        let before = house.get_as(&session, &path).await;
+        let revoked = revoke(&proved()).await;
+
+        assert_eq!(unproved.status, StatusCode::UNPROCESSABLE_ENTITY, "{method}");
+        assert_eq!(guessed.status, StatusCode::FORBIDDEN, "{method}");
+        assert_eq!(guessed.json()["detail"], "the password was wrong", "{method}");
+        assert_eq!(before.json()["state"], "live", "{method}");
+        assert_eq!(revoked.status, StatusCode::NO_CONTENT, "{method}: {}", revoked.body);
+        // Its session has ended along with it.
+        assert_eq!(house.get_as(&session, &path).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn guesses_of_the_password_at_a_token_count_towards_the_lockout() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let list = house.get_as(&session, TOKENS).await.json();
+    let path = format!("{TOKENS}/{}", list["tokens"][0]["id"].as_str().unwrap());
+
+    for _ in 0..20 {
+        house.delete_as(&session, &path, r#"{"current_password":"no"}"#).await;
+    }
+    let locked_out = house.delete_as(&session, &path, &proved()).await;
+
+    assert_eq!(locked_out.status, StatusCode::FORBIDDEN);
+    assert_eq!(house.get_as(&session, &path).await.json()["state"], "live");
 }
