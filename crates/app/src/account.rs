@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, User};
+use symbolon_core::issue::IssueCause;
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
@@ -184,6 +185,7 @@ async fn reset_if_tied(
     let order = Order {
         actor,
         cause: RetirementCause::PasswordChange,
+        issue: IssueCause::PasswordChange,
         scope: Scope::Account,
         device_type: DeviceType::any(),
         source: Some(origin.source),

@@ -6,6 +6,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{BulkReset, Id, Profile};
+use symbolon_core::issue::IssueCause;
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
@@ -16,7 +17,7 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
-use crate::reset::{Order, ResetError, scope_word, write_reset};
+use crate::reset::{Order, ResetError, write_reset};
 use crate::{device_types, trail};
 
 pub use symbolon_store::bulk_resets::BulkState as State;
@@ -90,7 +91,7 @@ pub async fn begin(ctx: &Ctx, actor: Actor, asked: &Asked<'_>) -> Result<BulkRes
     bulk_resets::insert(&mut tx, &new, now).await?;
     let details = format!(
         "bulk_reset={id}\ndevice_type={device_type}\nscope={}\nusers={total}\nreason={reason}",
-        scope_word(scope)
+        scope.word()
     );
     let subject = format!("profile:{profile}");
     trail::append(&mut tx, actor, "bulk-reset.begun", subject, details, now).await?;
@@ -142,6 +143,7 @@ async fn reset_next(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkRe
         let order = Order {
             actor,
             cause: RetirementCause::AdminReset,
+            issue: IssueCause::BulkReset,
             scope: bulk.scope,
             device_type: bulk.device_type.clone(),
             source: None,

@@ -40,7 +40,7 @@ pub(crate) fn contents_of(
             asked_at: facts.at("asked_at")?,
             expires_at: facts.at("expires_at")?,
             retired: facts.get("retired", |text| text.parse().ok())?,
-            scope: facts.get("scope", scope_of)?,
+            scope: facts.get("scope", Scope::from_word)?,
             outgoing_until: facts.at("outgoing_until").ok(),
         },
         LetterKind::TokenChanged => Contents::TokenChanged {
@@ -51,7 +51,7 @@ pub(crate) fn contents_of(
             source,
             asked_at: facts.at("asked_at")?,
             retired: facts.get("retired", |text| text.parse().ok())?,
-            scope: facts.get("scope", scope_of)?,
+            scope: facts.get("scope", Scope::from_word)?,
         },
         LetterKind::Invitation => Contents::Invitation {
             username,
@@ -279,10 +279,4 @@ fn code_for_of(word: &str) -> Option<CodeFor> {
     [CodeFor::Login, CodeFor::Change]
         .into_iter()
         .find(|occasion| crate::challenges::code_for_word(*occasion) == word)
-}
-
-fn scope_of(word: &str) -> Option<Scope> {
-    [Scope::Account, Scope::DeviceType]
-        .into_iter()
-        .find(|scope| crate::reset::scope_word(*scope) == word)
 }

@@ -125,8 +125,8 @@ impl Old {
     async fn gather(conn: &mut Conn, new: &TokenRow) -> Result<Self, AppError> {
         let (user, token) = (new.record.user, new.record.token);
         let mut old = Self { admitted: Vec::new(), tried: Vec::new() };
-        for row in rows::predecessors(conn, user, token, new.issued_at, MOST_TOKENS).await? {
-            let since = new.issued_at - LOOK_BACK;
+        let since = new.issued_at - LOOK_BACK;
+        for row in rows::predecessors(conn, token, since, MOST_TOKENS).await? {
             let token = row.record.token;
             old.admitted.extend(tokens::admitted_uses(conn, user, token, since).await?);
             old.tried.extend(tokens::tries_of_retired(conn, token).await?);

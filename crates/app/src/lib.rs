@@ -46,6 +46,7 @@ pub mod places;
 pub mod profiles;
 pub mod recovery;
 pub mod reminders;
+mod requests;
 pub mod reset;
 mod retirement;
 pub mod rotation;

@@ -6,6 +6,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Token, User};
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::{LetterKind, LetterState};
 use symbolon_core::names::{DeviceType, Source};
@@ -28,12 +29,14 @@ use crate::live::{commit, settle_what_is_there};
 use crate::login::Refused;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
+use crate::requests::Request;
 use crate::users::{take, take_by_name};
 use crate::{device_types, openpgp, retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
-const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
+/// The rule that keeps tokens from being accepted, and who can lift it.
+pub(crate) const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
                              account, or let the owner lift the freeze under My Personal Information.";
 const NO_API: &str = "Your profile opens no API: a token serves to prove yourself on these pages alone. An \
                       administrator can open the APIs in the profile.";
@@ -118,10 +121,14 @@ impl From<StoreError> for ResetError {
 /// The password is proved before the transaction and compared with the row's again within it: a
 /// password that was changed in between proves nothing (I6).
 pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetError> {
-    if let Some(receipt) = repeated(ctx, &request).await? {
+    let asked = Request::reset(&request.request_key, request.scope, &request.device_type);
+    let mut reader = ctx.store.read().await?;
+    let before = asked.find(&mut reader, request.user).await?;
+    drop(reader);
+    if let Some(token) = before {
         // The request that came first may still be waiting for what it has committed.
         settle_what_is_there(ctx).await?;
-        return Ok(receipt);
+        return Ok(repetition_of(token));
     }
     let password = &request.current_password;
     let proved = match passwords::prove(ctx, request.user, password, &request.origin).await? {
@@ -132,9 +139,7 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, request.user).await?;
     // A second click may have come first while this one was hashing.
-    if let Some(token) =
-        tokens::find_request(&mut tx, user.standing.user, &request.request_key).await?
-    {
+    if let Some(token) = asked.find(&mut tx, request.user).await? {
         drop(tx);
         settle_what_is_there(ctx).await?;
         return Ok(repetition_of(token));
@@ -145,12 +150,13 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     let order = Order {
         actor: Actor::User(request.user),
         cause: RetirementCause::Reset,
+        issue: IssueCause::Reset,
         scope: request.scope,
-        device_type: request.device_type,
+        device_type: request.device_type.clone(),
         source: Some(request.origin.source),
         reason: None,
     };
-    let receipt = write_reset(ctx, &mut tx, &user, order, Some(&request.request_key), now).await?;
+    let receipt = write_reset(ctx, &mut tx, &user, order, Some(&asked), now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(receipt)
@@ -172,7 +178,8 @@ pub async fn reset_for(
     let mut tx = ctx.store.begin().await?;
     let user = take_by_name(&mut tx, username).await?;
     let cause = RetirementCause::AdminReset;
-    let order = Order { actor, cause, scope, device_type, source: None, reason };
+    let issue = IssueCause::Reset;
+    let order = Order { actor, cause, issue, scope, device_type, source: None, reason };
     let receipt = write_reset(ctx, &mut tx, &user, order, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
@@ -183,6 +190,7 @@ pub async fn reset_for(
 pub(crate) struct Order<'a> {
     pub(crate) actor: Actor,
     pub(crate) cause: RetirementCause,
+    pub(crate) issue: IssueCause,
     pub(crate) scope: Scope,
     pub(crate) device_type: DeviceType,
     pub(crate) source: Option<Source>,
@@ -195,7 +203,7 @@ pub(crate) async fn write_reset(
     tx: &mut Tx,
     user: &UserRecord,
     order: Order<'_>,
-    request_key: Option<&str>,
+    request: Option<&Request<'_>>,
     now: Timestamp,
 ) -> Result<Receipt, ResetError> {
     let id = user.standing.user;
@@ -210,8 +218,8 @@ pub(crate) async fn write_reset(
         links::end_of_user(tx, id, LinkKind::FreezeTokens.word(), now).await?;
     }
     let token = issue(ctx, tx, user, &order, &plan, now).await?;
-    if let Some(request_key) = request_key {
-        tokens::remember_request(tx, id, request_key, token, now).await?;
+    if let Some(request) = request {
+        request.remember(tx, id, token, now).await?;
     }
     if scope == Scope::Account && user.standing.tokens_frozen_at.is_some() {
         users::set_tokens_frozen(tx, id, None).await?;
@@ -286,6 +294,12 @@ async fn issue(
         device_type: &plan.device_type,
         digest: &letter.digest,
         expires_at: plan.expires_at,
+        issue: Issue {
+            cause: order.issue,
+            scope: order.scope,
+            issuer: order.actor.user(),
+            source: order.source,
+        },
     };
     tokens::insert(tx, &new, now).await?;
     let facts = || {
@@ -296,25 +310,11 @@ async fn issue(
             .at("asked_at", now)
             .at("expires_at", plan.expires_at)
             .with("retired", plan.retire.len())
-            .with("scope", scope_word(order.scope))
+            .with("scope", order.scope.word())
     };
     letter.write(ctx, tx, user, token, facts(), now).await?;
     outbox::write_notice(ctx, tx, user, LetterKind::TokenChanged, facts(), now).await?;
     Ok(token)
-}
-
-/// The word for a scope, in a letter's facts.
-pub(crate) const fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Account => "account",
-        Scope::DeviceType => "device-type",
-    }
-}
-
-async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Receipt>, AppError> {
-    let mut reader = ctx.store.read().await?;
-    let token = tokens::find_request(&mut reader, request.user, &request.request_key).await?;
-    Ok(token.map(repetition_of))
 }
 
 const fn repetition_of(token: Id<Token>) -> Receipt {
@@ -375,21 +375,28 @@ pub struct ReceiptView {
     pub expires_at: Timestamp,
     /// When it was retired in its turn.
     pub retired_at: Option<Timestamp>,
-    /// Where the letter goes, masked.
-    pub masked_address: String,
-    /// Where the letter stands.
-    pub mail_state: LetterState,
-    /// When the letter reached its end.
-    pub mail_ended_at: Option<Timestamp>,
-    /// How often it was tried.
-    pub mail_attempts: u32,
-    /// When it is tried next.
-    pub mail_next_try_at: Option<Timestamp>,
-    /// The mail server's last words.
-    pub mail_reply: Option<String>,
+    /// The letter that carried it, while it is remembered: a month from its end.
+    pub mail: Option<MailView>,
 }
 
-/// The receipt of a user's own reset.
+/// How the letter of a token fares.
+#[derive(Debug, Clone)]
+pub struct MailView {
+    /// Where it goes, masked.
+    pub masked_address: String,
+    /// Where it stands.
+    pub state: LetterState,
+    /// When it reached its end.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next_try_at: Option<Timestamp>,
+    /// The mail server's last words.
+    pub reply: Option<String>,
+}
+
+/// The receipt of a user's token, whoever has reset it.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where the token is somebody else's or nobody's.
@@ -398,18 +405,20 @@ pub async fn receipt(ctx: &Ctx, user: Id<User>, token: Id<Token>) -> Result<Rece
     let row = tokens::find(&mut reader, token).await?.filter(|row| row.record.user == user);
     let row = row.ok_or(AppError::NotFound("token"))?;
     let letter = letters::of_token(&mut reader, token).await?;
-    let letter = letter.ok_or(AppError::NotFound("letter"))?;
+    let mail = letter.map(|letter| MailView {
+        masked_address: letter.to.masked(),
+        state: letter.state,
+        ended_at: letter.ended_at,
+        attempts: letter.attempts,
+        next_try_at: letter.ended_at.is_none().then_some(letter.next_try_at),
+        reply: letter.last_reply,
+    });
     Ok(ReceiptView {
         token,
         device_type: row.device_type,
         issued_at: row.issued_at,
         expires_at: row.record.expires_at,
         retired_at: row.record.retired.map(|(at, _)| at),
-        masked_address: letter.to.masked(),
-        mail_state: letter.state,
-        mail_ended_at: letter.ended_at,
-        mail_attempts: letter.attempts,
-        mail_next_try_at: letter.ended_at.is_none().then_some(letter.next_try_at),
-        mail_reply: letter.last_reply,
+        mail,
     })
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::id::{Id, Token, User};
+use symbolon_core::issue::IssueCause;
 use symbolon_core::judge::RetirementCause;
 use symbolon_core::names::{DeviceType, Source, Username};
 use symbolon_core::policy::DAY;
+use symbolon_core::reset::Scope;
 use symbolon_store::device_types::{self, DeviceTypeRow};
 use symbolon_store::inventory;
 pub use symbolon_store::inventory::{TokenFilter, TokenState};
@@ -23,7 +25,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::login::Head;
 use crate::passwords;
-use crate::reset::NOT_A_HOLDER;
+use crate::reset::{NOT_A_HOLDER, TOKENS_FROZEN};
 pub use revocation::{revoke, revoke_own, revoke_presented};
 
 /// How far back it is asked who used a token.
@@ -33,7 +35,11 @@ pub const MOST_USES: usize = 100;
 /// The same for the database.
 const MOST_ROWS: i64 = 100;
 
+/// Tokens on a page, unless more of them live.
 const MOST_TOKENS: i64 = 200;
+
+const ACCOUNT_FROZEN: &str = "This account is frozen. An administrator can unfreeze it; then its tokens are \
+                              accepted again.";
 
 /// A token, as lists show it.
 #[derive(Debug, Clone)]
@@ -58,6 +64,10 @@ pub struct TokenView {
     pub idle_end: Option<Timestamp>,
     /// When and why it was retired.
     pub retired: Option<(Timestamp, RetirementCause)>,
+    /// What keeps it from being accepted, though it lives.
+    pub freeze: Option<Freeze>,
+    /// How it came to be.
+    pub provenance: Provenance,
     /// Its part in a rotation that is under way.
     pub rotation: Option<Rotation>,
     /// Whether its device type lets an old token live on beside a new one.
@@ -84,6 +94,87 @@ pub enum Rotation {
     Outgoing(Id<Token>),
     /// It comes in the place of this one.
     Incoming(Id<Token>),
+}
+
+/// What keeps every token of an account from being accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freeze {
+    /// An administrator has frozen the account.
+    Account(Timestamp),
+    /// The tokens are frozen: by their owner's link, or because one looked shared.
+    Tokens(Timestamp),
+}
+
+impl Freeze {
+    /// Since when.
+    pub const fn since(self) -> Timestamp {
+        match self {
+            Self::Account(at) | Self::Tokens(at) => at,
+        }
+    }
+
+    /// The rule, and who can lift it.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Account(_) => ACCOUNT_FROZEN,
+            Self::Tokens(_) => TOKENS_FROZEN,
+        }
+    }
+
+    const fn of(row: &TokenRow) -> Option<Self> {
+        match (row.owner_frozen_at, row.tokens_frozen_at) {
+            (Some(at), _) => Some(Self::Account(at)),
+            (None, Some(at)) => Some(Self::Tokens(at)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// How a token came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// What it came of.
+    pub cause: IssueCause,
+    /// Which earlier tokens it came in the place of.
+    pub scope: Scope,
+    /// Who wanted it.
+    pub by: Issuer,
+    /// From where, where that is known.
+    pub source: Option<String>,
+}
+
+/// Who wanted a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuer {
+    /// Its owner.
+    Owner,
+    /// An administrator of this name.
+    Administrator(Username),
+    /// Whoever runs the server, by the command line.
+    Operator,
+}
+
+impl Issuer {
+    /// The word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Administrator(_) => "administrator",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl Provenance {
+    fn of(row: &TokenRow) -> Self {
+        let issue = &row.issue;
+        let by = match &issue.issuer {
+            Some((user, _)) if *user == row.record.user => Issuer::Owner,
+            Some((_, name)) => Issuer::Administrator(name.clone()),
+            None => Issuer::Operator,
+        };
+        Self { cause: issue.cause, scope: issue.scope, by, source: issue.source.clone() }
+    }
 }
 
 /// A client that uses a token.
@@ -132,24 +223,44 @@ pub struct Offer {
     pub obstacle: Option<&'static str>,
 }
 
-/// The tokens of one user, newest first, with who uses them.
+/// The tokens of one user, with who uses them: all that were not retired, and of the others as many as a page
+/// takes; each newest first.
 ///
 /// # Errors
 /// The database's.
 pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenView>, AppError> {
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
-    let rules = device_types::list(&mut reader).await?;
-    let rows = tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await?;
-    let mut views = Vec::new();
-    for row in &rows {
-        let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
-        views.push(view(row, uses, predecessor(&rows, row.record.token), &rules, now));
-    }
-    Ok(views)
+    let mut rows = tokens::unretired_of_user(&mut reader, user).await?;
+    let left = MOST_TOKENS.saturating_sub(i64::try_from(rows.len()).unwrap_or(MOST_TOKENS));
+    rows.extend(tokens::retired_of_user(&mut reader, user, left.max(1)).await?);
+    views_of(&mut reader, user, &rows, now).await
 }
 
-/// The live tokens of one user by device type, with who uses them.
+/// One page of a user's tokens, newest first, with who uses them; `after` is the last one of the page before.
+///
+/// # Errors
+/// [`AppError::NotFound`] where that is somebody else's or nobody's.
+pub async fn page_of_user(
+    ctx: &Ctx,
+    user: Id<User>,
+    limit: i64,
+    after: Option<Id<Token>>,
+) -> Result<Vec<TokenView>, AppError> {
+    let now = ctx.clock.now();
+    let mut reader = ctx.store.read().await?;
+    let before = match after {
+        Some(after) => {
+            let row = own(&mut reader, user, after).await?;
+            (row.issued_at, after)
+        }
+        None => newest(),
+    };
+    let rows = tokens::list(&mut reader, Some(user), before, limit).await?;
+    views_of(&mut reader, user, &rows, now).await
+}
+
+/// The live tokens of one user by device type, with who uses them; frozen ones live too.
 ///
 /// # Errors
 /// The database's.
@@ -157,14 +268,12 @@ pub(crate) async fn live_of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenV
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let rules = device_types::list(&mut reader).await?;
-    let mut rows = Vec::new();
-    for live in tokens::live_of_user(&mut reader, user).await? {
-        rows.extend(tokens::find(&mut reader, live.token).await?);
-    }
+    let mut rows = tokens::unretired_of_user(&mut reader, user).await?;
+    rows.sort_by_key(|row| (row.device_type.to_string(), row.issued_at));
     let mut views = Vec::new();
     for row in &rows {
         let view = view(row, Vec::new(), predecessor(&rows, row.record.token), &rules, now);
-        if view.state == TokenState::Live {
+        if !view.state.has_ended() {
             let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
             views.push(TokenView { uses, ..view });
         }
@@ -183,12 +292,42 @@ pub async fn one_of_user(
 ) -> Result<TokenView, AppError> {
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
-    let row = tokens::find(&mut reader, token).await?.filter(|row| row.record.user == user);
-    let row = row.ok_or(AppError::NotFound("token"))?;
-    let rules = device_types::list(&mut reader).await?;
-    let rows = tokens::list(&mut reader, Some(user), newest(), MOST_TOKENS).await?;
-    let uses = uses_of(&mut reader, &row, now - LOOK_BACK).await?;
-    Ok(view(&row, uses, predecessor(&rows, token), &rules, now))
+    let row = own(&mut reader, user, token).await?;
+    let mut views = views_of(&mut reader, user, &[row], now).await?;
+    views.pop().ok_or(AppError::NotFound("token"))
+}
+
+/// Whose token it is.
+///
+/// # Errors
+/// [`AppError::NotFound`] where it is nobody's.
+pub(crate) async fn owner_of(ctx: &Ctx, token: Id<Token>) -> Result<Id<User>, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let row = tokens::find(&mut reader, token).await?;
+    Ok(row.ok_or(AppError::NotFound("token"))?.record.user)
+}
+
+/// The row of one of the user's own tokens.
+async fn own(conn: &mut Conn, user: Id<User>, token: Id<Token>) -> Result<TokenRow, AppError> {
+    let row = tokens::find(conn, token).await?.filter(|row| row.record.user == user);
+    row.ok_or(AppError::NotFound("token"))
+}
+
+/// The views of some rows of one user, in their order.
+async fn views_of(
+    conn: &mut Conn,
+    user: Id<User>,
+    rows: &[TokenRow],
+    now: Timestamp,
+) -> Result<Vec<TokenView>, AppError> {
+    let rules = device_types::list(conn).await?;
+    let unretired = tokens::unretired_of_user(conn, user).await?;
+    let mut views = Vec::new();
+    for row in rows {
+        let uses = uses_of(conn, row, now - LOOK_BACK).await?;
+        views.push(view(row, uses, predecessor(&unretired, row.record.token), &rules, now));
+    }
+    Ok(views)
 }
 
 /// Every device type, with the rule that keeps `user` from a token of it, if one does.
@@ -376,12 +515,18 @@ fn view(
         None if record.expires_at <= now || idle_end.is_some_and(|end| end <= now) => {
             TokenState::Expired
         }
+        None if Freeze::of(row).is_some() => TokenState::Frozen,
         None => TokenState::Live,
     };
     let rotation = match (state, row.succeeded_by, predecessor) {
-        (TokenState::Live, Some(successor), _) => Some(Rotation::Outgoing(successor)),
-        (TokenState::Live, None, Some(older)) => Some(Rotation::Incoming(older)),
-        (TokenState::Live | TokenState::Expired | TokenState::Retired, _, _) => None,
+        (TokenState::Live | TokenState::Frozen, Some(successor), _) => {
+            Some(Rotation::Outgoing(successor))
+        }
+        (TokenState::Live | TokenState::Frozen, None, Some(older)) => {
+            Some(Rotation::Incoming(older))
+        }
+        (TokenState::Live | TokenState::Frozen, None, None)
+        | (TokenState::Expired | TokenState::Retired, _, _) => None,
     };
     TokenView {
         token: record.token,
@@ -394,6 +539,8 @@ fn view(
         last_used_at: row.last_used_at,
         idle_end,
         retired: record.retired,
+        freeze: Freeze::of(row).filter(|_| state == TokenState::Frozen),
+        provenance: Provenance::of(row),
         rotation,
         overlap: rules.map_or(Overlap::Forbidden, |rules| rules.overlap),
         uses,

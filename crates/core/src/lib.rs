@@ -9,6 +9,7 @@ pub mod client_kind;
 pub mod device_type;
 pub mod factor;
 pub mod id;
+pub mod issue;
 pub mod judge;
 pub mod keys;
 pub mod leak;

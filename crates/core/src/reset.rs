@@ -6,6 +6,7 @@ use crate::judge::{RetirementCause, Standing};
 use crate::names::DeviceType;
 use crate::policy::Policy;
 use crate::time::Timestamp;
+use crate::words::{of_word, word_of};
 
 /// Which earlier tokens a reset retires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,20 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Both scopes, with the words that the database and scripts know them by.
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::Account, "account"), (Self::DeviceType, "device-type")];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+
+    /// The scope with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        of_word(&Self::ALL, word)
+    }
+
     /// Whether a reset for `asked` ends the live tokens of the device type `held`.
     pub fn covers(self, asked: &DeviceType, held: &DeviceType) -> bool {
         match self {

@@ -31,15 +31,15 @@ async fn a_letter_refused_for_now_is_tried_again_with_the_same_token() {
     house.post.answers.lock().unwrap().extend([later(), later()]);
     house.deliver_mail().await;
     let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(view.mail_state, LetterState::Waiting);
-    assert_eq!(view.mail_reply.as_deref(), Some("451 4.7.1 greylisted"));
+    assert_eq!(view.mail.as_ref().unwrap().state, LetterState::Waiting);
+    assert_eq!(view.mail.unwrap().reply.as_deref(), Some("451 4.7.1 greylisted"));
 
     house.wait(Duration::from_secs(15));
     let token = house.newest_token().await;
 
     assert!(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.is_ok());
-    let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!((view.mail_state, view.mail_attempts), (LetterState::HandedOver, 2));
+    let mail = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap().mail.unwrap();
+    assert_eq!((mail.state, mail.attempts), (LetterState::HandedOver, 2));
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_letter_that_nobody_takes_for_three_days_is_too_old() {
     house.deliver_mail().await;
 
     let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(view.mail_state, LetterState::TooOld);
+    assert_eq!(view.mail.as_ref().unwrap().state, LetterState::TooOld);
     assert!(house.arrived().is_empty());
     assert_eq!(nonces_left(&house).await, 0);
 }

@@ -55,8 +55,8 @@ async fn with_a_key_that_has_expired_no_mail_with_a_token_is_sent_and_the_reply_
     house.deliver_mail().await;
 
     let seen = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(seen.mail_state, LetterState::Refused);
-    let reply = seen.mail_reply.unwrap();
+    assert_eq!(seen.mail.as_ref().unwrap().state, LetterState::Refused);
+    let reply = seen.mail.unwrap().reply.unwrap();
     assert!(reply.starts_with("not sent: the OpenPGP key "), "{reply}");
     assert!(reply.contains("expired"), "{reply}");
     assert!(house.arrived().iter().all(|mail| !mail.text.contains(TOKEN)));
@@ -215,8 +215,8 @@ async fn a_letter_that_waits_when_the_demand_comes_is_not_sent_in_clear() {
     house.deliver_mail().await;
 
     let seen = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(seen.mail_state, LetterState::Refused);
-    let reply = seen.mail_reply.unwrap();
+    assert_eq!(seen.mail.as_ref().unwrap().state, LetterState::Refused);
+    let reply = seen.mail.unwrap().reply.unwrap();
     assert!(reply.starts_with("not sent: the profile demands "), "{reply}");
     assert!(house.arrived().iter().all(|mail| !mail.text.contains(TOKEN)));
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use symbolon_app::tokens::{self, TokenState, TokenView};
+use symbolon_app::tokens::{self, TokenView};
 use symbolon_app::{Actor, breakage, reset};
 use symbolon_core::Timestamp;
 use symbolon_core::names::DeviceType;
@@ -44,11 +44,7 @@ impl From<TokenView> for TokenShape {
             id: token.token.to_string(),
             user: token.username.to_string(),
             device_type: token.device_type.to_string(),
-            state: match token.state {
-                TokenState::Live => "live",
-                TokenState::Expired => "expired",
-                TokenState::Retired => "retired",
-            },
+            state: token.state.word(),
             issued_at: token.issued_at.rfc3339(),
             expires_at: token.expires_at.rfc3339(),
             last_used_at: token.last_used_at.map(Timestamp::rfc3339),

@@ -101,6 +101,11 @@ CREATE TABLE token (
     device_type   TEXT    NOT NULL,
     digest        BYTEA    NOT NULL,
     issued_at     BIGINT NOT NULL,
+    -- How it came to be. Who wanted it is its owner or an administrator; without one, whoever runs the server.
+    issued_as     TEXT    NOT NULL,
+    issued_scope  TEXT    NOT NULL,
+    issuer_id     BIGINT REFERENCES user_account (id),
+    issued_from   TEXT,
     expires_at    BIGINT NOT NULL,
     -- While a rotation is under way: the token that comes in its place, and when it would have expired without.
     succeeded_by  BIGINT,
@@ -124,6 +129,8 @@ CREATE INDEX token_live_expiry ON token (expires_at, id) WHERE retired_at IS NUL
 CREATE TABLE reset_request (
     user_id     BIGINT NOT NULL REFERENCES user_account (id),
     request_key TEXT    NOT NULL,
+    -- What was asked for: the same key for anything else is refused.
+    request     TEXT    NOT NULL,
     token_id    BIGINT NOT NULL REFERENCES token (id),
     at          BIGINT NOT NULL,
     PRIMARY KEY (user_id, request_key)

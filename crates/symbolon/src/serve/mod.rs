@@ -275,7 +275,7 @@ pub(crate) fn app_failure(what: &str, error: &AppError) -> Failure {
         AppError::Database(store) => of_store(store),
         AppError::TooMany { .. } | AppError::Busy => Exit::Unreachable,
         AppError::NotFound(_) => Exit::NotFound,
-        AppError::Taken(_) => Exit::Conflict,
+        AppError::Taken(_) | AppError::KeyUsed => Exit::Conflict,
         AppError::Name { .. }
         | AppError::Password(_)
         | AppError::Invalid(_)

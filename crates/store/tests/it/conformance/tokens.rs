@@ -13,8 +13,8 @@ use symbolon_store::sql::Value;
 use symbolon_store::tokens::{self, NewToken, TokenRow};
 
 use super::{
-    DAY, MS, T0, add_user, at_once, digest, for_each_house, insert_token, issue, number, username,
-    write,
+    DAY, MS, T0, add_user, at_once, by_operator, digest, for_each_house, insert_token, issue,
+    number, username, write,
 };
 
 const LIVE: &str = "SELECT COUNT(*) FROM token WHERE user_id = $1 AND retired_at IS NULL";
@@ -158,6 +158,7 @@ async fn a_digest_is_never_given_twice_not_even_after_retirement() {
             device_type: &DeviceType::any(),
             digest: &digest(1),
             expires_at: T0,
+                issue: by_operator(),
         };
 
         let mut tx = store.begin().await.unwrap();
@@ -278,47 +279,6 @@ async fn a_use_is_noted_only_while_the_token_lives() {
 }
 
 #[tokio::test]
-async fn a_request_key_leads_its_user_to_the_token_until_it_is_forgotten() {
-    for_each_house(async |store| {
-        let jane = add_user(&store, 1, "jane").await;
-        let joe = add_user(&store, 2, "joe").await;
-        let token = issue(&store, jane, 1, "any").await;
-        write(&store, async |tx| tokens::remember_request(tx, jane, "key", token, T0).await).await;
-        let find = async |user, key: &str| {
-            let mut reader = store.read().await.unwrap();
-            tokens::find_request(&mut reader, user, key).await.unwrap()
-        };
-        let forget =
-            async |limit| write(&store, async |tx| tokens::forget_requests(tx, limit).await).await;
-
-        assert_eq!(find(jane, "key").await, Some(token));
-        assert_eq!(find(jane, "Key").await, None);
-        assert_eq!(find(joe, "key").await, None);
-        assert_eq!(forget(T0).await, 0);
-        assert_eq!(find(jane, "key").await, Some(token));
-        assert_eq!(forget(T0 + MS).await, 1);
-        assert_eq!(find(jane, "key").await, None);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_request_key_cannot_lead_to_two_tokens() {
-    for_each_house(async |store| {
-        let jane = add_user(&store, 1, "jane").await;
-        let (first, second) =
-            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
-        write(&store, async |tx| tokens::remember_request(tx, jane, "key", first, T0).await).await;
-
-        let mut tx = store.begin().await.unwrap();
-        let refused = tokens::remember_request(&mut tx, jane, "key", second, T0).await.unwrap_err();
-
-        assert!(matches!(refused, StoreError::Conflict { .. }), "{refused:?}");
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn news_of_a_use_moves_the_last_use_forwards_only() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
@@ -379,6 +339,7 @@ async fn tokens_are_listed_newest_first_page_by_page() {
                 device_type: &device_type,
                 digest: &digest(raw),
                 expires_at: T0 + DAY,
+                issue: by_operator(),
             };
             let at = T0 + Duration::from_millis(ms);
             write(&store, async |tx| tokens::insert(tx, &token, at).await).await;
@@ -410,34 +371,6 @@ async fn last_use(store: &Store, token: Id<Token>) -> Option<Timestamp> {
     let mut reader = store.read().await.expect("a reader is free");
     let row = tokens::find(&mut reader, token).await.expect("the row is read");
     row.expect("the token is known").last_used_at
-}
-
-#[tokio::test]
-async fn the_predecessors_of_a_token_are_those_that_ended_as_it_began_and_those_that_name_it() {
-    for_each_house(async |store| {
-        let jane = add_user(&store, 1, "jane").await;
-        let earlier = issue(&store, jane, 1, "any").await;
-        let reset = issue(&store, jane, 2, "cli").await;
-        let rotated = issue(&store, jane, 3, "server").await;
-        let (before, at) = (T0 + MS, T0 + DAY);
-        write(&store, async |tx| {
-            tokens::retire(tx, earlier, RetirementCause::Reset, "x", before).await?;
-            tokens::retire(tx, reset, RetirementCause::Reset, "x", at).await
-        })
-        .await;
-        let new = issue(&store, jane, 4, "any").await;
-        let succeed = "UPDATE token SET succeeded_by = $2 WHERE id = $1";
-        write(&store, async |tx| tx.execute_one(succeed, &[rotated.into(), new.into()]).await)
-            .await;
-
-        let mut reader = store.read().await.unwrap();
-        let found = tokens::predecessors(&mut reader, jane, new, at, 10).await.unwrap();
-
-        let mut found = raws(&found);
-        found.sort_unstable();
-        assert_eq!(found, [2, 3]);
-    })
-    .await;
 }
 
 fn raws(rows: &[TokenRow]) -> Vec<i64> {
