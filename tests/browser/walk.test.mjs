@@ -199,7 +199,7 @@ test('the walk can be done with the keyboard alone', { timeout: 60_000 }, async 
 });
 
 describe('every page passes axe-core in light and dark, narrow and wide', () => {
-  const outside = { login: '/login', 'forgot-password': '/forgot-password', 'not-found': '/no/such/page' };
+  const outside = { login: '/login', 'forgot-password': '/forgot-password', 'api-docs': '/api/v1/docs', 'not-found': '/no/such/page' };
   const inside = {
     setup: '/setup', sessions: '/setup/sessions', 'known-places': '/setup/known-places',
     'personal-information': '/setup/personal-information', name: '/setup/personal-information/name',

@@ -39,6 +39,7 @@ pub mod notebook;
 pub mod openpgp;
 mod outbox;
 pub mod own_sessions;
+pub mod own_signals;
 pub mod owner_freeze;
 pub mod passkeys;
 pub mod passwords;
@@ -61,6 +62,7 @@ pub mod trail;
 pub mod turnstile;
 pub mod users;
 pub mod verify;
+pub mod whole_token;
 
 pub use actor::{Actor, Origin};
 pub use context::{Ctx, House, Settings};

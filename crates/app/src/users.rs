@@ -54,6 +54,8 @@ pub struct UserView {
     pub username: Username,
     /// Where mail goes.
     pub email: EmailAddress,
+    /// Where mail with a token goes instead.
+    pub delivery: Option<EmailAddress>,
     /// As shown.
     pub name: DisplayName,
     /// The profile's name.
@@ -392,6 +394,7 @@ fn view(user: UserRecord, profile: String, now: Timestamp) -> UserView {
         id: user.standing.user,
         username: user.username,
         email: user.email,
+        delivery: user.delivery,
         name: user.name,
         profile,
         administrator: user.admin_since.is_some(),

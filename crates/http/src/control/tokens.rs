@@ -6,7 +6,7 @@ use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::tokens::{self, TokenView};
-use symbolon_app::{Actor, breakage, reset};
+use symbolon_app::{Actor, breakage, reset, whole_token};
 use symbolon_core::Timestamp;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
@@ -14,12 +14,14 @@ use symbolon_core::reset::Scope;
 use super::ask::{Body, Fields, Named, Operator, PageFields, id_of, route};
 use super::breakage::BreakageShape;
 use super::problem::Failed;
+use crate::api::shapes::WholeShape;
 use crate::routes::Route;
 use crate::state::HttpState;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         route(MethodFilter::GET, "/tokens", list),
+        route(MethodFilter::GET, "/tokens/{token}", show),
         route(MethodFilter::DELETE, "/tokens/{token}", revoke),
         route(MethodFilter::POST, "/users/{username}/reset", reset_for),
         route(MethodFilter::GET, "/users/{username}/breakage", breakage_of),
@@ -62,6 +64,17 @@ async fn list(
     let tokens = tokens::list(ctx, page.user.as_deref(), page.limit(), after).await;
     let tokens = tokens.map_err(|error| Failed::app(ctx, &error))?;
     Ok(Json(tokens.into_iter().map(TokenShape::from).collect()))
+}
+
+/// Everything that is known of one token, as its owner reads it from the JSON API.
+async fn show(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(token): Named,
+) -> Result<Json<WholeShape>, Failed> {
+    let token = id_of(&state, "token", &token)?;
+    let token = whole_token::of_anybody(&state.ctx, token).await;
+    token.map(|token| Json(token.into())).map_err(|error| Failed::app(&state.ctx, &error))
 }
 
 async fn revoke(

@@ -62,6 +62,15 @@ struct UserShape {
     created_at: String,
 }
 
+/// One user, with where mail with a token goes and the fingerprint of the key that it is encrypted to.
+#[derive(Serialize)]
+struct WholeUserShape {
+    #[serde(flatten)]
+    user: UserShape,
+    delivery: Option<String>,
+    openpgp_key: Option<String>,
+}
+
 impl From<UserView> for UserShape {
     fn from(user: UserView) -> Self {
         Self {
@@ -129,9 +138,17 @@ async fn show(
     _: Operator,
     State(state): State<HttpState>,
     Named(username): Named,
-) -> Result<Json<UserShape>, Failed> {
-    let user = users::show(&state.ctx, &username).await;
-    user.map(|user| Json(user.into())).map_err(|error| Failed::app(&state.ctx, &error))
+) -> Result<Json<WholeUserShape>, Failed> {
+    let user = async {
+        let user = users::show(&state.ctx, &username).await?;
+        let key = openpgp::of_user(&state.ctx, user.id).await?.key;
+        Ok(WholeUserShape {
+            delivery: user.delivery.as_ref().map(ToString::to_string),
+            openpgp_key: key.map(|key| key.fingerprint),
+            user: user.into(),
+        })
+    };
+    user.await.map(Json).map_err(|error| Failed::app(&state.ctx, &error))
 }
 
 async fn remove(

@@ -10,7 +10,7 @@ use http::Method;
 use crate::pages::web::access::WantsProof;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
-use crate::pages::{admin, assets, door, mailbox, own};
+use crate::pages::{admin, api_docs, assets, door, mailbox, own};
 use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 
@@ -40,6 +40,7 @@ fn visitors() -> Vec<Route> {
         get("/activate/{kind}/{secret}", LinkBearer, door::activate::show),
         post("/activate/{kind}/{secret}", LinkBearer, door::activate::act),
         get("/assets/{file}", Anyone, assets::serve),
+        get(api_docs::PATH, Anyone, |visit: Visit| async move { api_docs::show(&visit) }),
         get("/dev/mailbox", Anyone, |visit: Visit| async move { mailbox::list(&visit) }),
         get("/dev/mailbox/{number}", Anyone, |visit: Visit, number: InPath<String>| async move {
             mailbox::show(&visit, number)

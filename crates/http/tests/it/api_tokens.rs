@@ -177,3 +177,84 @@ async fn guesses_of_the_password_at_a_token_count_towards_the_lockout() {
     assert_eq!(locked_out.status, StatusCode::FORBIDDEN);
     assert_eq!(house.get_as(&session, &path).await.json()["state"], "live");
 }
+
+#[tokio::test]
+async fn a_key_that_was_used_for_something_else_is_a_conflict_of_its_own_type() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let reset = format!("{TOKENS}/reset");
+    let of_type = |device_type: &str| {
+        format!(
+            r#"{{"current_password":"{PASSWORD}","scope":"device-type","device_type":"{device_type}"}}"#
+        )
+    };
+
+    let first = house.post_json(&session, (&reset, "one"), &of_type("server")).await;
+    let again = house.post_json(&session, (&reset, "one"), &of_type("server")).await;
+    let other = house.post_json(&session, (&reset, "one"), &of_type("mobile")).await;
+    let rotate = format!("{TOKENS}/rotate");
+    let rotated = house.post_json(&session, (&rotate, "one"), &proved()).await;
+
+    assert_eq!((first.status, again.status), (StatusCode::OK, StatusCode::OK), "{}", first.body);
+    assert_eq!(first.json()["token"], again.json()["token"]);
+    for refused in [other, rotated] {
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+        assert_eq!(refused.json()["type"], "urn:symbolon:problem:key-used");
+    }
+}
+
+#[tokio::test]
+async fn one_token_tells_of_its_rotation_its_mail_and_who_has_come_back() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let set = |rules: &mut DeviceRules| {
+        rules.overlap = Overlap::Allowed;
+        rules.idle_end = Some(Duration::from_hours(24 * 30));
+    };
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let rotated = house.post_json(&session, (&format!("{TOKENS}/rotate"), "1"), &proved()).await;
+    let rotated = rotated.json();
+    let one = async |id: &serde_json::Value| {
+        house.get_as(&session, &format!("{TOKENS}/{}", id.as_str().unwrap())).await.json()
+    };
+
+    let (new, old) = (one(&rotated["token"]).await, one(&rotated["outgoing"]).await);
+
+    assert_eq!((&new["rotation"], &old["rotation"]), (&"incoming".into(), &"outgoing".into()));
+    assert_eq!((&new["rotation_partner"], &old["rotation_partner"]), (&old["id"], &new["id"]));
+    assert_eq!(new["outgoing_until"], rotated["outgoing_until"]);
+    assert_eq!(old["outgoing_until"], rotated["outgoing_until"]);
+    assert_eq!(
+        (&new["issued"]["cause"], &new["issued"]["by"]),
+        (&"rotation".into(), &"owner".into())
+    );
+    assert_eq!(new["issued"]["source"], "203.0.113.9");
+    assert_eq!(new["mail"]["state"], "waiting");
+    assert_eq!(new["follow_up"]["clients"][0]["whereabouts"], "on-old-token");
+    assert!(new["idle_end"].as_str().unwrap().starts_with("2026-12-23T"), "{new}");
+    assert_eq!(
+        (&new["sharing_signals"], &new["leaks"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+}
+
+#[tokio::test]
+async fn frozen_tokens_say_so_and_who_can_lift_it() {
+    let house = TestHouse::open().await;
+    let jane = house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let now = house.ctx.clock.now();
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    symbolon_store::users::set_tokens_frozen(&mut tx, jane, Some(now)).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let list = house.get_as(&session, TOKENS).await.json();
+
+    let token = &list["tokens"][0];
+    assert_eq!(token["state"], "frozen", "{token}");
+    let rule = token["frozen"]["rule"].as_str().unwrap();
+    assert!(rule.contains("let the owner lift the freeze under My Personal Information"), "{rule}");
+    assert_eq!(token["frozen"]["since"], now.rfc3339());
+}

@@ -4,6 +4,7 @@
 
 mod administration;
 mod all_tokens;
+mod api_description;
 mod api_tokens;
 mod asking;
 mod authenticator_app;

@@ -15,7 +15,7 @@ use super::commands::{
     OnOff, OneUser, PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
 };
 use super::link::{Link, segment};
-use super::{breakage, bulk_reset, explain};
+use super::{breakage, bulk_reset, explain, token_show};
 use crate::exit::{Exit, Failure};
 use crate::out::{Column, Out, table};
 
@@ -263,6 +263,9 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
         TokenCommand::List { user } => {
             let of = user.map(|user| format!("user={}&", segment(&user))).unwrap_or_default();
             out.rows(&all_pages(&link, &format!("/tokens?{of}"), "id").await?, TOKENS)
+        }
+        TokenCommand::Show { id } => {
+            out.data(&link.get(&format!("/tokens/{}", segment(&id))).await?, token_show::told)
         }
         TokenCommand::Revoke { id } => {
             link.delete(&format!("/tokens/{}", segment(&id))).await?;

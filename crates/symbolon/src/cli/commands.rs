@@ -147,6 +147,11 @@ pub(crate) enum TokenCommand {
         #[arg(long)]
         user: Option<String>,
     },
+    /// Show everything that is known of one token: who uses it, how it came to be, who has come back with it
+    Show {
+        /// The token's id, from `token list`
+        id: String,
+    },
     /// End a live token without a successor
     Revoke {
         /// The token's id, from `token list`
