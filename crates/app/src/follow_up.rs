@@ -190,7 +190,8 @@ async fn uses_since(
     let mut found = Vec::new();
     let latest = (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX));
     for row in rows::list(conn, Some(user), latest, MOST_TOKENS).await? {
-        if row.issued_at >= new.issued_at {
+        // What was issued at the very instant of the new one is an old one that it has ended.
+        if row.record.token == new.record.token || row.issued_at > new.issued_at {
             let uses = tokens::admitted_uses(conn, user, row.record.token, new.issued_at).await?;
             let programs = uses.into_iter().filter(|used| used.by == UsedBy::Program);
             found.extend(programs.map(|used| (row.device_type.clone(), used)));

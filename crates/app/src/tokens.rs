@@ -1,45 +1,33 @@
 //! Tokens as their owner and administrators see them. How one is ended without a successor is in
-//! [`revocation`].
+//! [`revocation`], who uses it in [`uses`], and how it came to be in [`provenance`].
 
+mod provenance;
 mod revocation;
-
-use std::net::IpAddr;
-use std::time::Duration;
+mod uses;
 
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::id::{Id, Token, User};
-use symbolon_core::issue::IssueCause;
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::names::{DeviceType, Source, Username};
-use symbolon_core::policy::DAY;
-use symbolon_core::reset::Scope;
+use symbolon_core::names::{DeviceType, Username};
 use symbolon_store::device_types::{self, DeviceTypeRow};
 use symbolon_store::inventory;
 pub use symbolon_store::inventory::{TokenFilter, TokenState};
-use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::{self, TokenRow};
-use symbolon_store::{Conn, history, users, uses};
+use symbolon_store::{Conn, users};
 
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::login::Head;
 use crate::passwords;
-use crate::reset::{NOT_A_HOLDER, TOKENS_FROZEN};
+use crate::reset::NOT_A_HOLDER;
+pub use provenance::{Freeze, Issuer, Provenance};
 pub use revocation::{revoke, revoke_own, revoke_presented};
-
-/// How far back it is asked who used a token.
-pub const LOOK_BACK: Duration = DAY.saturating_mul(90);
-/// Clients that are told of one token: those that used it last.
-pub const MOST_USES: usize = 100;
-/// The same for the database.
-const MOST_ROWS: i64 = 100;
+use uses::uses_of;
+pub use uses::{LOOK_BACK, MOST_USES, TokenUse, UsedBy};
+pub(crate) use uses::{admitted_uses, network_of, tries_of_retired};
 
 /// Tokens on a page, unless more of them live.
 const MOST_TOKENS: i64 = 200;
-
-const ACCOUNT_FROZEN: &str = "This account is frozen. An administrator can unfreeze it; then its tokens are \
-                              accepted again.";
 
 /// A token, as lists show it.
 #[derive(Debug, Clone)]
@@ -94,122 +82,6 @@ pub enum Rotation {
     Outgoing(Id<Token>),
     /// It comes in the place of this one.
     Incoming(Id<Token>),
-}
-
-/// What keeps every token of an account from being accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freeze {
-    /// An administrator has frozen the account.
-    Account(Timestamp),
-    /// The tokens are frozen: by their owner's link, or because one looked shared.
-    Tokens(Timestamp),
-}
-
-impl Freeze {
-    /// Since when.
-    pub const fn since(self) -> Timestamp {
-        match self {
-            Self::Account(at) | Self::Tokens(at) => at,
-        }
-    }
-
-    /// The rule, and who can lift it.
-    pub const fn rule(self) -> &'static str {
-        match self {
-            Self::Account(_) => ACCOUNT_FROZEN,
-            Self::Tokens(_) => TOKENS_FROZEN,
-        }
-    }
-
-    const fn of(row: &TokenRow) -> Option<Self> {
-        match (row.owner_frozen_at, row.tokens_frozen_at) {
-            (Some(at), _) => Some(Self::Account(at)),
-            (None, Some(at)) => Some(Self::Tokens(at)),
-            (None, None) => None,
-        }
-    }
-}
-
-/// How a token came to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provenance {
-    /// What it came of.
-    pub cause: IssueCause,
-    /// Which earlier tokens it came in the place of.
-    pub scope: Scope,
-    /// Who wanted it.
-    pub by: Issuer,
-    /// From where, where that is known.
-    pub source: Option<String>,
-}
-
-/// Who wanted a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Issuer {
-    /// Its owner.
-    Owner,
-    /// An administrator of this name.
-    Administrator(Username),
-    /// Whoever runs the server, by the command line.
-    Operator,
-}
-
-impl Issuer {
-    /// The word for it.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Administrator(_) => "administrator",
-            Self::Operator => "operator",
-        }
-    }
-}
-
-impl Provenance {
-    fn of(row: &TokenRow) -> Self {
-        let issue = &row.issue;
-        let by = match &issue.issuer {
-            Some((user, _)) if *user == row.record.user => Issuer::Owner,
-            Some((_, name)) => Issuer::Administrator(name.clone()),
-            None => Issuer::Operator,
-        };
-        Self { cause: issue.cause, scope: issue.scope, by, source: issue.source.clone() }
-    }
-}
-
-/// A client that uses a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenUse {
-    /// What it says it is.
-    pub client: String,
-    /// From where, the last time.
-    pub source: String,
-    /// The network that counts as one place: the address, or the /64 of an IPv6 address.
-    pub network: String,
-    /// How the token was presented.
-    pub by: UsedBy,
-    /// When first, as far as is known.
-    pub first_at: Timestamp,
-    /// When last.
-    pub last_at: Timestamp,
-    /// How often, since the first.
-    pub times: i64,
-}
-
-impl TokenUse {
-    /// Whether both are the same client in the same network.
-    pub(crate) fn is_the_place_of(&self, other: &Self) -> bool {
-        self.client == other.client && self.network == other.network
-    }
-}
-
-/// How a token is presented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum UsedBy {
-    /// By a person who proves himself on the pages; the browser is known from then on and needs it no more.
-    Browser,
-    /// By a program, which goes on needing it.
-    Program,
 }
 
 /// A device type that a reset may name.
@@ -416,79 +288,6 @@ async fn position(
 /// The position before every token there is.
 const fn newest() -> (Timestamp, Id<Token>) {
     (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX))
-}
-
-/// Who used a token since `since`; of a retired one, who still tries to.
-async fn uses_of(
-    conn: &mut Conn,
-    row: &TokenRow,
-    since: Timestamp,
-) -> Result<Vec<TokenUse>, AppError> {
-    match row.record.retired {
-        Some(_) => tries_of_retired(conn, row.record.token).await,
-        None => admitted_uses(conn, row.record.user, row.record.token, since).await,
-    }
-}
-
-/// Who has tried a token since it was retired, the latest first.
-pub(crate) async fn tries_of_retired(
-    conn: &mut Conn,
-    token: Id<Token>,
-) -> Result<Vec<TokenUse>, AppError> {
-    Ok(merged(retired_uses::of_token(conn, token, MOST_ROWS).await?))
-}
-
-/// Who has been let in with a token of `user` since `since`, by logging in or by itself or through a
-/// session that it opened; the latest first.
-pub(crate) async fn admitted_uses(
-    conn: &mut Conn,
-    user: Id<User>,
-    token: Id<Token>,
-    since: Timestamp,
-) -> Result<Vec<TokenUse>, AppError> {
-    let mut rows = history::uses_of_token(conn, user, token, since, MOST_ROWS).await?;
-    rows.extend(uses::of_token(conn, user, token, since, MOST_ROWS).await?);
-    Ok(merged(rows))
-}
-
-/// The uses of the same client in the same network together, the latest first.
-pub(crate) fn merged(rows: Vec<UseRow>) -> Vec<TokenUse> {
-    let mut uses: Vec<TokenUse> = Vec::new();
-    for row in rows {
-        let new = TokenUse {
-            network: network_of(&row.source),
-            by: match row.head.as_deref() {
-                Some(head) if head == Head::Web.word() => UsedBy::Browser,
-                Some(_) | None => UsedBy::Program,
-            },
-            client: row.client,
-            source: row.source,
-            first_at: row.first_at,
-            last_at: row.last_at,
-            times: row.times,
-        };
-        match uses.iter_mut().find(|known| known.is_the_place_of(&new)) {
-            Some(known) => {
-                if new.last_at > known.last_at {
-                    known.source = new.source;
-                    known.last_at = new.last_at;
-                }
-                known.by = known.by.max(new.by);
-                known.first_at = known.first_at.min(new.first_at);
-                known.times += new.times;
-            }
-            None => uses.push(new),
-        }
-    }
-    uses.sort_by_key(|known| std::cmp::Reverse(known.last_at));
-    uses.truncate(MOST_USES);
-    uses
-}
-
-/// The network that an address counts as.
-pub(crate) fn network_of(source: &str) -> String {
-    let address: Option<IpAddr> = source.parse().ok();
-    address.map_or_else(|| source.to_owned(), |address| Source::new(address).counted_as())
 }
 
 /// The live token among `rows` in whose place `token` comes.

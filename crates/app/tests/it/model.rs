@@ -168,7 +168,8 @@ struct Known {
 #[derive(Debug, Clone, Default)]
 struct Model {
     tokens: Vec<Known>,
-    keys: HashMap<String, usize>,
+    /// What was asked for by each request key.
+    keys: HashMap<String, String>,
 }
 
 /// What a step should have come to.
@@ -184,6 +185,17 @@ enum Outcome {
 impl Outcome {
     fn of_use(accepted: bool) -> Self {
         if accepted { Self::Accepted } else { Self::Refused }
+    }
+}
+
+/// What a step asks for, whoever takes it and by whatever key.
+fn asks(step: &Step) -> String {
+    match *step {
+        Step::Reset { device, scope, .. } => format!("reset {device} {scope:?}"),
+        Step::Rotate { device, overlap, .. } => format!("rotation {device} {overlap:?}"),
+        Step::Cancel { .. } | Step::Revoke { .. } | Step::Surrender { .. } | Step::Sweep => {
+            String::new()
+        }
     }
 }
 
@@ -218,19 +230,26 @@ impl Model {
             Step::Reset { by: Hand::Owner, .. } | Step::Rotate { .. }
                 if self.keys.contains_key(key) =>
             {
-                Outcome::Nothing
+                // The same again is not done again; something else by the same key is refused.
+                if self.keys[key] == asks(step) { Outcome::Nothing } else { Outcome::Refused }
             }
             Step::Reset { device, scope, by, .. } => {
                 let in_scope =
                     |token: &&mut Known| scope == Scope::Account || token.device == device;
                 self.tokens.iter_mut().filter(in_scope).for_each(|token| token.retired = true);
-                let new = self.issue(device, now);
+                self.issue(device, now);
                 if by == Hand::Owner {
-                    self.keys.insert(key.to_owned(), new);
+                    self.keys.insert(key.to_owned(), asks(step));
                 }
                 Outcome::Issued
             }
-            Step::Rotate { device, overlap, .. } => self.rotate(device, overlap, key, now),
+            Step::Rotate { device, overlap, .. } => {
+                let outcome = self.rotate(device, overlap, now);
+                if outcome == Outcome::Issued {
+                    self.keys.insert(key.to_owned(), asks(step));
+                }
+                outcome
+            }
             Step::Cancel { device } => {
                 let Some(old) = self.of(device, true).filter(|old| self.lives(*old, now)) else {
                     return Outcome::Refused;
@@ -262,7 +281,7 @@ impl Model {
         }
     }
 
-    fn rotate(&mut self, device: usize, overlap: Duration, key: &str, now: Timestamp) -> Outcome {
+    fn rotate(&mut self, device: usize, overlap: Duration, now: Timestamp) -> Outcome {
         let outgoing = self.of(device, true);
         let under_way = outgoing.is_some_and(|old| self.lives(old, now));
         let current = self.of(device, false).filter(|current| self.lives(*current, now));
@@ -275,7 +294,6 @@ impl Model {
         let new = self.issue(device, now);
         let old = &mut self.tokens[current];
         (old.successor, old.expires_at) = (Some(new), old.expires_at.min(now + overlap));
-        self.keys.insert(key.to_owned(), new);
         Outcome::Issued
     }
 

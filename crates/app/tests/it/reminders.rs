@@ -180,8 +180,8 @@ async fn copy_tokens(house: &TestHouse, user: &UserView, count: i64) {
                1, 0, created_at
         FROM user_account WHERE id = $3";
     const TOKEN: &str = "
-        INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
-        VALUES ($1, $1, 'any', $2, $3, $4)";
+        INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at, issued_as, issued_scope)
+        VALUES ($1, $1, 'any', $2, $3, $4, 'reset', 'account')";
     let now = T0;
     let end = (Timestamp::from_unix_ms(T0) + YEAR).unix_ms();
     let mut tx = house.ctx.store.begin().await.unwrap();

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use symbolon_app::account;
+use symbolon_app::hashing::Asker;
 use symbolon_app::rotation::{self, OwnRotation, RotationFor};
 use symbolon_app::tokens::{self, Freeze, Issuer, TokenState, TokenView};
-use symbolon_app::users::UserView;
+use symbolon_app::users::{NewUser, UserView};
 use symbolon_app::{Actor, AppError, bulk_reset, device_types, profiles, reset, users};
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::issue::IssueCause;
-use symbolon_core::names::DeviceType;
+use symbolon_core::names::{DeviceType, EmailAddress, Username};
 use symbolon_core::policy::{Policy, TokensOnPasswordChange};
 use symbolon_core::reset::Scope;
 
@@ -40,6 +41,18 @@ async fn came_of(
     let all = of(house, user).await;
     let found = all.into_iter().find(|token| token.device_type == *device_type).unwrap();
     (found.provenance.cause, found.provenance.by, found.provenance.source)
+}
+
+async fn administrator(house: &TestHouse) -> UserView {
+    let new = NewUser {
+        username: Username::parse("root@example.com").unwrap(),
+        email: EmailAddress::parse("root@mail.example").unwrap(),
+        name: None,
+        profile: None,
+        administrator: true,
+        password: Some(password(PASSWORD)),
+    };
+    users::add(&house.ctx, Actor::Operator, Asker::Operator, new).await.unwrap()
 }
 
 #[tokio::test]
@@ -101,7 +114,7 @@ async fn tokens_of_a_frozen_account_are_frozen_until_somebody_lifts_it() {
 #[tokio::test]
 async fn each_token_tells_what_it_came_of_who_wanted_it_and_from_where() {
     let house = TestHouse::new().await;
-    let (jane, root) = (house.user("jane").await, house.user("root").await);
+    let (jane, root) = (house.user("jane").await, administrator(&house).await);
     let any = DeviceType::any();
     let overlap = |rules: &mut DeviceRules| rules.overlap = Overlap::Allowed;
     device_types::set(&house.ctx, Actor::Operator, &server(), overlap).await.unwrap();

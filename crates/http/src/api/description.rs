@@ -21,7 +21,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
-/// The description, in the form of OpenAPI 3.1.
+/// The description, in the form of `OpenAPI` 3.1.
 pub(crate) fn document() -> &'static Value {
     &DOCUMENT
 }

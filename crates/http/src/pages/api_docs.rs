@@ -1,13 +1,14 @@
-//! The JSON API for people: the OpenAPI document as a page. It says nothing that the document does not say.
+//! The JSON API for people: the `OpenAPI` document as a page. It says nothing that the document does not say.
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::api::description::document;
 use crate::pages::view::frame::Frame;
-use crate::pages::web::answer::{Answer, Page};
+use crate::pages::web::answer::Page;
 use crate::pages::web::visit::Visit;
 
 /// Where the page is.
@@ -104,7 +105,7 @@ struct Type {
 impl HtmlSafe for Type {}
 
 /// `GET /api/v1/docs`
-pub(crate) fn show(visit: &Visit) -> Answer {
+pub(crate) fn show(visit: &Visit) -> Response {
     let document = document();
     let frame = Frame::for_visitor(visit, "JSON API");
     let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -115,7 +116,7 @@ pub(crate) fn show(visit: &Visit) -> Answer {
         groups: tags.iter().map(group).collect(),
         shapes: members(&document["components"]["schemas"]).map(shape).collect(),
     };
-    Ok(page.answer(StatusCode::OK))
+    page.answer(StatusCode::OK)
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
@@ -233,9 +234,10 @@ fn type_of(schema: &Value) -> Type {
         let Type { words, shape } = either.first().map_or_else(|| plain(""), type_of);
         return Type { words: format!("{words} or null"), shape };
     }
-    let (kind, or_null) = match &schema["type"] {
-        Value::Array(kinds) => (kinds[0].as_str().unwrap_or_default(), " or null"),
-        kind => (kind.as_str().unwrap_or_default(), ""),
+    let kind = &schema["type"];
+    let (kind, or_null) = match kind.as_array().and_then(|kinds| kinds.first()) {
+        Some(first) => (first.as_str().unwrap_or_default(), " or null"),
+        None => (kind.as_str().unwrap_or_default(), ""),
     };
     if let Some(choices) = schema["enum"].as_array() {
         let choices: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();

@@ -1,6 +1,7 @@
 //! The description of the JSON API, held against what it describes: routes, problem types, answers.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, header};
@@ -167,6 +168,7 @@ async fn answers_have_the_members_that_are_described_and_no_others() {
     let house = TestHouse::open().await;
     house.user("jane").await;
     house.api_session("jane").await;
+    house.clock.advance(Duration::from_secs(1));
     let session = house.api_session("jane").await;
     let overlap = |rules: &mut DeviceRules| rules.overlap = Overlap::Allowed;
     device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), overlap).await.unwrap();

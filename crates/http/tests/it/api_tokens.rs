@@ -232,7 +232,7 @@ async fn one_token_tells_of_its_rotation_its_mail_and_who_has_come_back() {
     );
     assert_eq!(new["issued"]["source"], "203.0.113.9");
     assert_eq!(new["mail"]["state"], "waiting");
-    assert_eq!(new["follow_up"]["clients"][0]["whereabouts"], "on-old-token");
+    assert_eq!(new["follow_up"]["clients"][0]["whereabouts"], "not-seen");
     assert!(new["idle_end"].as_str().unwrap().starts_with("2026-12-23T"), "{new}");
     assert_eq!(
         (&new["sharing_signals"], &new["leaks"]),

@@ -45,8 +45,9 @@ async fn a_second_live_token_is_refused_however_it_comes_to_be() {
         retire(&store, retired).await;
         let by_hand: [(&'static str, Vec<Value>); 3] = [
             (
-                "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
-                 VALUES (9, $1, 'any', $2, 0, 0)",
+                "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at,
+                                    issued_as, issued_scope)
+                 VALUES (9, $1, 'any', $2, 0, 0, 'reset', 'account')",
                 vec![jane.into(), [9_u8; 32].into()],
             ),
             ("UPDATE token SET device_type = 'any' WHERE id = 2", vec![]),
