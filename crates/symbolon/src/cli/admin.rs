@@ -458,7 +458,6 @@ fn counted(count: &Value, what: &str) -> String {
     format!("{count} {what}{ending}")
 }
 
-/// One line of stdin, without its end.
 /// A key for the wire. What is larger than a key can be is cut, and refused by the server.
 fn key_in(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
@@ -468,6 +467,7 @@ fn key_in(file: &Path) -> Result<String, Failure> {
     Ok(STANDARD.encode(bytes))
 }
 
+/// One line of stdin, without its end.
 fn read_password() -> Result<Zeroizing<String>, Failure> {
     let mut line = Zeroizing::new(String::new());
     let read = io::stdin().lock().read_line(&mut line);
