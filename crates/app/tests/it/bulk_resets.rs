@@ -70,6 +70,36 @@ async fn whom_a_rule_forbids_it_is_passed_over_and_counted_beforehand() {
     assert_eq!((stands.done, stands.passed_over), (2, 1));
 }
 
+/// As if somebody had written into the database.
+async fn break_row_of(house: &TestHouse, user: &UserView, statement: &'static str) {
+    let mut tx = house.ctx.store.begin().await.expect("there is a connection");
+    tx.execute(statement, &[user.id.raw().into()]).await.expect("the engine takes it");
+    tx.commit().await.expect("it is kept");
+}
+
+#[tokio::test]
+async fn users_of_whom_a_row_cannot_be_read_are_passed_over_and_nobody_else_with_them() {
+    let house = TestHouse::new().await;
+    let people = people(&house, 5).await;
+    let olds = [house.reset_and_read(&people[0]).await, house.reset_and_read(&people[1]).await];
+    break_row_of(&house, &people[1], "UPDATE token SET device_type = '' WHERE user_id = $1").await;
+    break_row_of(&house, &people[3], "UPDATE user_account SET email = '' WHERE id = $1").await;
+    let before = token_mails(&house).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let id = begun.unwrap().0.id;
+
+    bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap();
+    let stands = bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap().0;
+
+    assert_eq!((stands.done, stands.passed_over, stands.state), (3, 2, State::Done));
+    assert_eq!(token_mails(&house).await, before + 3);
+    break_row_of(&house, &people[1], "UPDATE token SET device_type = 'any' WHERE user_id = $1")
+        .await;
+    let [reset, passed_over] = [0, 1].map(|at| format!("{PASSWORD}{}", olds[at]));
+    assert!(house.log_in(&people[0], &reset).await.is_err());
+    assert!(house.log_in(&people[1], &passed_over).await.is_ok(), "nothing of his was changed");
+}
+
 #[tokio::test]
 async fn a_cancelled_bulk_reset_goes_no_further_and_what_was_reset_stays() {
     let house = TestHouse::new().await;
