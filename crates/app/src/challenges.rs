@@ -225,6 +225,7 @@ async fn evaluate_token(
     let device_type = device_types::of_token(tx, record.token).await?;
     let used = TokenUse {
         user: user.standing.user,
+        profile: user.profile,
         rules: device_type.as_ref().map(|device_type| &device_type.rules),
         source: origin.source,
         // Its owner pastes it into a browser, whatever kind of client it is for.

@@ -105,6 +105,7 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
         Refusal::TokenRetired(AT, RetirementCause::Reset),
         Refusal::TokenExpired(AT),
         Refusal::TokenUnused(AT),
+        Refusal::TokenNotForProfile,
         Refusal::TokenOutsideAddresses,
         Refusal::TokenOfAnotherKind,
         Refusal::NoAccess,

@@ -127,6 +127,7 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             CredentialRefusal::OneHalf
             | CredentialRefusal::TokensFrozen
             | CredentialRefusal::Expired
+            | CredentialRefusal::NotAHolder
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
             | CredentialRefusal::OtherUser
@@ -141,6 +142,7 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::OneHalf
             | CredentialRefusal::TokensFrozen
             | CredentialRefusal::Expired
+            | CredentialRefusal::NotAHolder
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
             | CredentialRefusal::OtherUser

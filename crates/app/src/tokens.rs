@@ -49,9 +49,11 @@ pub struct TokenView {
     pub username: Username,
     /// What kind of thing holds it.
     pub device_type: DeviceType,
-    /// Whether it is accepted.
+    /// Whether it lives.
     pub state: TokenState,
     /// When it was issued.
+    /// The rule by which nobody is let in with it although it lives, and who can lift that.
+    pub obstacle: Option<&'static str>,
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
@@ -458,6 +460,7 @@ fn view(
         device_type: row.device_type.clone(),
         state,
         issued_at: row.issued_at,
+    let holds = rules.is_none_or(|rules| rules.holders.include(row.profile));
         expires_at: record.expires_at,
         last_used_at: row.last_used_at,
         idle_end,
@@ -467,3 +470,4 @@ fn view(
         uses,
     }
 }
+        obstacle: (state == TokenState::Live && !holds).then_some(NOT_A_HOLDER),

@@ -1,4 +1,4 @@
-//! What holds for the tokens of one device type: how old they may become, who may hold them, from where
+//! What holds for the tokens of one device type: how old they may become, who may hold and use them, from where
 //! and by what they may be used.
 
 use std::fmt;
@@ -99,17 +99,21 @@ impl DeviceRules {
         matches!((self.kind, client), (Some(meant), Some(client)) if meant != client)
     }
 
-    /// Whether a token may be used from there and by that kind of client, which is worked out only where
-    /// it decides.
+    /// Whether a user of this profile may use a token from there and by that kind of client, which is worked
+    /// out only where it decides.
     ///
     /// # Errors
     /// What is wrong with its use.
     #[inline]
     pub fn allow(
         &self,
+        profile: Id<Profile>,
         source: Source,
         client: impl FnOnce() -> Option<ClientKind>,
     ) -> Result<(), Misuse> {
+        if !self.holders.include(profile) {
+            return Err(Misuse::NotAHolder);
+        }
         if self.addresses.as_ref().is_some_and(|addresses| !addresses.hold(source)) {
             return Err(Misuse::OutsideAddresses);
         }
@@ -124,6 +128,8 @@ impl DeviceRules {
 /// What is wrong with the use of a token that lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misuse {
+    /// Its owner's profile is none of those whose users may hold one.
+    NotAHolder,
     /// It comes from outside the addresses of its device type.
     OutsideAddresses,
     /// Plainly another kind of client presents it.
@@ -319,10 +325,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_where_and_by_what_its_device_type_allows() {
+    fn a_token_is_used_by_whom_where_and_by_what_its_device_type_allows() {
         let here = Source::new("10.1.2.3".parse().unwrap());
         let there = Source::new("192.0.2.7".parse().unwrap());
+        let (holder, other) = (Id::from_raw(7), Id::from_raw(8));
         let rules = DeviceRules {
+            holders: Holders::Profiles(vec![holder]),
             addresses: LoginRanges::parse("10.0.0.0/8").unwrap(),
             kind: Some(ClientKind::Server),
             mismatch: Mismatch::Refused,
@@ -331,11 +339,12 @@ mod tests {
         let noting = DeviceRules { mismatch: Mismatch::Noted, ..rules.clone() };
         let (phone, server) = (Some(ClientKind::Mobile), Some(ClientKind::Server));
 
-        assert_eq!(rules.allow(here, || server), Ok(()));
-        assert_eq!(rules.allow(here, || None), Ok(()));
-        assert_eq!(rules.allow(there, || server), Err(Misuse::OutsideAddresses));
-        assert_eq!(rules.allow(here, || phone), Err(Misuse::OfAnotherKind));
-        assert_eq!(noting.allow(here, || unreachable!("nobody asks")), Ok(()));
+        assert_eq!(rules.allow(holder, here, || server), Ok(()));
+        assert_eq!(rules.allow(holder, here, || None), Ok(()));
+        assert_eq!(rules.allow(other, here, || server), Err(Misuse::NotAHolder));
+        assert_eq!(rules.allow(holder, there, || server), Err(Misuse::OutsideAddresses));
+        assert_eq!(rules.allow(holder, here, || phone), Err(Misuse::OfAnotherKind));
+        assert_eq!(noting.allow(holder, here, || unreachable!("nobody asks")), Ok(()));
     }
 
     #[test]

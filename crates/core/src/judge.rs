@@ -12,7 +12,7 @@ mod token;
 use crate::client_kind::ClientKind;
 use crate::device_type::DeviceRules;
 use crate::factor::{Factor, FactorKinds};
-use crate::id::{Id, Token, User};
+use crate::id::{Id, Profile, Token, User};
 use crate::lockout::{Failures, SourceFailures};
 use crate::names::Source;
 use crate::policy::{Policy, SourcePolicy};
@@ -160,6 +160,8 @@ pub struct Login<'a> {
     pub source_policy: &'a SourcePolicy,
     /// Who, if there is such a user. His failures are those that apply: a known place has its own.
     pub standing: Option<&'a Standing>,
+    /// His profile; any, where there is no such user.
+    pub profile: Id<Profile>,
     /// Since when he is under his policy.
     pub member_since: Timestamp,
     /// The strictest of the policies that he is under.

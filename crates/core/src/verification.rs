@@ -50,6 +50,7 @@ pub enum BearerUse {
 impl From<Misuse> for CredentialRefusal {
     fn from(misuse: Misuse) -> Self {
         match misuse {
+            Misuse::NotAHolder => Self::NotAHolder,
             Misuse::OutsideAddresses => Self::OutsideAddresses,
             Misuse::OfAnotherKind => Self::OtherKind,
         }
@@ -87,6 +88,8 @@ pub enum CredentialRefusal {
     Expired,
     /// The token is only one half: its device type does not allow it to stand alone.
     OneHalf,
+    /// The owner's profile is none of those whose users may hold such a token.
+    NotAHolder,
     /// The token was used from outside the addresses of its device type.
     OutsideAddresses,
     /// Plainly another kind of client presents the token than its device type is for.
@@ -142,7 +145,7 @@ pub fn judge_credential(
 
 impl CredentialRefusal {
     /// All refusals, with the word that metrics name them by.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Unreadable, "unreadable"),
         (Self::Unknown, "unknown"),
         (Self::OwnerInactive, "owner-inactive"),
@@ -151,6 +154,7 @@ impl CredentialRefusal {
         (Self::TokensFrozen, "tokens-frozen"),
         (Self::Expired, "expired"),
         (Self::OneHalf, "one-half"),
+        (Self::NotAHolder, "not-a-holder"),
         (Self::OutsideAddresses, "outside-addresses"),
         (Self::OtherKind, "other-kind"),
         (Self::OtherUser, "other-user"),
@@ -176,6 +180,7 @@ impl fmt::Display for CredentialRefusal {
             Self::OneHalf => {
                 "security token without its password: its device type makes it only one half"
             }
+            Self::NotAHolder => "token of a device type whose holders do not include the profile",
             Self::OutsideAddresses => "token used from outside the addresses of its device type",
             Self::OtherKind => "token used by another kind of client than its device type is for",
             Self::OtherUser => "presented under another user's name",

@@ -217,7 +217,8 @@ impl LiveView {
         {
             return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
-        let judged = judge_credential(&facts, now).and_then(|()| allowed_by(record, &rules, from));
+        let judged =
+            judge_credential(&facts, now).and_then(|()| allowed_by(record, state, &rules, from));
         judged.map_err(|refusal| self.refused(record, refusal))?;
         let used = record.note_use(now.unix_ms(), from.place);
         let idle = idle_of(state, &rules);
@@ -303,9 +304,14 @@ fn facts_of(record: &Record, state: State, rules: &Rules) -> CredentialRecord {
     CredentialRecord { kind, owner: state.owner }
 }
 
-/// Whether the device type of a token allows its use there and by that client. A session is not asked: its
-/// token was, when it was opened.
-fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), CredentialRefusal> {
+/// Whether the device type of a token allows its use by its owner, there and by that client. A session is
+/// not asked: its token was, when it was opened.
+fn allowed_by(
+    record: &Record,
+    state: State,
+    rules: &Rules,
+    from: UsedFrom<'_>,
+) -> Result<(), CredentialRefusal> {
     if record.sort == RecordSort::Session {
         return Ok(());
     }
@@ -313,7 +319,8 @@ fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), 
         return Ok(());
     };
     let client = || kind_of(&String::from_utf8_lossy(from.client));
-    device_type.rules.allow(from.source, client).map_err(CredentialRefusal::from)
+    let profile = rules.profile(state.profile).map_or(Id::from_raw(0), |profile| profile.id);
+    device_type.rules.allow(profile, from.source, client).map_err(CredentialRefusal::from)
 }
 
 fn idle_of(state: State, rules: &Rules) -> Duration {

@@ -108,8 +108,8 @@ pub async fn list(
 fn read(row: &Row) -> Result<InventoryRow, StoreError> {
     Ok(InventoryRow {
         token: tokens::read(row)?,
-        profile: row.text(10)?,
-        owner_removed_at: row.optional_at(11)?,
-        predecessor: row.optional_id(12)?,
+        profile: row.text(11)?,
+        owner_removed_at: row.optional_at(12)?,
+        predecessor: row.optional_id(13)?,
     })
 }

@@ -2,7 +2,7 @@
 //! use can be recognised and explained.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token, User};
+use symbolon_core::id::{Id, Profile, Token, User};
 use symbolon_core::judge::{RetirementCause, TokenRecord};
 use symbolon_core::names::{DeviceType, Username};
 use symbolon_core::reset::LiveToken;
@@ -63,7 +63,7 @@ macro_rules! token_columns {
     () => {
         "token.id, token.user_id, user_account.username, token.device_type, token.issued_at,
          token.expires_at, token.last_used_at, token.retired_at, token.retired_cause,
-         token.succeeded_by"
+         token.succeeded_by, user_account.profile_id"
     };
 }
 pub(crate) use token_columns;
@@ -119,6 +119,8 @@ pub struct TokenRow {
     pub username: Username,
     /// What kind of thing holds it.
     pub device_type: DeviceType,
+    /// Its owner's profile.
+    pub profile: Id<Profile>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// When it was last let in.
@@ -379,6 +381,7 @@ fn read_device_type(row: &Row, column: usize) -> Result<DeviceType, StoreError> 
 }
 
 fn read_retired(
+        profile: row.id(10)?,
     row: &Row,
     column: usize,
 ) -> Result<Option<(Timestamp, RetirementCause)>, StoreError> {

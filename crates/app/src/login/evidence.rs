@@ -71,6 +71,7 @@ impl Evidence {
             source_failures: self.source_failures,
             source_policy: &ctx.settings.source_policy,
             standing: self.user.as_ref().map(|user| &user.standing),
+            profile: self.user.as_ref().map_or(Id::from_raw(0), |user| user.profile),
             member_since: self.user.as_ref().map_or(now, |user| user.profile_since),
             policy: &self.policy,
             password,

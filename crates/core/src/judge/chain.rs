@@ -300,6 +300,7 @@ fn judge_token(login: &Login<'_>, standing: &Standing) -> Result<Option<Id<Token
     };
     let used = TokenUse {
         user: standing.user,
+        profile: login.profile,
         rules: login.device_rules,
         source: login.source,
         client_kind: login.client_kind,

@@ -37,6 +37,8 @@ pub enum Refusal {
     TokenExpired(Timestamp),
     /// The password was right; the token was last used, or issued, too long ago for its device type.
     TokenUnused(Timestamp),
+    /// The password was right; the owner's profile is none of those whose users may hold such a token.
+    TokenNotForProfile,
     /// The password was right; the token may not be used from there.
     TokenOutsideAddresses,
     /// The password was right; plainly another kind of client presents the token than it is for.
@@ -84,6 +86,7 @@ impl Refusal {
             | Self::TokenRetired(..)
             | Self::TokenExpired(_)
             | Self::TokenUnused(_)
+            | Self::TokenNotForProfile
             | Self::TokenOutsideAddresses
             | Self::TokenOfAnotherKind
             | Self::NoAccess
@@ -159,6 +162,10 @@ impl Refusal {
                 "Reset the security token, or have an administrator lengthen the idle end of its device \
                  type."
             }
+            Self::TokenNotForProfile => {
+                "Use a token of a device type that users of the profile may hold, or have an administrator \
+                 add the profile to the holders of this one."
+            }
             Self::TokenOutsideAddresses => {
                 "Use the token from the addresses of its device type, or have an administrator add this \
                  one to the device type."
@@ -196,6 +203,9 @@ impl fmt::Display for Refusal {
             Self::TokenRetired(at, cause) => write!(f, "token retired {at} by {}", cause.word()),
             Self::TokenExpired(at) => write!(f, "token expired {at}"),
             Self::TokenUnused(at) => write!(f, "token dead of disuse, last used or issued {at}"),
+            Self::TokenNotForProfile => {
+                f.write_str("token of a device type whose holders do not include the profile")
+            }
             Self::TokenOutsideAddresses => {
                 f.write_str("token used from outside the addresses of its device type")
             }

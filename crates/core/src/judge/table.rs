@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::lines::lines;
 use super::*;
 use crate::client_kind::ClientKind;
-use crate::device_type::Mismatch;
+use crate::device_type::{Holders, Mismatch};
 use crate::judge::CodeEvidence::Absent as NoCode;
 use crate::judge::Demand::{Place, SecondFactor};
 use crate::judge::Door::{Api, WebByPasskey};
@@ -26,6 +26,7 @@ use crate::policy::{Access, Duty};
 
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const USER: Id<User> = Id::from_raw(1);
+const PROFILE: Id<Profile> = Id::from_raw(3);
 const TOKEN: Id<Token> = Id::from_raw(2);
 const LIVE: TokenRecord = TokenRecord {
     token: TOKEN,
@@ -93,6 +94,7 @@ impl Facts {
             source_failures: self.source_failures,
             source_policy: &SourcePolicy::default(),
             standing: self.standing.as_ref(),
+            profile: PROFILE,
             member_since: self.member_since,
             policy: &self.policy,
             password: self.password,
@@ -180,6 +182,12 @@ impl Facts {
     /// The device type of the token is for this kind of client.
     fn meant_for(mut self, kind: ClientKind, mismatch: Mismatch) -> Self {
         (self.device_rules.kind, self.device_rules.mismatch) = (Some(kind), mismatch);
+        self
+    }
+
+    /// The device type of the token is for users of this profile.
+    fn held_by(mut self, profile: Id<Profile>) -> Self {
+        self.device_rules.holders = Holders::Profiles(vec![profile]);
         self
     }
 
@@ -287,7 +295,7 @@ fn the_table_has_every_refusal_of_the_chain_and_every_demand() {
 }
 
 /// How many [`is_of_the_chain`] says yes to.
-const REFUSALS_OF_THE_CHAIN: usize = 23;
+const REFUSALS_OF_THE_CHAIN: usize = 24;
 
 /// Whether the chain refuses so: all but what is refused before there is anything to decide by.
 fn is_of_the_chain(refusal: Refusal) -> bool {
@@ -306,6 +314,7 @@ fn is_of_the_chain(refusal: Refusal) -> bool {
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
         | Refusal::TokenUnused(_)
+        | Refusal::TokenNotForProfile
         | Refusal::TokenOutsideAddresses
         | Refusal::TokenOfAnotherKind
         | Refusal::NoAccess

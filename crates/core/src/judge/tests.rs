@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::device_type::Mismatch;
+use crate::device_type::{Holders, Mismatch};
 use crate::login_hours::LoginHours;
 use crate::network::LoginRanges;
 use crate::policy::{Access, Duty};
@@ -55,6 +55,7 @@ fn facts<'a>(
         source_failures: SourceFailures::default(),
         source_policy: sources,
         standing,
+        profile: Id::from_raw(3),
         member_since: T0,
         policy,
         password: PasswordVerdict::Right,
@@ -171,9 +172,12 @@ fn a_retired_token_behind_the_right_password_never_counts() {
 
 #[test]
 fn what_a_device_type_refuses_never_counts() {
-    for refusal in
-        [Refusal::TokenUnused(T0), Refusal::TokenOutsideAddresses, Refusal::TokenOfAnotherKind]
-    {
+    for refusal in [
+        Refusal::TokenUnused(T0),
+        Refusal::TokenNotForProfile,
+        Refusal::TokenOutsideAddresses,
+        Refusal::TokenOfAnotherKind,
+    ] {
         assert!(!refusal.counts() && !refusal.counts_against_source(), "{refusal}");
     }
 }
@@ -206,7 +210,8 @@ fn the_reason_of_a_retired_token_says_when_and_by_what() {
     assert_eq!(reason, "token retired 2026-11-23T07:00:00Z by reset");
 }
 
-/// Rules of a device type that refuse, or do not, for their address, for the kind of client, for disuse.
+/// Rules of a device type that refuse, or do not, for its holders, for their address, for the kind of client, for
+/// disuse.
 fn any_device_rules() -> impl Strategy<Value = Option<DeviceRules>> {
     let addresses = prop_oneof![Just(""), Just("192.0.2.0/24"), Just("198.51.100.0/24")];
     let kind = proptest::option::of(Just(ClientKind::Server));
@@ -215,11 +220,16 @@ fn any_device_rules() -> impl Strategy<Value = Option<DeviceRules>> {
         Just(Duration::from_hours(24)),
         Just(Duration::from_hours(48)),
     ]);
-    let rules =
-        (addresses, kind, mismatch, idle).prop_map(|(addresses, kind, mismatch, idle_end)| {
+    let holders = prop_oneof![
+        2 => Just(Holders::Everybody),
+        1 => (3_i64..5).prop_map(|profile| Holders::Profiles(vec![Id::from_raw(profile)])),
+    ];
+    let rules = (addresses, kind, mismatch, idle, holders).prop_map(
+        |(addresses, kind, mismatch, idle_end, holders)| {
             let addresses = LoginRanges::parse(addresses).unwrap();
-            DeviceRules { addresses, idle_end, kind, mismatch, ..DeviceRules::default() }
-        });
+            DeviceRules { addresses, idle_end, holders, kind, mismatch, ..DeviceRules::default() }
+        },
+    );
     proptest::option::weighted(0.6, rules)
 }
 
@@ -401,6 +411,7 @@ proptest! {
                     if let Some(rules) = device_rules.as_ref().filter(|_| live_token) {
                         let addresses = rules.addresses.as_ref();
                         prop_assert!(addresses.is_none_or(|ranges| ranges.hold(login.source)));
+                        prop_assert!(rules.holders.include(login.profile));
                         let other = rules.kind.is_some() && client_kind == Some(ClientKind::Mobile);
                         prop_assert!(!other || rules.mismatch == Mismatch::Noted);
                         prop_assert!(rules.idle_end != Some(Duration::from_hours(24)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use symbolon_core::client_kind::ClientKind;
-use symbolon_core::device_type::{DeviceRules, Mismatch};
+use symbolon_core::device_type::{DeviceRules, Holders, Mismatch};
 use symbolon_core::id::{Id, Profile, User};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey, Purpose};
 use symbolon_core::names::Source;
@@ -197,7 +197,7 @@ fn a_token_stands_alone_as_soon_and_as_long_as_its_device_type_allows_it() {
 }
 
 #[test]
-fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
+fn a_token_that_stands_alone_does_so_for_whom_where_and_for_what_its_device_type_says() {
     let view = view();
     let sort = CredentialSort::Token { expires_at: T0 + IDLE };
     view.fill_users(&[user(1)], 5);
@@ -218,11 +218,18 @@ fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
     assert_eq!(verdict_under(held_at("192.0.2.0/24")), Ok(()));
     let elsewhere = verdict_under(held_at("10.0.0.0/8"));
     assert_eq!(elsewhere, Err(CredentialRefusal::OutsideAddresses));
+    let held_by = |profile| DeviceRules {
+        holders: Holders::Profiles(vec![Id::from_raw(99), profile]),
+        ..alone.clone()
+    };
     assert_eq!(verdict_under(meant_for(ClientKind::Server)), Ok(()));
     assert_eq!(verdict_under(refusing(meant_for(ClientKind::Mobile))), Ok(()));
     let another = verdict_under(refusing(meant_for(ClientKind::Server)));
     assert_eq!(another, Err(CredentialRefusal::OtherKind));
 }
+    assert_eq!(verdict_under(held_by(profile())), Ok(()));
+    let not_held = verdict_under(held_by(Id::from_raw(101)));
+    assert_eq!(not_held, Err(CredentialRefusal::NotAHolder));
 
 #[test]
 fn a_credential_under_another_name_is_refused_and_the_case_of_the_name_does_not_matter() {

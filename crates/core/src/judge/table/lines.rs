@@ -213,14 +213,16 @@ fn tokens() -> Vec<Line> {
 fn device_types() -> Vec<Line> {
     use Mismatch::{Noted, Refused};
     use Refusal::{
-        TokenExpired, TokenOfAnotherKind, TokenOfAnotherUser, TokenOutsideAddresses, TokenRetired,
-        TokenUnused, WrongPassword,
+        TokenExpired, TokenNotForProfile, TokenOfAnotherKind, TokenOfAnotherUser,
+        TokenOutsideAddresses, TokenRetired, TokenUnused, WrongPassword,
     };
     const HERE: &str = "192.0.2.0/24, 10.0.0.0/8";
     const THERE: &str = "10.0.0.0/8";
     const DAY: Duration = Duration::from_hours(24);
     const FULL: Outcome = enter(Some(TOKEN));
     const OUTSIDE: Outcome = Err(TokenOutsideAddresses);
+    const OTHERS: Id<Profile> = Id::from_raw(4);
+    const NOT_HELD: Outcome = Err(TokenNotForProfile);
     const UNUSED: Outcome = Err(TokenUnused(LIVE.active_at));
     const SERVER: ClientKind = ClientKind::Server;
     vec![
@@ -234,6 +236,11 @@ fn device_types() -> Vec<Line> {
             |it| it.held_at(THERE).wrong_password(),
             Err(WrongPassword),
         ),
+        ("held as it may be", Api, |it| it.held_by(PROFILE), FULL),
+        ("held by another profile", Api, |it| it.held_by(OTHERS), NOT_HELD),
+        ("not held, trusted", Api, |it| it.held_by(OTHERS).trusted(), NOT_HELD),
+        ("not held, and outside", Api, |it| it.held_by(OTHERS).held_at(THERE), NOT_HELD),
+        ("not held, unused", Api, |it| it.held_by(OTHERS).idle_end(DAY), UNUSED),
         ("another kind, noted", Api, |it| it.meant_for(SERVER, Noted), FULL),
         ("another kind, refused", Api, |it| it.meant_for(SERVER, Refused), Err(TokenOfAnotherKind)),
         ("its kind", Api, |it| it.meant_for(ClientKind::Mobile, Refused), FULL),

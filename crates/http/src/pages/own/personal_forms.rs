@@ -135,6 +135,7 @@ pub(crate) fn wrong_password(refused: &Refused) -> String {
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
         | Refusal::TokenUnused(_)
+        | Refusal::TokenNotForProfile
         | Refusal::TokenOutsideAddresses
         | Refusal::TokenOfAnotherKind
         | Refusal::SecondFactorNotEnrolled(_)
