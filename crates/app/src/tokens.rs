@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
+pub use symbolon_core::device_type::AnotherKind;
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
@@ -51,9 +52,9 @@ pub struct TokenView {
     pub device_type: DeviceType,
     /// Whether it lives.
     pub state: TokenState,
-    /// When it was issued.
     /// The rule by which nobody is let in with it although it lives, and who can lift that.
     pub obstacle: Option<&'static str>,
+    /// When it was issued.
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
@@ -108,9 +109,19 @@ pub struct TokenUse {
     pub last_at: Timestamp,
     /// How often, since the first.
     pub times: i64,
+    /// Where a program is plainly of another kind than the token is for, as its device type is now.
+    pub another_kind: Option<AnotherKind>,
 }
 
 impl TokenUse {
+    /// The same, judged by what holds for the token.
+    fn under(mut self, rules: Option<&DeviceRules>) -> Self {
+        // Its owner pastes it into a browser, whatever kind of client it is for.
+        let judged = rules.filter(|_| self.by == UsedBy::Program);
+        self.another_kind = judged.and_then(|rules| rules.another_kind(&self.client));
+        self
+    }
+
     /// Whether both are the same client in the same network.
     pub(crate) fn is_the_place_of(&self, other: &Self) -> bool {
         self.client == other.client && self.network == other.network
@@ -168,10 +179,10 @@ pub(crate) async fn live_of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenV
     }
     let mut views = Vec::new();
     for row in &rows {
-        let view = view(row, Vec::new(), predecessor(&rows, row.record.token), &rules, now);
-        if view.state == TokenState::Live {
+        let older = predecessor(&rows, row.record.token);
+        if view(row, Vec::new(), older, &rules, now).state == TokenState::Live {
             let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
-            views.push(TokenView { uses, ..view });
+            views.push(view(row, uses, older, &rules, now));
         }
     }
     Ok(views)
@@ -388,6 +399,7 @@ pub(crate) fn merged(rows: Vec<UseRow>) -> Vec<TokenUse> {
             first_at: row.first_at,
             last_at: row.last_at,
             times: row.times,
+            another_kind: None,
         };
         match uses.iter_mut().find(|known| known.is_the_place_of(&new)) {
             Some(known) => {
@@ -448,6 +460,7 @@ fn view(
         }
         None => TokenState::Live,
     };
+    let holds = rules.is_none_or(|rules| rules.holders.include(row.profile));
     let rotation = match (state, row.succeeded_by, predecessor) {
         (TokenState::Live, Some(successor), _) => Some(Rotation::Outgoing(successor)),
         (TokenState::Live, None, Some(older)) => Some(Rotation::Incoming(older)),
@@ -459,15 +472,14 @@ fn view(
         username: row.username.clone(),
         device_type: row.device_type.clone(),
         state,
+        obstacle: (state == TokenState::Live && !holds).then_some(NOT_A_HOLDER),
         issued_at: row.issued_at,
-    let holds = rules.is_none_or(|rules| rules.holders.include(row.profile));
         expires_at: record.expires_at,
         last_used_at: row.last_used_at,
         idle_end,
         retired: record.retired,
         rotation,
         overlap: rules.map_or(Overlap::Forbidden, |rules| rules.overlap),
-        uses,
+        uses: uses.into_iter().map(|used| used.under(rules)).collect(),
     }
 }
-        obstacle: (state == TokenState::Live && !holds).then_some(NOT_A_HOLDER),

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::client_kind::ClientKind;
+use crate::client_kind::{ClientKind, kind_of};
 use crate::id::{Id, Profile};
 use crate::names::Source;
 use crate::network::LoginRanges;
@@ -99,6 +99,13 @@ impl DeviceRules {
         matches!((self.kind, client), (Some(meant), Some(client)) if meant != client)
     }
 
+    /// The kind of a client that says this of itself, where that is plainly another than the token is for, and
+    /// what the token is for.
+    pub fn another_kind(&self, client: &str) -> Option<AnotherKind> {
+        let (meant, client) = (self.kind?, kind_of(client)?);
+        (meant != client).then_some(AnotherKind { meant, client })
+    }
+
     /// Whether a user of this profile may use a token from there and by that kind of client, which is worked
     /// out only where it decides.
     ///
@@ -123,6 +130,15 @@ impl DeviceRules {
         }
         Ok(())
     }
+}
+
+/// A token that is for one kind of client in the hands of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnotherKind {
+    /// What it is for.
+    pub meant: ClientKind,
+    /// What uses it.
+    pub client: ClientKind,
 }
 
 /// What is wrong with the use of a token that lives.
@@ -322,6 +338,18 @@ mod tests {
         assert!(!rules.mismatched(Some(ClientKind::Server)));
         assert!(!rules.mismatched(None));
         assert!(!DeviceRules::default().mismatched(Some(ClientKind::Mobile)));
+    }
+
+    #[test]
+    fn the_name_of_a_client_tells_whether_the_token_is_in_the_hands_of_another_kind() {
+        let rules = DeviceRules { kind: Some(ClientKind::Server), ..DeviceRules::default() };
+
+        let (meant, client) = (ClientKind::Server, ClientKind::Mobile);
+        assert_eq!(rules.another_kind("okhttp/4.9"), Some(AnotherKind { meant, client }));
+        for name in ["jsforce", "shop/1.0", ""] {
+            assert_eq!(rules.another_kind(name), None, "{name}");
+        }
+        assert_eq!(DeviceRules::default().another_kind("okhttp/4.9"), None);
     }
 
     #[test]

@@ -77,6 +77,8 @@ struct UseShape {
     first_at: String,
     last_at: String,
     times: i64,
+    /// Its kind, where that is plainly another than the token is for.
+    another_kind: Option<&'static str>,
 }
 
 impl From<TokenView> for TokenShape {
@@ -104,6 +106,7 @@ impl From<TokenView> for TokenShape {
                     first_at: used.first_at.rfc3339(),
                     last_at: used.last_at.rfc3339(),
                     times: used.times,
+                    another_kind: used.another_kind.map(|kinds| kinds.client.word()),
                 })
                 .collect(),
         }

@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use symbolon_app::login::{self, ApiLogin, Head};
 use symbolon_app::{Actor, Origin, device_types, reset};
+use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{DeviceRules, Holders, Overlap};
 use symbolon_core::id::Id;
 use symbolon_core::names::{ClientName, DeviceType, Source};
@@ -236,6 +237,22 @@ async fn nobody_rotates_the_token_of_another() {
         let answer = see(&house, &eve, &path.unwrap()).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{way}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_is_plainly_of_another_kind_is_remarked_upon_on_pages_and_to_scripts() {
+    let (house, cookie, _) = house_with_two_tokens().await;
+    let set = |rules: &mut DeviceRules| rules.kind = Some(ClientKind::Mobile);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+
+    let page = see(&house, &cookie, "/setup/tokens").await.body;
+    let said = breakage_of_ada(&house, "scope=account").await;
+
+    let remark = r#"<span class="badge going">server</span> <span class="quiet">another kind: the token is for mobile</span>"#;
+    assert!(page.contains(&format!("jsforce {remark}</th>")), "{page}");
+    assert_eq!(page.matches("another kind:").count(), 1);
+    let kinds = [0, 1].map(|token| &said["tokens"][token]["clients"][0]["another_kind"]);
+    assert_eq!(kinds, [&json!("server"), &Value::Null]);
 }
 
 #[tokio::test]
