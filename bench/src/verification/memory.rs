@@ -282,7 +282,7 @@ impl Set {
                 digest,
                 user: id_of(lottery.below(users)),
                 sort: match sort {
-                    Sort::Token => CredentialSort::Token { expires_at: now + DAY },
+                    Sort::Token => CredentialSort::Token { expires_at: now + DAY, active_at: now },
                     Sort::Session => CredentialSort::Session { last_used_at: now, client: None },
                 },
                 started_at: now,

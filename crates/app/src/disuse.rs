@@ -1,7 +1,8 @@
 //! Ends tokens that were not used for longer than their device type allows, and tells their owners.
 //!
-//! Log-ins are decided to the second, by the chain itself. This sweep takes such tokens out of the live view as
-//! well: it comes a little late, for the uses that verifications note are written in batches.
+//! Whether one is dead is decided at each use, by the chain and by the live view. This sweep retires it: a little
+//! late, for the uses that verifications note are written in batches. No use after its end is let in, so none
+//! revives it meanwhile.
 
 use std::time::Duration;
 

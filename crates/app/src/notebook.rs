@@ -130,6 +130,7 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::NotAHolder
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
+            | CredentialRefusal::Unused
             | CredentialRefusal::OtherUser
             | CredentialRefusal::OwnerInactive,
             Some(subject),
@@ -145,6 +146,7 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::NotAHolder
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
+            | CredentialRefusal::Unused
             | CredentialRefusal::OtherUser
             | CredentialRefusal::OwnerInactive,
             _,

@@ -2,12 +2,12 @@
 //! to the last commit, or not at all.
 //!
 //! Nothing is written but a note (see [`crate::notebook`]), and the database is asked for one thing alone:
-//! whether a session that was not used here for too long was used at another node.
+//! whether a session or token that was not used here for too long was used at another node.
 
 use std::time::Duration;
 
-use symbolon_core::Id;
-use symbolon_core::id::{Client, Session};
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Client, Id, Session, Token};
 use symbolon_core::names::Source;
 use symbolon_core::user_agent::client_of;
 use symbolon_core::verification::CredentialRefusal;
@@ -63,15 +63,21 @@ pub async fn verify<'a>(
     question: &Question<'_>,
     presenter: Presenter<'_>,
 ) -> Result<Admission<'a>, NoAdmission> {
-    match ask(ctx, question, presenter) {
+    match ask(ctx, question, presenter, None) {
         Err(Unaccepted::Idle(session)) => {
             // Seldom, and large: what is verified thousands of times a second should not carry it about.
             let known = Box::pin(live::look_again(ctx, session)).await;
             if known.map_err(|_| NoAdmission::CannotKnow)? {
-                ask(ctx, question, presenter).map_err(NoAdmission::from)
+                ask(ctx, question, presenter, None).map_err(NoAdmission::from)
             } else {
                 Err(Unaccepted::Idle(session).into())
             }
+        }
+        Err(Unaccepted::Unused(token)) => {
+            let known = Box::pin(live::last_use(ctx, token)).await;
+            let known = known.map_err(|_| NoAdmission::CannotKnow)?;
+            ask(ctx, question, presenter, Some(known.unwrap_or(LONG_AGO)))
+                .map_err(NoAdmission::from)
         }
         decided => decided.map_err(NoAdmission::from),
     }
@@ -83,8 +89,8 @@ pub fn verify_at_once<'a>(
     question: &Question<'_>,
     presenter: Presenter<'_>,
 ) -> Option<Result<Admission<'a>, NoAdmission>> {
-    match ask(ctx, question, presenter) {
-        Err(Unaccepted::Idle(_)) => None,
+    match ask(ctx, question, presenter, None) {
+        Err(Unaccepted::Idle(_) | Unaccepted::Unused(_)) => None,
         decided => Some(decided.map_err(NoAdmission::from)),
     }
 }
@@ -98,13 +104,18 @@ pub fn verify_from_memory<'a>(
     question: &Question<'_>,
     presenter: Presenter<'_>,
 ) -> Result<Admission<'a>, NoAdmission> {
-    ask(ctx, question, presenter).map_err(NoAdmission::from)
+    ask(ctx, question, presenter, None).map_err(NoAdmission::from)
 }
+
+/// The last use of a token that has ended meanwhile.
+const LONG_AGO: Timestamp = Timestamp::from_unix_ms(0);
 
 /// What memory answers.
 enum Unaccepted {
     /// A session that was not used here for too long; the database may know of a later use.
     Idle(Id<Session>),
+    /// The same of a token, of whose last use memory knows only about when it was.
+    Unused(Id<Token>),
     /// Any other refusal.
     Refused(CredentialRefusal),
     /// See [`NoAdmission::CannotKnow`].
@@ -115,16 +126,19 @@ impl From<Unaccepted> for NoAdmission {
     fn from(unaccepted: Unaccepted) -> Self {
         match unaccepted {
             Unaccepted::Idle(_) => Self::Refused(CredentialRefusal::Idle),
+            Unaccepted::Unused(_) => Self::Refused(CredentialRefusal::Unused),
             Unaccepted::Refused(refusal) => Self::Refused(refusal),
             Unaccepted::CannotKnow => Self::CannotKnow,
         }
     }
 }
 
+/// Asks memory; `active_at` is the last use of the token, where the database was asked for it.
 fn ask<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
+    active_at: Option<Timestamp>,
 ) -> Result<Admission<'a>, Unaccepted> {
     if !ctx.live.gate.is_open() {
         return Err(Unaccepted::CannotKnow);
@@ -135,7 +149,7 @@ fn ask<'a>(
     let now = ctx.clock.now();
     let Presenter { head, source, client } = presenter;
     let folded = ctx.live.places.fold(source.address(), client, head as u8, now);
-    let from = UsedFrom { place: folded, source, client };
+    let from = UsedFrom { place: folded, source, client, active_at };
     let verified = ctx.live.view.verify(&ctx.keys, presented, question.username, now, from);
     let place = || Place {
         source: source.address(),
@@ -153,13 +167,20 @@ fn ask<'a>(
             Ok(admission)
         }
         Err(refused) => {
-            ctx.notebook.note_refusal(&refused, place, now);
-            let Refused { refusal, subject, .. } = refused;
+            let Refused { refusal, subject, .. } = &refused;
+            let refusal = *refusal;
+            // What the database may know better is nothing that an owner should read of.
             Err(match (refusal, subject) {
                 (CredentialRefusal::Idle, Some(subject)) => {
                     Unaccepted::Idle(Id::from_raw(subject.credential))
                 }
-                _ => Unaccepted::Refused(refusal),
+                (CredentialRefusal::Unused, Some(subject)) if active_at.is_none() => {
+                    Unaccepted::Unused(Id::from_raw(subject.credential))
+                }
+                _ => {
+                    ctx.notebook.note_refusal(&refused, place, now);
+                    Unaccepted::Refused(refusal)
+                }
             })
         }
     }

@@ -84,9 +84,9 @@ impl DeviceRules {
     }
 
     /// The first instant at which a token issued now is no longer accepted, where its owner's profile
-    /// sets a limit of its own.
+    /// sets a limit of its own. A whole second, as relying services are told it and as the live view knows it.
     pub fn expiry(&self, limit_of_profile: Duration, now: Timestamp) -> Timestamp {
-        now + self.max_age.min(limit_of_profile)
+        (now + self.max_age.min(limit_of_profile)).whole_second()
     }
 
     /// Whether a token that was used last, or issued, at `last` is dead of disuse at `now`.

@@ -96,7 +96,7 @@ pub fn plan_rotation(
     Ok(RotationPlan {
         overdue: outgoing.map(|token| token.token),
         outgoing: current.token,
-        until: current.expires_at.min(now + order.overlap),
+        until: current.expires_at.min((now + order.overlap).whole_second()),
         expires_at: order.rules.expiry(policy.token_max_age, now),
     })
 }

@@ -94,6 +94,8 @@ pub enum CredentialRefusal {
     OutsideAddresses,
     /// Plainly another kind of client presents the token than its device type is for.
     OtherKind,
+    /// The token was last used, or issued, too long ago for its device type.
+    Unused,
     /// It was presented under another user's name.
     OtherUser,
 }
@@ -145,7 +147,7 @@ pub fn judge_credential(
 
 impl CredentialRefusal {
     /// All refusals, with the word that metrics name them by.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Unreadable, "unreadable"),
         (Self::Unknown, "unknown"),
         (Self::OwnerInactive, "owner-inactive"),
@@ -157,6 +159,7 @@ impl CredentialRefusal {
         (Self::NotAHolder, "not-a-holder"),
         (Self::OutsideAddresses, "outside-addresses"),
         (Self::OtherKind, "other-kind"),
+        (Self::Unused, "unused"),
         (Self::OtherUser, "other-user"),
     ];
 
@@ -183,6 +186,7 @@ impl fmt::Display for CredentialRefusal {
             Self::NotAHolder => "token of a device type whose holders do not include the profile",
             Self::OutsideAddresses => "token used from outside the addresses of its device type",
             Self::OtherKind => "token used by another kind of client than its device type is for",
+            Self::Unused => "token dead of disuse, last used or issued too long ago",
             Self::OtherUser => "presented under another user's name",
         })
     }

@@ -52,6 +52,8 @@ pub struct UsedFrom<'a> {
     pub source: Source,
     /// What the client says it is; raw.
     pub client: &'a [u8],
+    /// When the token was last used, where the database was asked for it.
+    pub active_at: Option<Timestamp>,
 }
 
 /// Session or token.
@@ -217,8 +219,8 @@ impl LiveView {
         {
             return Err(self.refused(record, CredentialRefusal::OtherUser));
         }
-        let judged =
-            judge_credential(&facts, now).and_then(|()| allowed_by(record, state, &rules, from));
+        let judged = judge_credential(&facts, now)
+            .and_then(|()| allowed_by(record, state, &rules, from, now));
         judged.map_err(|refusal| self.refused(record, refusal))?;
         let used = record.note_use(now.unix_ms(), from.place);
         let idle = idle_of(state, &rules);
@@ -304,13 +306,14 @@ fn facts_of(record: &Record, state: State, rules: &Rules) -> CredentialRecord {
     CredentialRecord { kind, owner: state.owner }
 }
 
-/// Whether the device type of a token allows its use by its owner, there and by that client. A session is
-/// not asked: its token was, when it was opened.
+/// Whether the device type of a token allows its use by its owner, there and by that client, and whether it was
+/// in use lately enough. A session is not asked: its token was, when it was opened.
 fn allowed_by(
     record: &Record,
     state: State,
     rules: &Rules,
     from: UsedFrom<'_>,
+    now: Timestamp,
 ) -> Result<(), CredentialRefusal> {
     if record.sort == RecordSort::Session {
         return Ok(());
@@ -320,7 +323,13 @@ fn allowed_by(
     };
     let client = || kind_of(&String::from_utf8_lossy(from.client));
     let profile = rules.profile(state.profile).map_or(Id::from_raw(0), |profile| profile.id);
-    device_type.rules.allow(profile, from.source, client).map_err(CredentialRefusal::from)
+    device_type.rules.allow(profile, from.source, client)?;
+    // Disuse comes last: it alone may be a matter of what this node does not know.
+    let known = Timestamp::from_unix_ms(record.active_ms());
+    if device_type.rules.idle_at(from.active_at.unwrap_or(known).max(known), now) {
+        return Err(CredentialRefusal::Unused);
+    }
+    Ok(())
 }
 
 fn idle_of(state: State, rules: &Rules) -> Duration {

@@ -45,6 +45,8 @@ const NOTE_LAST_USES: &str = "
     FROM (SELECT CAST(value ->> 0 AS BIGINT) AS id, CAST(value ->> 1 AS BIGINT) AS at
           FROM json_each(json($1))) AS used
     WHERE token.id = used.id AND (token.last_used_at IS NULL OR token.last_used_at < used.at)";
+const LAST_USE: &str = "
+    SELECT COALESCE(last_used_at, issued_at) FROM token WHERE id = $1 AND retired_at IS NULL";
 const REMEMBER_REQUEST: &str = "
     INSERT INTO reset_request (user_id, request_key, token_id, at) VALUES ($1, $2, $3, $4)";
 const FIND_REQUEST: &str = "
@@ -117,10 +119,10 @@ pub struct TokenRow {
     pub record: TokenRecord,
     /// Its owner's name.
     pub username: Username,
-    /// What kind of thing holds it.
-    pub device_type: DeviceType,
     /// Its owner's profile.
     pub profile: Id<Profile>,
+    /// What kind of thing holds it.
+    pub device_type: DeviceType,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// When it was last let in.
@@ -300,6 +302,12 @@ pub async fn note_last_uses(
     tx.execute(NOTE_LAST_USES, &[used]).await
 }
 
+/// When a token that lives was last used, or issued, as far as it was written down.
+pub async fn last_use(conn: &mut Conn, token: Id<Token>) -> Result<Option<Timestamp>, StoreError> {
+    let row = conn.fetch_optional(LAST_USE, args![token]).await?;
+    row.map(|row| row.at(0)).transpose()
+}
+
 /// Remembers which token a request key led to.
 pub async fn remember_request(
     tx: &mut Tx,
@@ -373,6 +381,7 @@ pub(crate) fn read(row: &Row) -> Result<TokenRow, StoreError> {
         issued_at,
         last_used_at,
         succeeded_by: row.optional_id(9)?,
+        profile: row.id(10)?,
     })
 }
 
@@ -381,7 +390,6 @@ fn read_device_type(row: &Row, column: usize) -> Result<DeviceType, StoreError> 
 }
 
 fn read_retired(
-        profile: row.id(10)?,
     row: &Row,
     column: usize,
 ) -> Result<Option<(Timestamp, RetirementCause)>, StoreError> {

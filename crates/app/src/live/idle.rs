@@ -1,11 +1,11 @@
-//! Sessions that were not used at this node for too long: they may have been used at another, or through
-//! the database while the gate was closed. The database is asked before they are given up.
+//! Sessions and tokens that were not used at this node for too long: they may have been used at another, or
+//! through the database while the gate was closed. The database is asked before they are given up.
 
 use std::time::Duration;
 
-use symbolon_core::Id;
-use symbolon_core::id::Session;
-use symbolon_store::{Conn, live as stored};
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Session, Token};
+use symbolon_store::{Conn, live as stored, tokens};
 
 use crate::context::Ctx;
 use crate::error::AppError;
@@ -35,6 +35,20 @@ pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, 
     let mut reader = ctx.store.read().await?;
     let reading = read(ctx, &mut reader, session.raw()).await?;
     Ok(put(ctx, reading))
+}
+
+/// When a token was last used that seems dead of disuse, or when it was issued; `None` where it has ended.
+///
+/// Only a few are looked up at a time, as sessions are.
+///
+/// # Errors
+/// The database's; [`AppError::Busy`].
+pub(crate) async fn last_use(ctx: &Ctx, token: Id<Token>) -> Result<Option<Timestamp>, AppError> {
+    let Ok(_place) = ctx.live.looking_again.try_acquire() else {
+        return Err(AppError::Busy);
+    };
+    let mut reader = ctx.store.read().await?;
+    Ok(tokens::last_use(&mut reader, token).await?)
 }
 
 /// Sweeps the view: what is dead goes, and sessions that are idle here and in the database.

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
 use symbolon_app::verify::{self, NoAdmission, Question, Waiter};
+use symbolon_core::verification::CredentialRefusal;
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
@@ -81,7 +82,13 @@ where
     let mut answers = VerifyBatchAnswer::begin(&mut text, state.ctx.live.view.applied());
     for credential in &asked.credentials {
         let question = Question { presented: presented(credential.reveal()), username: None };
-        let verified = verify::verify_from_memory(&state.ctx, &question, presenter);
+        let verified = match verify::verify_from_memory(&state.ctx, &question, presenter) {
+            // Of the last use of a token memory knows no more than about when it was.
+            Err(NoAdmission::Refused(CredentialRefusal::Unused)) => {
+                Box::pin(verify::verify(&state.ctx, &question, presenter)).await
+            }
+            decided => decided,
+        };
         let outcome = Outcome::of(&verified);
         match verified {
             Ok(admission) => answers.push_active(&active(state, &admission)),

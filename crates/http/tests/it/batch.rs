@@ -6,6 +6,10 @@ use axum::body::Body;
 use http::{Method, header};
 use serde_json::{Value, json};
 use symbolon_app::context::Switch;
+use symbolon_app::{Actor, device_types};
+use symbolon_core::device_type::DeviceRules;
+use symbolon_core::names::DeviceType;
+use symbolon_core::policy::DAY;
 use tokio::time::Instant;
 
 use crate::asking::{VERIFY, basic, proof_of, token_never_issued};
@@ -70,6 +74,29 @@ async fn a_batch_says_the_same_as_introspection() {
     // The end of a session moves with each use, and so with the clock.
     many["results"][0]["exp"] = one["exp"].clone();
     assert_eq!(many["results"][0], one);
+}
+
+#[tokio::test]
+async fn in_a_batch_too_an_unused_token_dies_to_the_millisecond() {
+    const MS: Duration = Duration::from_millis(1);
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    house.set_bearer(Switch::On).await;
+    let set = |rules: &mut DeviceRules| rules.idle_end = Some(30 * DAY);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let token = house.token("ada").await;
+    let ask = async || {
+        let answer = house.batch(&proof_of(&client), credentials(&[&token, "junk"])).await;
+        answer.json()["results"][0]["active"].clone()
+    };
+
+    house.clock.advance((30 * DAY).saturating_sub(MS));
+    let in_time = ask().await;
+    house.clock.advance(30 * DAY);
+    let too_late = ask().await;
+
+    assert_eq!((in_time, too_late), (json!(true), json!(false)));
 }
 
 #[tokio::test]

@@ -344,7 +344,7 @@ impl World {
             let (view, keys) = (&self.house.ctx.live.view, &self.house.ctx.keys);
             // A look, not a use: the place of no use is noted.
             let source = Source::new([198, 51, 100, 7].into());
-            let from = UsedFrom { place: 0, source, client: b"shop/1.0" };
+            let from = UsedFrom { place: 0, source, client: b"shop/1.0", active_at: None };
             let accepted = view.verify(keys, &presented, None, now, from).is_ok();
             assert_eq!(accepted, self.model.lives(which, now), "token {which} in the view");
         }

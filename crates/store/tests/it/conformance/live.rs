@@ -152,6 +152,29 @@ async fn a_token_comes_with_what_decides_about_it_and_a_retired_one_does_not_com
 }
 
 #[tokio::test]
+async fn a_token_comes_with_its_last_use_or_its_issue_in_pages_and_after_changes() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        issue(&store, jane, 11, "any").await;
+        let used = issue(&store, jane, 12, "server").await;
+        write(&store, async |tx| tokens::note_use(tx, used, T0 + DAY).await).await;
+        change(&store, Change::UserChanged, jane, 1).await;
+
+        let mut reader = store.read().await.unwrap();
+        let paged = live::tokens(&mut reader, ALL).await.unwrap();
+        let all = Stretch { after: 0, through: i64::MAX };
+        let changed = live::changed_tokens(&mut reader, all).await.unwrap();
+
+        for mut found in [paged, changed] {
+            found.sort_by_key(|token| token.id);
+            let active: Vec<_> = found.iter().map(|token| (token.id, token.active_at)).collect();
+            assert_eq!(active, [(11, T0), (12, T0 + DAY)]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_comes_with_what_decides_about_it() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;

@@ -13,8 +13,8 @@ use symbolon_store::sql::Value;
 use symbolon_store::tokens::{self, NewToken, TokenRow};
 
 use super::{
-    DAY, MS, T0, add_user, at_once, digest, for_each_house, insert_token, issue, number, username,
-    write,
+    DAY, MS, STANDARD, T0, add_user, at_once, digest, for_each_house, insert_token, issue, number,
+    username, write,
 };
 
 const LIVE: &str = "SELECT COUNT(*) FROM token WHERE user_id = $1 AND retired_at IS NULL";
@@ -402,6 +402,29 @@ async fn tokens_are_listed_newest_first_page_by_page() {
         assert_eq!(of_jane[0].username, username("Jane"));
         assert_eq!(of_jane[0].device_type.as_str(), "d5");
         assert_eq!(of_jane[0].issued_at, T0 + Duration::from_millis(9));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_token_that_lives_its_last_use_is_told_or_its_issue() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let unused = issue(&store, jane, 1, "any").await;
+        let used = issue(&store, jane, 2, "cli").await;
+        let retired = issue(&store, jane, 3, "server").await;
+        write(&store, async |tx| tokens::note_use(tx, used, T0 + DAY).await).await;
+        retire(&store, retired).await;
+
+        let mut reader = store.read().await.unwrap();
+        let mut told = Vec::new();
+        for token in [unused, used, retired, Id::from_raw(99)] {
+            told.push(tokens::last_use(&mut reader, token).await.unwrap());
+        }
+
+        assert_eq!(told, [Some(T0), Some(T0 + DAY), None, None]);
+        let row = tokens::find(&mut reader, used).await.unwrap().unwrap();
+        assert_eq!(row.profile, STANDARD, "its owner's");
     })
     .await;
 }
