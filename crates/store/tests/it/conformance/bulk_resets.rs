@@ -156,7 +156,9 @@ async fn the_forecast_counts_whom_a_rule_forbids_it_once_each() {
 /// What there is to do an hour after [`T0`].
 async fn extent(conn: &mut Conn, scope: Scope, encryption: MailEncryption) -> Extent {
     let what = (&DeviceType::any(), scope);
-    bulk_resets::extent(conn, STANDARD, what, encryption, T0 + HOUR).await.expect("the extent is counted")
+    bulk_resets::extent(conn, STANDARD, what, encryption, T0 + HOUR)
+        .await
+        .expect("the extent is counted")
 }
 
 fn key_until(expires_at: Timestamp) -> OpenpgpKeyRow {
