@@ -157,7 +157,7 @@ pub(crate) fn contents_of(
             username,
             owner: facts.get_some("owner", |text| Username::parse(text).ok()),
             device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
-            evidence: ["evidence_1", "evidence_2", "evidence_3"]
+            evidence: ["evidence_1", "evidence_2", "evidence_3", "evidence_4"]
                 .into_iter()
                 .filter_map(|name| facts.get_some(name, |text| Some(text.to_owned())))
                 .collect(),

@@ -6,9 +6,11 @@
 //! They raise the same signals, and the first one to hold the owner's row tells of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
+use symbolon_core::country::Countries;
 use symbolon_core::device_type::{DeviceRules, OnSharing};
 use symbolon_core::id::{Id, SharingSignal as SignalKind, Token, User};
 use symbolon_core::letter::LetterKind;
@@ -57,13 +59,14 @@ pub type SignalView = SignalRow;
 /// network; whether two of them take turns shows in how these move on.
 #[derive(Debug, Default)]
 pub struct Watch {
+    countries: Arc<Countries>,
     looked_at: Option<Timestamp>,
     earlier: HashMap<Id<Token>, Vec<Sighting>>,
 }
 
 /// A round every minute, for ever.
-pub async fn run(ctx: Ctx) {
-    let mut watch = Watch::default();
+pub async fn run(ctx: Ctx, countries: Arc<Countries>) {
+    let mut watch = Watch::knowing(countries);
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -75,6 +78,11 @@ pub async fn run(ctx: Ctx) {
 }
 
 impl Watch {
+    /// One that knows in which country an address is used.
+    pub fn knowing(countries: Arc<Countries>) -> Self {
+        Self { countries, ..Self::default() }
+    }
+
     /// Looks at the tokens that were used since the last time.
     ///
     /// # Errors
@@ -111,7 +119,7 @@ impl Watch {
                 let Some(rules) = rules.get(&token.device_type) else {
                     continue;
                 };
-                let found = sharing::signals(&lately, rules, now);
+                let found = sharing::signals(&lately, rules, &self.countries, now);
                 if !found.is_empty() {
                     raise(ctx, token, rules.on_sharing, &found, now).await?;
                 }
@@ -232,7 +240,7 @@ async fn tell(
     untold: &[&SignalRow],
     now: Timestamp,
 ) -> Result<(), AppError> {
-    const NAMES: [&str; 3] = ["evidence_1", "evidence_2", "evidence_3"];
+    const NAMES: [&str; 4] = ["evidence_1", "evidence_2", "evidence_3", "evidence_4"];
     let frozen = on_sharing == OnSharing::Freeze && user.standing.tokens_frozen_at.is_none();
     let facts = || {
         let facts = Facts::default().with("device_type", &used.device_type).at("at", now);

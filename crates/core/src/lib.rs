@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod client_kind;
+pub mod country;
 pub mod device_type;
 pub mod factor;
 pub mod id;

@@ -1,13 +1,16 @@
 //! Tokens that look shared: what is raised, who is told how often, and that a false alarm is remembered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_app::sharing::{self, Watch};
 use symbolon_app::users::UserView;
 use symbolon_app::{Actor, AppError, device_types, tokens};
+use symbolon_core::country::Countries;
 use symbolon_core::device_type::{DeviceRules, OnSharing};
 use symbolon_core::names::DeviceType;
 use symbolon_core::policy::DAY;
+use symbolon_core::sharing::SharingRule;
 
 use crate::house::{PASSWORD, TestHouse};
 
@@ -121,4 +124,37 @@ async fn where_the_device_type_says_so_the_tokens_are_frozen() {
     let actions: Vec<_> = audited.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(actions, ["token.looks-shared", "tokens.frozen"]);
     assert_eq!(tokens::of_user(&house.ctx, jane.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_goes_back_and_forth_between_countries_is_told_of_where_a_file_tells_them() {
+    let (house, jane, token) = house_with_token().await;
+    let countries = Countries::parse("198.51.100.0/24 DE\n203.0.113.0/24 FR").unwrap();
+    let mut watch = Watch::knowing(Arc::new(countries));
+    for source in ["198.51.100.1", "203.0.113.1", "198.51.100.1", "203.0.113.1"] {
+        let credential = format!("{PASSWORD}{token}");
+        assert_eq!(sharing::list(&house.ctx, Some(jane.id)).await.unwrap(), []);
+        house.log_in_from(jane.username.as_str(), &credential, source).await.unwrap();
+        house.wait(MINUTE);
+        watch.look(&house.ctx).await.unwrap();
+    }
+
+    let signals = sharing::list(&house.ctx, Some(jane.id)).await.unwrap();
+    let letter = warnings(&house).await;
+    let mut without_a_file = Watch::default();
+    house.wait(11 * MINUTE);
+    without_a_file.look(&house.ctx).await.unwrap();
+
+    assert_eq!(signals.len(), 1);
+    assert_eq!(
+        (signals[0].rule, signals[0].subject.to_string()),
+        (SharingRule::Countries, "DE + FR".into())
+    );
+    assert!(signals[0].evidence.contains("FR (203.0.113.1 at "), "{}", signals[0].evidence);
+    assert_eq!(letter, 1);
+    assert!(
+        house.arrived().pop().unwrap().text.contains("used within an hour from several countries")
+    );
+    let then = sharing::list(&house.ctx, Some(jane.id)).await.unwrap();
+    assert_eq!(then[0].last_at, signals[0].last_at, "nothing is said without a file");
 }

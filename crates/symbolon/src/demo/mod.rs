@@ -100,6 +100,7 @@ async fn config_in(dir: &Path) -> Result<Config, Failure> {
         },
         logs: LOGS,
         secret_scanning_keys: None,
+        countries: Arc::default(),
         hash_threads: 2,
     })
 }

@@ -173,7 +173,7 @@ impl Server {
         });
         let mut rounds = JoinSet::new();
         rounds.spawn(janitor::run(ctx.clone()));
-        rounds.spawn(sharing::run(ctx.clone()));
+        rounds.spawn(sharing::run(ctx.clone(), Arc::clone(&config.countries)));
         rounds.spawn(reminders::run(ctx.clone()));
         rounds.spawn(digest::run(ctx.clone()));
         let (doors_closed, closed) = watch::channel(false);
