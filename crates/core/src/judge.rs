@@ -204,6 +204,34 @@ impl Login<'_> {
         };
         !spared && self.source_failures.locked(self.source_policy)
     }
+
+    /// What the rule on failures from its address says of it, for a login that is refused by that before
+    /// anything else of it is worked out.
+    pub fn judge_source(&self) -> Step {
+        chain::source(self)
+    }
+
+    /// Why no token is asked of it, if that is so: it comes from a trusted network, or from within all login
+    /// IP ranges that there are (contract §5).
+    pub fn spared_token(&self) -> Option<Spared> {
+        let ranges = &self.policy.login_ranges;
+        if self.trusted_network {
+            Some(Spared::TrustedNetwork)
+        } else if !ranges.is_empty() && ranges.iter().all(|ranges| ranges.hold(self.source)) {
+            Some(Spared::LoginRanges)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why an API login needs no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spared {
+    /// It comes from a trusted network of the organization.
+    TrustedNetwork,
+    /// It comes from within the login IP ranges of the profile.
+    LoginRanges,
 }
 
 /// A login that is let in.

@@ -51,10 +51,14 @@ pub enum Refusal {
     SecondFactorNotEnrolled(Timestamp),
     /// The password was right; the code of the authenticator is missing.
     CodeMissing,
+    /// The password was right; a token of the user's own stands where a code is demanded by now.
+    TokenInPlaceOfCode,
     /// The password was right; the code of the authenticator was wrong, or used before.
     CodeWrong,
     /// Too many wrong codes.
     CodesLockedOut(Timestamp),
+    /// What the browser answered for a passkey was not taken.
+    PasskeyRefused,
     /// This way of logging in is switched off.
     SwitchedOff,
     /// The request could not be read.
@@ -64,8 +68,9 @@ pub enum Refusal {
 impl Refusal {
     /// Whether the attempt counts towards lockout.
     ///
-    /// A token that used to be right, behind the right password, is a client that nobody has told of
-    /// the reset: it must not lock its owner out. A locked, frozen or unknown user has nothing to count.
+    /// A token that is or used to be right, behind the right password, is a client that nobody has told of
+    /// the reset or of the duty: it must not lock its owner out. A passkey cannot be guessed. A locked,
+    /// frozen or unknown user has nothing to count.
     pub const fn counts(self) -> bool {
         match self {
             Self::WrongPassword
@@ -90,7 +95,9 @@ impl Refusal {
             | Self::OutsideLoginHours
             | Self::OutsideLoginRanges
             | Self::SecondFactorNotEnrolled(_)
+            | Self::TokenInPlaceOfCode
             | Self::CodesLockedOut(_)
+            | Self::PasskeyRefused
             | Self::SwitchedOff
             | Self::Malformed => false,
         }
@@ -132,6 +139,10 @@ impl Refusal {
                 "Put the six digits that the authenticator app shows behind the password, in place of \
                  the security token."
             }
+            Self::TokenInPlaceOfCode => {
+                "Put the six digits that the authenticator app shows where the security token stands: the \
+                 profile demands a code by now. Or have an administrator lift the duty in the profile."
+            }
             Self::CodeWrong => {
                 "Give the code that the authenticator app shows now, or the one that was mailed last; each \
                  works once."
@@ -139,6 +150,11 @@ impl Refusal {
             Self::CodesLockedOut(_) => {
                 "Wait until codes are taken again, use a passkey, or have an administrator unlock the \
                  user."
+            }
+            Self::PasskeyRefused => {
+                "Try again with a passkey that stands under Second Factors, on the device that holds it and \
+                 with its screen lock; or prove yourself in another way. Remove a passkey that somebody may \
+                 have copied."
             }
             Self::TokensFrozen(_) => "The owner unfreezes the tokens on My Personal Information.",
             Self::TokenMissing => {
@@ -209,10 +225,14 @@ impl fmt::Display for Refusal {
                 write!(f, "no second factor enrolled, demanded since {since}")
             }
             Self::CodeMissing => f.write_str("code of the authenticator missing"),
+            Self::TokenInPlaceOfCode => {
+                f.write_str("security token in place of the code that is demanded")
+            }
             Self::CodeWrong => f.write_str("code wrong or used before"),
             Self::CodesLockedOut(until) => {
                 write!(f, "too many wrong codes, none taken until {until}")
             }
+            Self::PasskeyRefused => f.write_str("passkey refused"),
             Self::SwitchedOff => f.write_str("this way of logging in is switched off"),
             Self::Malformed => {
                 f.write_str("request could not be read: an unescaped & or < in the password?")

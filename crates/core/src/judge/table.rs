@@ -257,6 +257,7 @@ const fn prove(demand: Demand) -> Outcome {
 
 const LATER: Timestamp = Timestamp::from_unix_ms(1_800_000_000_001);
 const RETIRED: TokenRecord = TokenRecord { retired: Some((T0, RetirementCause::Reset)), ..LIVE };
+const OF_ANOTHER: TokenRecord = TokenRecord { user: Id::from_raw(2), ..LIVE };
 const PASSKEY: FactorKinds = FactorKinds { passkey: true, ..FactorKinds::NONE };
 const CODES: FactorKinds = FactorKinds { recovery_code: true, ..FactorKinds::NONE };
 
@@ -287,7 +288,7 @@ fn the_table_has_every_refusal_of_the_chain_and_every_demand() {
 }
 
 /// How many [`is_of_the_chain`] says yes to.
-const REFUSALS_OF_THE_CHAIN: usize = 23;
+const REFUSALS_OF_THE_CHAIN: usize = 24;
 
 /// Whether the chain refuses so: all but what is refused before there is anything to decide by.
 fn is_of_the_chain(refusal: Refusal) -> bool {
@@ -313,9 +314,10 @@ fn is_of_the_chain(refusal: Refusal) -> bool {
         | Refusal::OutsideLoginRanges
         | Refusal::SecondFactorNotEnrolled(_)
         | Refusal::CodeMissing
+        | Refusal::TokenInPlaceOfCode
         | Refusal::CodeWrong
         | Refusal::CodesLockedOut(_) => true,
-        Refusal::SwitchedOff | Refusal::Malformed => false,
+        Refusal::PasskeyRefused | Refusal::SwitchedOff | Refusal::Malformed => false,
     }
 }
 

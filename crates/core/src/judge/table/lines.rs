@@ -274,7 +274,8 @@ fn device_types() -> Vec<Line> {
 
 fn duty_at_apis() -> Vec<Line> {
     use Refusal::{
-        CodeMissing, CodeWrong, CodesLockedOut, SecondFactorNotEnrolled, TokenMissing, TokensFrozen,
+        CodeMissing, CodeWrong, CodesLockedOut, SecondFactorNotEnrolled, TokenInPlaceOfCode,
+        TokenMissing, TokensFrozen, WrongPassword,
     };
     const BOTH: Duty = Duty::WebAndApi;
     const LATE: Outcome = Err(SecondFactorNotEnrolled(T0));
@@ -289,7 +290,31 @@ fn duty_at_apis() -> Vec<Line> {
             "token in place of the code",
             Api,
             |it| it.code(NoCode).token(Known(LIVE)),
+            Err(TokenInPlaceOfCode),
+        ),
+        (
+            "retired token in place of the code",
+            Api,
+            |it| it.code(NoCode).token(Known(RETIRED)),
+            Err(TokenInPlaceOfCode),
+        ),
+        (
+            "token of another user in place of the code",
+            Api,
+            |it| it.code(NoCode).token(Known(OF_ANOTHER)),
             Err(CodeMissing),
+        ),
+        (
+            "token that nobody was given in place of the code",
+            Api,
+            |it| it.code(NoCode).token(NeverIssued),
+            Err(CodeMissing),
+        ),
+        (
+            "token in place of the code, behind a wrong password",
+            Api,
+            |it| it.code(NoCode).token(Known(RETIRED)).wrong_password(),
+            Err(WrongPassword),
         ),
         ("code within a trusted network", Api, |it| it.code(NoCode).trusted(), Err(CodeMissing)),
         (
@@ -342,7 +367,7 @@ fn duty_at_apis() -> Vec<Line> {
             |it| it.duty(BOTH, LATER).token(NoToken).trusted(),
             with(Next::Enter, Some(LATER)),
         ),
-        ("passkey in time", Api, |it| it.duty(BOTH, LATER).factors(PASSKEY), enter(Some(TOKEN))),
+        ("passkey in time", Api, |it| it.duty(BOTH, LATER).factors(PASSKEY), in_time),
         ("passkey, too late", Api, |it| it.duty(BOTH, T0).factors(PASSKEY), LATE),
         ("recovery code, too late", Api, |it| it.duty(BOTH, T0).factors(CODES), LATE),
         ("trusted network, too late", Api, |it| it.duty(BOTH, T0).trusted(), LATE),

@@ -139,8 +139,10 @@ pub(crate) fn wrong_password(refused: &Refused) -> String {
         | Refusal::TokenOfAnotherKind
         | Refusal::SecondFactorNotEnrolled(_)
         | Refusal::CodeMissing
+        | Refusal::TokenInPlaceOfCode
         | Refusal::CodeWrong
         | Refusal::CodesLockedOut(_)
+        | Refusal::PasskeyRefused
         | Refusal::SwitchedOff
         | Refusal::Malformed => {
             "The current password is not right. Nothing was changed.".to_owned()
