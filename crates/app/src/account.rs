@@ -25,7 +25,7 @@ use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
-use crate::users::take;
+use crate::users::{CHANGED_MEANWHILE, take_unfrozen};
 use crate::{browsers, trail};
 
 /// What a user sees of himself.
@@ -355,9 +355,9 @@ pub(crate) async fn take_unchanged(
     tx: &mut Tx,
     proved: &UserRecord,
 ) -> Result<UserRecord, AppError> {
-    let fresh = take(tx, proved.standing.user).await?;
-    if fresh.password != proved.password || fresh.standing.frozen_at.is_some() {
-        return Err(AppError::Forbidden("The account was changed meanwhile. Log in anew."));
+    let fresh = take_unfrozen(tx, proved.standing.user).await?;
+    if fresh.password != proved.password {
+        return Err(AppError::Forbidden(CHANGED_MEANWHILE));
     }
     Ok(fresh)
 }

@@ -26,6 +26,9 @@ use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
 use crate::{hashing, passwords, retirement, second_factors, trail};
 
+/// What somebody is told who decided on something that is so no more.
+pub(crate) const CHANGED_MEANWHILE: &str = "The account was changed meanwhile. Log in anew.";
+
 const LAST_ADMINISTRATOR: &str = "this is the last administrator: make another one first";
 
 /// A user to be added.
@@ -359,6 +362,15 @@ pub(crate) async fn take(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppErr
         return Err(AppError::NotFound("user"));
     }
     users::find(tx, id).await?.ok_or(AppError::NotFound("user"))
+}
+
+/// The same of a user who changes his own: not where he was frozen since his request began (I6).
+pub(crate) async fn take_unfrozen(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppError> {
+    let user = take(tx, id).await?;
+    if user.standing.frozen_at.is_some() {
+        return Err(AppError::Forbidden(CHANGED_MEANWHILE));
+    }
+    Ok(user)
 }
 
 async fn spare_last_administrator(tx: &mut Tx, user: &UserRecord) -> Result<(), AppError> {
