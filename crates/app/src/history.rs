@@ -89,6 +89,11 @@ pub async fn explain_entry(
 /// Before the reason there may be what was asked for, and a colon.
 fn remedy_of_reason(reason: &str) -> Option<&'static str> {
     const AT: Timestamp = Timestamp::from_unix_ms(0);
+    // What is the matter with a passkey stands behind a colon.
+    let refused = Refusal::PasskeyRefused.to_string();
+    if reason.split(": ").any(|part| part == refused) {
+        return Some(Refusal::PasskeyRefused.remedy());
+    }
     let last = reason.rsplit(": ").next().unwrap_or_default();
     let refusals = [
         Refusal::UnknownUser,
@@ -112,6 +117,7 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
         Refusal::OutsideLoginRanges,
         Refusal::SecondFactorNotEnrolled(AT),
         Refusal::CodeMissing,
+        Refusal::TokenInPlaceOfCode,
         Refusal::CodeWrong,
         Refusal::CodesLockedOut(AT),
         Refusal::SwitchedOff,
@@ -145,6 +151,10 @@ mod tests {
             remedy_of_reason(&Refusal::Malformed.to_string()),
             Some(Refusal::Malformed.remedy())
         );
+        for before in ["", "asked to verify before a change: "] {
+            let reason = format!("{before}passkey refused: its counter went back");
+            assert_eq!(remedy_of_reason(&reason), Some(Refusal::PasskeyRefused.remedy()));
+        }
         assert_eq!(remedy_of_reason("bearer use is off"), None);
     }
 }

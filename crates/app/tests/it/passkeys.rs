@@ -161,7 +161,7 @@ async fn an_answer_to_another_question_or_from_another_browser_is_not_taken() {
     assert_eq!(fault_of(&elsewhere.unwrap()), PasskeyFault::NotAsked);
     assert_eq!(fault_of(&crossed), PasskeyFault::OtherChallenge);
     let entry = house.last_entry(&ada).await;
-    assert_eq!(entry.reason, "passkey: answers another question");
+    assert_eq!(entry.reason, "passkey refused: answers another question");
 }
 
 #[tokio::test]
