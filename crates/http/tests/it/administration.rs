@@ -102,6 +102,32 @@ async fn a_secret_is_removed_after_a_question() {
 }
 
 #[tokio::test]
+async fn an_administrator_resets_his_own_token_with_the_current_password_alone() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    house.user("ada").await;
+    let rule =
+        "This is your own: use Reset My Security Token, which asks for your current password.";
+    let (own, adas) = ["root", "ada"].map(|name| format!("/setup/users/{name}@example.com")).into();
+    let reset = |page: &str| format!("{page}/reset-security-token");
+    let fields = "&scope=account&device_type=any&reason=";
+    let before = house.mark().await;
+
+    let shown = root.see(&own).await.body;
+    let asked = root.see(&reset(&own)).await.body;
+    let forced = root.post(&own, &reset(&own), fields).await;
+    let after = house.mark().await;
+    let of_ada = root.post(&adas, &reset(&adas), fields).await;
+
+    assert!(shown.contains(rule), "{shown}");
+    assert!(asked.contains(rule), "{asked}");
+    assert_eq!(forced.status, StatusCode::FORBIDDEN);
+    assert!(forced.body.contains("Reset My Security Token"), "{}", forced.body);
+    assert_eq!(after, before, "nothing was reset");
+    assert!(of_ada.header("location").starts_with(&adas), "{}", of_ada.status);
+}
+
+#[tokio::test]
 async fn what_a_rule_forbids_stays_in_sight_with_the_rule() {
     let house = TestHouse::open().await;
     let root = Administrator::of(&house).await;

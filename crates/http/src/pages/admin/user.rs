@@ -42,6 +42,9 @@ pub(super) async fn refuse_on_oneself(
     if user.id == pressed.session.user { Err(Failure::Forbidden(rule)) } else { Ok(()) }
 }
 
+/// Why administrators do not reset their own token here: it would go without their current password.
+pub(super) const OWN_TOKEN: &str =
+    "This is your own: use Reset My Security Token, which asks for your current password.";
 /// Why administrators do not freeze themselves.
 pub(super) const OWN_FREEZE: &str = "You cannot freeze yourself: another administrator can.";
 /// Why administrators do not remove themselves.
@@ -133,6 +136,7 @@ fn actions(
             form: lead("reset-security-token", "Reset Security Token")
                 .tone(Tone::Quiet)
                 .obstacle(rule(&[
+                    (himself, OWN_TOKEN),
                     (frozen, "The user is frozen: unfreeze first."),
                     (!user.activated, "The invitation is not accepted yet: there is no password that a token could complement."),
                 ]).map(Rule::from).or(reset_rule)),

@@ -11,7 +11,9 @@ use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
 use crate::pages::admin::removal::{self, Removal};
-use crate::pages::admin::user::{OWN_FACTORS, OWN_FREEZE, OWN_REMOVAL, path_of, refuse_on_oneself};
+use crate::pages::admin::user::{
+    OWN_FACTORS, OWN_FREEZE, OWN_REMOVAL, OWN_TOKEN, path_of, refuse_on_oneself,
+};
 use crate::pages::admin::users::PATH as USERS;
 use crate::pages::own::reset_confirm::{device_type_of, scope_of, with_scope, word_of};
 use crate::pages::view::done::Done;
@@ -143,6 +145,9 @@ pub(crate) async fn reset_token(
 ) -> Answer {
     let form = posted.by_session(&visit, &session, &["scope", "device_type", "reason"])?;
     let user = users::show(&visit.ctx, &username).await?;
+    if user.id == session.user {
+        return Err(Failure::Forbidden(OWN_TOKEN));
+    }
     let text = |name| form.text(name).unwrap_or_default();
     let reason = text("reason").trim();
     let mut faults = Faults::none();
@@ -181,14 +186,18 @@ async fn reset_page(
     faults: Faults,
 ) -> Answer {
     let frame = Frame::for_session(visit, session, "Reset a User’s Security Token").await?;
-    let obstacle = reset::obstacle(&visit.ctx, user.id, Scope::Account).await?;
+    let obstacle = if user.id == session.user {
+        Some(OWN_TOKEN.to_owned())
+    } else {
+        reset::obstacle(&visit.ctx, user.id, Scope::Account).await?.map(sentence)
+    };
     let of_one_type = reset::obstacle(&visit.ctx, user.id, Scope::DeviceType).await?;
     let here = path_of(user.username.as_str());
     let csrf = nonce_of(&visit.ctx.keys, session);
     let form = FormView::new(format!("{here}/reset-security-token"), &csrf, "Reset Security Token");
     let offers = tokens::offers(&visit.ctx, user.id).await?;
     let form = with_scope(form, &offers, scope, device_type, of_one_type.as_deref())
-        .obstacle(obstacle.map(sentence))
+        .obstacle(obstacle)
         .field(
             Field::new("reason", "Reason", Control::Text)
                 .hint("Noted in the audit trail.")
