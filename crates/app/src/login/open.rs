@@ -67,10 +67,10 @@ pub(crate) async fn open(
         return Ok(None);
     }
     let completed = completion::complete(ctx, &mut tx, user, admission.token, now).await?;
-    if let Code::Right(app, step) = evidence.code {
-        if !second_factors::take_step(&mut tx, admission.user, (app, step), now).await? {
-            return Ok(None);
-        }
+    if let Code::Right(app, step) = evidence.code
+        && !second_factors::take_step(&mut tx, admission.user, (app, step), now).await?
+    {
+        return Ok(None);
     }
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, admission.user, old, new).await?;
