@@ -73,6 +73,7 @@ pub(crate) async fn open_at(target: &DatabaseTarget, master: MasterKey) -> Ctx {
         live: symbolon_app::live::Live::to_be_filled(),
         notebook: symbolon_app::notebook::Notebook::default(),
         leak_reports: symbolon_app::leaks::ReportLimit::default(),
+        key_directory: None,
     });
     setup::prepare(&ctx).await.expect("it is founded");
     ctx

@@ -11,9 +11,11 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use symbolon_app::{Ctx, live};
 use symbolon_core::id::{Id, User};
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::keys::{KeyId, MasterKey};
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::policy::DAY;
+use symbolon_core::reset::Scope;
 use symbolon_core::secret::Digest;
 use symbolon_store::tokens::{self, NewToken};
 use symbolon_store::users::{self, NewUserRecord, PasswordRecord};
@@ -232,6 +234,12 @@ async fn add(ctx: &Ctx, tx: &mut Tx, number: usize, lottery: &mut Lottery) -> i6
         device_type: &DeviceType::any(),
         digest: &Digest::from_bytes(lottery.bytes()),
         expires_at: issued_at + MAX_AGE,
+        issue: Issue {
+            cause: IssueCause::Reset,
+            scope: Scope::Account,
+            issuer: None,
+            source: None,
+        },
     };
     tokens::insert(tx, &token, issued_at).await.expect("it is written");
     token.id.raw()

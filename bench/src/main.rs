@@ -22,6 +22,7 @@ mod writes;
 
 use std::process::ExitCode;
 
+use verification::empty_handler::Behind;
 use verification::{Part, empty_handler, memory};
 
 const USAGE: &str = "usage: bench [--quick] [--as-built] [writes | refusals | sharing | reminders | bulk-reset | verification [wire|memory|flood|resets|start]…]";
@@ -58,7 +59,12 @@ fn main() -> ExitCode {
         ["settle", folder, users] => verification::settle(folder, users.parse().expect("a number")),
         // What this program starts of itself: a server to compare with, and a process whose memory is
         // nobody else's.
-        ["empty-handler", port] => empty_handler::serve(port.parse().expect("a port")),
+        ["empty-handler", port] => {
+            empty_handler::serve(port.parse().expect("a port"), Behind::Nothing);
+        }
+        ["empty-axum-handler", port] => {
+            empty_handler::serve(port.parse().expect("a port"), Behind::Router);
+        }
         ["sweep-crowd", address] => reminders::sweep(address),
         ["reset-crowd", address, id] => bulk_reset::drive(address, id.parse().expect("a number")),
         ["one-set", size] => memory::measure_set(size.parse().expect("a number"), extent),

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use symbolon_core::Timestamp;
 use symbolon_core::client_kind::ClientKind;
+use symbolon_core::country::Countries;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::sharing::{SharingRule, Sighting, WINDOW, signals};
 
@@ -23,9 +24,14 @@ type Use = (&'static str, String);
 
 /// What stays the same for one week.
 struct Week {
-    /// Networks of the people or places in it, each in an area of its own.
+    /// Networks of the people or places in it, each in an area of its own, all of one country.
     homes: Vec<String>,
+    /// As many in another country.
+    abroad: Vec<String>,
 }
+
+/// The countries of all addresses in the model.
+const COUNTRIES: &str = "0.0.0.0/1 DE\n128.0.0.0/1 FR";
 
 /// One kind of traffic.
 struct Traffic {
@@ -35,7 +41,7 @@ struct Traffic {
     day: Day,
 }
 
-const TRAFFIC: [Traffic; 12] = [
+const TRAFFIC: [Traffic; 16] = [
     honest(
         "office worker: laptop at home, in the office, on a hotspot",
         Some(ClientKind::Desktop),
@@ -46,6 +52,9 @@ const TRAFFIC: [Traffic; 12] = [
     honest("CI in a cloud /16, 30 jobs an hour", Some(ClientKind::Server), |rng, _| ci(rng, 30)),
     honest("commuter: telephone on Wi-Fi and roaming", Some(ClientKind::Mobile), commuter),
     honest("analyst: Excel and a Python script on one laptop", Some(ClientKind::Desktop), analyst),
+    honest("laptop, at times behind a tunnel that ends abroad", Some(ClientKind::Desktop), tunnel),
+    honest("telephone of somebody who works over the border", Some(ClientKind::Mobile), border),
+    honest("server with two addresses in either of two countries", Some(ClientKind::Server), fleet),
     shared("2 people at their homes", |rng, week| people(rng, week, 2)),
     shared("3 people at their homes", |rng, week| people(rng, week, 3)),
     shared("4 people at their homes", |rng, week| people(rng, week, 4)),
@@ -56,6 +65,12 @@ const TRAFFIC: [Traffic; 12] = [
         kind: None,
         shared: true,
         day: |rng, week| people(rng, week, 2),
+    },
+    Traffic {
+        name: "2 people in two countries, token for any device",
+        kind: None,
+        shared: true,
+        day: |rng, week| people_at(rng, &[&week.homes[0], &week.abroad[0]]),
     },
 ];
 
@@ -72,31 +87,36 @@ pub(crate) fn measure() {
     println!(
         "{WEEKS} weeks of {DAYS} days each, seed {SEED}; weeks with a signal, and by which rule"
     );
+    let countries = Countries::parse(COUNTRIES).expect("the ranges are sound");
     for traffic in &TRAFFIC {
         let mut rng = StdRng::seed_from_u64(SEED);
-        let weeks: Vec<[bool; 4]> = (0..WEEKS).map(|_| week(&mut rng, traffic)).collect();
+        let weeks: Vec<[bool; 5]> =
+            (0..WEEKS).map(|_| week(&mut rng, traffic, &countries)).collect();
         let share = |at: usize| {
             let hits = weeks.iter().filter(|week| week[at]).count();
             100.0 * f64::from(u32::try_from(hits).unwrap_or(0)) / f64::from(WEEKS)
         };
         let what = if traffic.shared { "found" } else { "false alarm" };
         println!(
-            "{:<58} {what:>11} {:>5.1} %   kinds {:>5.1} %  places {:>5.1} %  turns {:>5.1} %",
+            "{:<58} {what:>11} {:>5.1} %   kinds {:>5.1} %  places {:>5.1} %  turns {:>5.1} %  countries {:>5.1} %",
             traffic.name,
             share(0),
             share(1),
             share(2),
             share(3),
+            share(4),
         );
     }
 }
 
 /// Whether any rule speaks within a week, and which.
-fn week(rng: &mut StdRng, traffic: &Traffic) -> [bool; 4] {
-    let homes = (0..6).map(|_| address(rng)).collect();
+fn week(rng: &mut StdRng, traffic: &Traffic, countries: &Countries) -> [bool; 5] {
+    let homes: Vec<String> = (0..6).map(|_| address(rng)).collect();
+    let there = |home: &String| home.split_once('.').map(|(_, rest)| format!("150.{rest}"));
+    let abroad = homes.iter().filter_map(there).collect();
     let (week, rules) =
-        (Week { homes }, DeviceRules { kind: traffic.kind, ..DeviceRules::default() });
-    let mut spoke = [false; 4];
+        (Week { homes, abroad }, DeviceRules { kind: traffic.kind, ..DeviceRules::default() });
+    let mut spoke = [false; 5];
     for day in 0..DAYS {
         let begin = Timestamp::from_unix_ms(1_800_000_000_000) + DAY * day;
         let mut uses = (traffic.day)(rng, &week);
@@ -119,12 +139,13 @@ fn week(rng: &mut StdRng, traffic: &Traffic) -> [bool; 4] {
             oldest += seen[oldest..].iter().take_while(|seen| now.since(seen.at) >= WINDOW).count();
             // Time alone raises nothing.
             let lately = if newest > known { &seen[oldest..newest] } else { &[] };
-            for signal in signals(lately, &rules, now) {
+            for signal in signals(lately, &rules, countries, now) {
                 spoke[0] = true;
                 spoke[match signal.rule {
                     SharingRule::Kinds => 1,
                     SharingRule::Places => 2,
                     SharingRule::Turns => 3,
+                    SharingRule::Countries => 4,
                 }] = true;
             }
         }
@@ -215,17 +236,76 @@ fn analyst(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
     uses
 }
 
-/// Each works on it in bouts of half an hour, a third of the day, and then every third minute.
-fn people(rng: &mut StdRng, week: &Week, count: usize) -> Vec<(u32, Use)> {
+/// Twice a day an hour or two behind a tunnel that ends abroad; about every third hour in it the tunnel breaks,
+/// for one to three minutes.
+fn tunnel(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
+    let mut block = |half: u32| {
+        let begin = half * 300 + rng.random_range(0..180);
+        begin..begin + rng.random_range(60..=120)
+    };
+    let blocks = [block(0), block(1)];
+    let (mut uses, mut broken) = (Vec::new(), 0_u32);
+    for minute in 0..MINUTES {
+        let inside = blocks.iter().any(|block| block.contains(&minute));
+        if inside && broken == 0 && rng.random_bool(0.005) {
+            broken = rng.random_range(1..=3);
+        }
+        let through = inside && broken == 0;
+        broken = broken.saturating_sub(1);
+        if rng.random_bool(0.5) {
+            let from = if through { &week.abroad[0] } else { &week.homes[0] };
+            uses.push((minute, ("Excel/16", from.clone())));
+        }
+    }
+    uses
+}
+
+/// Wi-Fi at home, and at work in the other country; on the way, forty minutes twice a day, of which the border
+/// lies in the middle, the provider of one country for as long as it can be heard: around the border, for ten
+/// minutes, either of the two, chosen anew every three minutes or so.
+fn border(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
     let mut uses = Vec::new();
-    for home in &week.homes[..count] {
+    let mut over = false;
+    for minute in 0..MINUTES {
+        let near = (35..45).contains(&minute) || (555..565).contains(&minute);
+        let on_the_way = (20..60).contains(&minute) || (540..580).contains(&minute);
+        if !near {
+            over = (45..555).contains(&minute);
+        } else if rng.random_bool(0.33) {
+            over = rng.random_bool(0.5);
+        }
+        if rng.random_bool(if on_the_way { 0.6 } else { 0.2 }) {
+            let networks = if over { &week.abroad } else { &week.homes };
+            let network = &networks[usize::from(on_the_way)];
+            uses.push((minute, ("SalesforceMobileSDK/11", network.clone())));
+        }
+    }
+    uses
+}
+
+fn fleet(rng: &mut StdRng, week: &Week) -> Vec<(u32, Use)> {
+    let all = [&week.homes[0], &week.homes[1], &week.abroad[0], &week.abroad[1]];
+    (0..MINUTES)
+        .map(|minute| (minute, ("jsforce/3", all[rng.random_range(0..4)].clone())))
+        .collect()
+}
+
+fn people(rng: &mut StdRng, week: &Week, count: usize) -> Vec<(u32, Use)> {
+    let homes: Vec<&String> = week.homes[..count].iter().collect();
+    people_at(rng, &homes)
+}
+
+/// Each works on it in bouts of half an hour, a third of the day, and then every third minute.
+fn people_at(rng: &mut StdRng, homes: &[&String]) -> Vec<(u32, Use)> {
+    let mut uses = Vec::new();
+    for home in homes {
         let mut busy = false;
         for minute in 0..MINUTES {
             if minute % 30 == 0 {
                 busy = rng.random_bool(0.33);
             }
             if busy && rng.random_bool(0.33) {
-                uses.push((minute, ("Excel/16", home.clone())));
+                uses.push((minute, ("Excel/16", (*home).clone())));
             }
         }
     }

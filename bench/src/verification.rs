@@ -60,6 +60,9 @@ impl Part {
     }
 }
 
+/// Their credentials lie in the caches; those of the others do not.
+const FEW_USERS: usize = 2_000;
+
 /// Takes and prints figures.
 pub(crate) fn measure(server: Binary, extent: Extent, parts: &[Part]) {
     if server == Binary::Current {
@@ -72,7 +75,12 @@ pub(crate) fn measure(server: Binary, extent: Extent, parts: &[Part]) {
         .then(|| Population::settle(&folder.path().join("data"), extent.pick(100_000, 10_000)));
     for part in parts {
         match (part, &population) {
-            (Part::Wire, Some(population)) => wire::measure(population, extent),
+            (Part::Wire, Some(population)) => {
+                let few = Population::settle(&folder.path().join("few"), FEW_USERS);
+                for population in [&few, population] {
+                    wire::measure(population, extent);
+                }
+            }
             (Part::Flood, Some(population)) => flood::measure(population, extent),
             (Part::Start, Some(population)) => start::measure(population, extent),
             (Part::Memory, _) => memory::measure(extent),

@@ -28,8 +28,23 @@ const LOOKS = [
   { colorScheme: 'dark', width: 320 }, { colorScheme: 'dark', width: 1280 },
 ];
 
+/** Which page is read under which name; an `xtask` test compares it with the table that the router is made of. */
+const pages = JSON.parse(fs.readFileSync(new URL('pages.json', import.meta.url), 'utf8'));
+
+/** That what stands in pages.json under this name is what the browser shows. */
+function assertIsPage(name, address) {
+  const routes = Object.entries(pages).filter(([, names]) => Array.isArray(names) && names.includes(name)).map(([route]) => route);
+  const given = new URL(address).pathname.split('/');
+  const fits = (route) => {
+    const parts = route.split('/');
+    return parts.length === given.length && parts.every((part, at) => part.startsWith('{') || part === given[at]);
+  };
+  if (routes.length > 0 && !routes.some(fits)) throw new Error(`${name} is to be ${routes.join(' or ')}, not ${address}`);
+}
+
 /** Looks at the page in light and dark, narrow and wide; answers every fault that axe-core or the width shows. */
 export async function inspect(page, name) {
+  assertIsPage(name.replace(/^axe-/, ''), page.url());
   const faults = [];
   for (const { colorScheme, width } of LOOKS) {
     // Without motion, so that no picture and no contrast is taken halfway between two looks.

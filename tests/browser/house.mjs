@@ -2,6 +2,7 @@
 // Knows the public contract alone.
 
 import { spawn } from 'node:child_process';
+import crypto from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -28,14 +29,28 @@ export function binary() {
   return file;
 }
 
+/** Ports that were handed out: the server that is to have one may not listen on it yet. */
+const given = new Set();
+
+/**
+ * A port that nobody listens on. Not one of those that the kernel gives to outgoing connections, which any client could
+ * take between this answer and the server's start, and none of the system tests', which run beside.
+ */
 async function freePort() {
-  const probe = net.createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  for (;;) {
+    const port = 4000 + crypto.randomInt(4000);
+    if (given.has(port)) continue;
+    const probe = net.createServer();
+    const free = await new Promise((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    probe.close();
+    await once(probe, 'close');
+    given.add(port);
+    return port;
+  }
 }
 
 function environment() {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { inspect, startChromium } from './chromium.mjs';
+import { addDevice } from './device.mjs';
 import { House, until } from './house.mjs';
 
 let house;
@@ -25,28 +26,6 @@ const open = async (at = house) => {
   page.setDefaultTimeout(10_000);
   return page;
 };
-
-/** Gives the page's browser a device with a screen lock, as the DevTools protocol has it. */
-async function addDevice(page) {
-  const protocol = await page.context().newCDPSession(page);
-  await protocol.send('WebAuthn.enable');
-  const { authenticatorId } = await protocol.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  return {
-    credentials: async () => (await protocol.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
-    verifies: (isUserVerified) => protocol.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }),
-    forget: () => protocol.send('WebAuthn.clearCredentials', { authenticatorId }),
-    hold: (credential) => protocol.send('WebAuthn.addCredential', { authenticatorId, credential }),
-  };
-}
 
 const CODE = /\b(\d{6})\b/;
 

@@ -199,7 +199,7 @@ test('the walk can be done with the keyboard alone', { timeout: 60_000 }, async 
 });
 
 describe('every page passes axe-core in light and dark, narrow and wide', () => {
-  const outside = { login: '/login', 'forgot-password': '/forgot-password', 'not-found': '/no/such/page' };
+  const outside = { login: '/login', 'forgot-password': '/forgot-password', 'api-docs': '/api/v1/docs', 'not-found': '/no/such/page' };
   const inside = {
     setup: '/setup', sessions: '/setup/sessions', 'known-places': '/setup/known-places',
     'personal-information': '/setup/personal-information', name: '/setup/personal-information/name',
@@ -326,12 +326,13 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('second-factors');
     await page.goto('/setup/verify');
     await passes('verify-by-app');
-    for (const [button, title, name] of [['Rename Phone', 'Rename Authenticator App', 'rename'],
-      ['Remove Phone', 'Remove Authenticator App', 'remove'], ['Make New Recovery Codes', 'Make New Recovery Codes', 'recovery-codes']]) {
+    for (const [button, title, name] of [['Rename Phone', 'Rename Authenticator App', 'second-factors-rename'],
+      ['Remove Phone', 'Remove Authenticator App', 'second-factors-remove'],
+      ['Make New Recovery Codes', 'Make New Recovery Codes', 'second-factors-recovery-codes']]) {
       await page.goto('/setup/second-factors');
       await press(button);
       await heading(title);
-      await passes(`second-factors-${name}`);
+      await passes(name);
     }
   });
 
@@ -366,12 +367,12 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('client-remove');
   });
 
-  for (const action of ['', '/reset-security-token', '/reset-second-factors', '/profile', '/sessions', '/remove']) {
-    test(`user${action}`, { timeout: 60_000 }, async () => {
-      const address = `/setup/users/${user.username}${action}`;
+  for (const name of ['user', 'user-reset-security-token', 'user-reset-second-factors', 'user-profile', 'user-sessions', 'user-remove']) {
+    test(name, { timeout: 60_000 }, async () => {
+      const address = `/setup/users/${user.username}${name.replace(/^user-?/, '/').replace(/\/$/, '')}`;
       await page.goto(address);
       assert.equal(decodeURIComponent(new URL(page.url()).pathname), address);
-      await passes(`user${action.replace('/', '-')}`);
+      await passes(name);
     });
   }
 });

@@ -16,9 +16,10 @@ ON_POSTGRES = """
             || '@example.com', 'username_key', 'user' || number || '@example.com', 'email', 'mail' || number
             || '@example.org')) made
     WHERE first.username = '{username}';
-    INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
+    INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at,
+        issued_as, issued_scope)
     SELECT token.id + number, token.user_id + number, token.device_type, sha256(convert_to(number::text, 'UTF8')),
-        token.issued_at, token.expires_at
+        token.issued_at, token.expires_at, token.issued_as, token.issued_scope
     FROM token JOIN user_account ON user_account.id = token.user_id, generate_series(1, {many}) number
     WHERE token.retired_at IS NULL AND user_account.username = '{username}'
 """

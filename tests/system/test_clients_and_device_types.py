@@ -182,3 +182,32 @@ def test_a_token_is_issued_for_a_device_type_as_soon_as_there_is_one(house: Hous
 
     assert house.accepts(user, token) and house.accepts(user)
     assert {token["device_type"] for token in house.live_tokens(user)} == {"any", "printer"}
+
+
+@on_both_engines
+def test_a_token_works_for_as_long_as_the_holders_of_its_device_type_include_its_owners_profile(house: House):
+    user = house.user_with_token()
+    house.do("profile", "add", "Integration Users")
+    house.do("device-type", "set", "any", "--bearer", "on")
+
+    def alone() -> int:
+        by_itself = {"Authorization": f"Bearer {user.token}"}
+        return house.request("GET", "/authz/forward-auth", headers=by_itself).status
+
+    assert house.accepts(user) and alone() == 200
+
+    house.do("device-type", "set", "any", "--holders", "Integration Users")
+    assert not house.accepts(user) and alone() == 401
+    reason = house.cli("login", "history", "--user", user.username)[0]["reason"]
+    assert reason == "token of a device type whose holders do not include the profile"
+    explained = house.run("login", "explain", user.username, "--from", "127.0.0.1")
+    assert reason in explained.out and "add the profile to the holders" in explained.out, explained.out
+
+    house.do("user", "set-profile", user.username, "Integration Users")
+    assert house.accepts(user) and alone() == 200
+
+    house.do("user", "set-profile", user.username, "Standard")
+    assert not house.accepts(user) and alone() == 401
+
+    house.do("device-type", "set", "any", "--holders", "")
+    assert house.accepts(user) and alone() == 200

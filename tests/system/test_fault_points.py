@@ -41,7 +41,8 @@ DOT, TAKEN = "after the final dot", "after the 250"
 
 class HaltingSink(Sink):
     """Stands still at one named step until it is told to go on, and hangs up after each mail, so that every letter
-    comes through every step. What it was given is kept before it says so."""
+    comes through every step. What it was given is kept before it says so. It wants its letters one after the other: so
+    the one that stands still is the one in hand."""
 
     LONGEST = 40.0
 
@@ -54,7 +55,7 @@ class HaltingSink(Sink):
 
     @property
     def url(self) -> str:
-        return super().url + "&timeout=60s"
+        return super().url + "&timeout=60s&connections=1"
 
     def start(self) -> "HaltingSink":
         sink = self

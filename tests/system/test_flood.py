@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from house import House
+from house import House, wait_until
 
 FLOOD = "127.0.0.1"
 OTHER = "127.0.0.2"
@@ -51,6 +52,39 @@ def test_a_flood_from_one_address_is_turned_away_and_another_address_is_served(h
     counted = re.search(r'^symbolon_hashes_turned_away_total\{cause="share-taken"\} (\d+)$', metrics, re.M)
     assert counted and int(counted.group(1)) == len(turned_away)
     assert re.search(r"^symbolon_hashes_waiting 0$", metrics, re.M)
+
+
+@pytest.mark.house(environment={"SYMBOLON_HASH_THREADS": "1"})
+def test_beside_a_flood_of_logins_every_verification_is_answered_and_soon(house: House):
+    flooding, other = house.user_with_token(), house.user_with_token()
+    session = house.soap_login(other.username, other.secret, source=OTHER).session_id
+    headers = {"Authorization": f"Bearer {session}"}
+    enough = threading.Event()
+    flooded = []
+
+    def flood() -> None:
+        while not enough.is_set():
+            flooded.append(house.soap_login(flooding.username, "wrong" + flooding.secret, source=FLOOD).status)
+
+    statuses, longest = [], 0.0
+    with ThreadPoolExecutor(8) as pool:
+        floods = [pool.submit(flood) for _ in range(8)]
+        try:
+            wait_until(lambda: len(flooded) > 8, what="the flood to come")
+            for _ in range(300):
+                began = time.monotonic()
+                answer = house.request("GET", "/authz/forward-auth", headers=headers, source=OTHER)
+                longest = max(longest, time.monotonic() - began)
+                statuses.append(answer.status)
+        finally:
+            enough.set()
+        for done in floods:
+            done.result()
+
+    assert statuses == [200] * 300
+    # Generous: the flood itself, in this process, competes with the questions for the same cores.
+    assert longest < 2.0, f"one verification took {longest:.2f} s"
+    assert set(flooded) <= {500, 429}
 
 
 @pytest.mark.house(environment={"SYMBOLON_HASH_THREADS": "3"})

@@ -12,6 +12,8 @@ import zlib
 
 import pytest
 
+from engines import on_both_engines
+from house import House, made_up_token
 from house import binary as symbolon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -86,6 +88,30 @@ def test_what_cannot_be_read_is_told(tmp_path):
     assert scan().returncode == 2
 
 
+def test_tokens_in_names_are_findings_and_no_path_that_is_printed_holds_one(tmp_path):
+    deep = tmp_path / f"of-{TOKEN}"
+    deep.mkdir()
+    (deep / "plain.txt").write_text(f"key={OTHER}")
+    (deep / f"{OTHER}.txt").write_text("")
+    (deep / "gone").symlink_to(tmp_path / OTHER)
+    mask, other = f"sbn…{TOKEN[-4:]}", f"sbn…{OTHER[-4:]}"
+
+    ran = scan(tmp_path)
+    told = scan(tmp_path, "--json")
+    missing = scan(deep / "nowhere", deep / f"{TOKEN}.none")
+
+    assert ran.returncode == 3
+    assert sorted(ran.stdout.splitlines()) == sorted([
+        f"{tmp_path}/of-{mask}:name: {mask}",
+        f"{tmp_path}/of-{mask}/{other}.txt:name: {other}",
+        f"{tmp_path}/of-{mask}/plain.txt:1:5: {other}",
+    ])
+    assert {"path": f"{tmp_path}/of-{mask}", "line": None, "column": None, "token": mask} in json.loads(told.stdout)
+    assert missing.returncode == 3 and f"cannot read {tmp_path}/of-{mask}/nowhere" in missing.stderr
+    for printed in (ran, told, missing):
+        assert TOKEN not in printed.stdout + printed.stderr and OTHER not in printed.stdout + printed.stderr
+
+
 def git(repository, *arguments):
     subprocess.run(
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(repository), *arguments],
@@ -115,6 +141,25 @@ def test_a_token_that_a_later_commit_removed_is_found_in_the_history(tmp_path):
     assert all(len(entry["commit"]) == 40 for entry in json.loads(ran.stdout))
     assert not trap.exists()
     assert scan(tmp_path / "a.txt").returncode == 0
+
+
+def test_a_token_in_the_name_of_a_file_is_found_in_the_history_where_it_was_added(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / f"{TOKEN} b").write_text("one\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / OTHER).write_text("")
+    git(tmp_path, "add", "."), git(tmp_path, "commit", "-qm", "first")
+    (tmp_path / f"{TOKEN} b").write_text("two\n")
+    git(tmp_path, "commit", "-qam", "second")
+    (tmp_path / f"{TOKEN} b").unlink()
+    git(tmp_path, "commit", "-qam", "third")
+
+    ran = scan("--git", tmp_path, "--json")
+
+    found = sorted((entry["path"], entry["line"]) for entry in json.loads(ran.stdout))
+    assert ran.returncode == 3
+    assert found == [(f"empty/sbn…{OTHER[-4:]}", None), (f"sbn…{TOKEN[-4:]} b", None)]
+    assert TOKEN not in ran.stdout + ran.stderr and OTHER not in ran.stdout + ran.stderr
 
 
 def test_a_directory_without_history_is_told(tmp_path):
@@ -158,3 +203,54 @@ def test_the_rule_for_secretlint_finds_tokens(tree):
     assert ran.returncode == 1, ran.stderr
     found = [entry["filePath"] for entry in json.loads(ran.stdout) if entry["messages"]]
     assert [pathlib.Path(path).name for path in found] == ["plain.txt"]
+
+
+def report(house, *tokens):
+    """What a stranger sends who has found these tokens."""
+    body = json.dumps({"tokens": [{"token": token, "url": "https://paste.example/7"} for token in tokens]})
+    headers = {"Content-Type": "application/json"}
+    return house.request("POST", "/api/v1/leaked-tokens", body=body.encode(), headers=headers)
+
+
+@on_both_engines
+def test_a_report_from_a_stranger_ends_what_is_live_and_tells_its_owner(house: House, sink):
+    user, other = house.user_with_token(), house.user_with_token()
+    session = house.soap_login(user.username, user.secret).session_id
+    assert house.session_works(session) and house.accepts(other)
+
+    known = report(house, user.token)
+    again = report(house, user.token)
+    unknown = report(house, made_up_token())
+
+    assert not house.accepts(user) and not house.session_works(session)
+    assert house.accepts(other), "what nobody reported lives on"
+    assert (known.status, known.body) == (202, b'{"received":1}')
+    for answer in (again, unknown):
+        assert (answer.status, answer.body) == (known.status, known.body)
+        assert set(answer.headers.keys()) == set(known.headers.keys())
+    mail = sink.wait_for(user.email, "leaked")
+    assert "paste.example/7" in mail.text and user.token not in mail.text
+    assert len(sink.all_for(user.email, "leaked")) == 1
+    assert [token["state"] for token in house.tokens(user)] == ["retired"]
+    house.do("audit", "verify")
+
+
+def test_a_thousand_reported_tokens_are_answered_and_one_more_is_refused(house: House):
+    user = house.user_with_token()
+    some = [made_up_token() for _ in range(999)]
+
+    most = report(house, *some, user.token)
+    too_many = report(house, *some, made_up_token() + made_up_token())
+
+    assert (most.status, most.json()) == (202, {"received": 1000})
+    assert too_many.status == 422 and "1000" in too_many.json()["detail"]
+    assert not house.accepts(user)
+
+
+def test_what_was_acknowledged_is_ended_also_if_the_server_stops_at_once(house: House):
+    users = [house.user_with_token() for _ in range(3)]
+
+    assert report(house, *[user.token for user in users]).status == 202
+    house.restart()
+
+    assert not any(house.accepts(user) for user in users)

@@ -102,3 +102,19 @@ def test_where_the_profile_demands_a_key_nobody_without_one_gets_a_token(build_h
     house.do("token", "reset", user.username)
     sink.wait_for(user.email, holds=lambda mail: mail.message.get_content_type() == "multipart/encrypted")
     assert not house.accepts(user, old)
+
+
+def test_keys_are_looked_up_only_where_the_configuration_says_so(house: House, build_house):
+    user = house.add_user()
+    page = house.logged_in(user).go("/setup/personal-information/openpgp-key")
+    refused = house.run("user", "set-key", user.username, "--wkd")
+    allowed = build_house(name="allowed", environment={"SYMBOLON_OPENPGP_LOOKUP": "wkd"})
+    # A domain that nobody can have (RFC 2606).
+    nowhere = allowed.add_user(email="jane@keys.invalid")
+    not_found = allowed.run("user", "set-key", nowhere.username, "--wkd")
+
+    assert "openpgp_lookup" in page.text
+    assert refused.code == 4
+    assert "openpgp_lookup" in refused.err
+    assert not_found.code != 0
+    assert "No key was found" in not_found.err

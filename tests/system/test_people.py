@@ -246,6 +246,26 @@ def test_the_link_in_the_mail_freezes_the_tokens_without_a_login_once(house: Hou
                                           for form in again.forms())
 
 
+@on_both_engines
+def test_the_confirming_click_ends_every_session_of_the_account(house: House, sink):
+    user, other = house.user_with_token(), house.user_with_token()
+    session = house.soap_login(user.username, user.secret).session_id
+    foreign = house.soap_login(other.username, other.secret).session_id
+    logged_in = house.logged_in(user)
+    mail = sink.wait_for(user.email, holds=lambda mail: mail.token is not None)
+    browser = house.browser()
+    page = browser.go(link_in(mail))
+    assert house.session_works(session), "looking at the link ends nothing"
+    form = next(form for form in page.forms() if form.method == "POST" and form.buttons())
+
+    browser.submit(form, form.buttons()[0])
+
+    assert not house.session_works(session)
+    assert logged_in.request("GET", "/setup").status in (302, 303, 307)
+    assert house.session_works(foreign)
+    assert house.cli("user", "show", user.username)["tokens_frozen_by"] == "owner"
+
+
 # Changing what is one's own.
 
 def personal_form(house: House, browser: Browser, wanted) -> Form:

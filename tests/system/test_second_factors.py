@@ -8,7 +8,7 @@ from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 
 from authenticator import Authenticator, enrol, password_given
 from engines import on_both_engines
-from house import House, User
+from house import CONFIRM, House, User
 from pages import Browser
 
 
@@ -81,7 +81,9 @@ def test_under_the_duty_a_known_browser_is_asked_again_and_a_token_does_not_do(h
     asked = browser.fill_and_press({"Username": user.username, "Password": user.password}, "Log In")
 
     assert asked.path == "/login/challenge"
-    assert "Security Token" not in asked.form("Verify").labels()
+    token = asked.form("Verify").field_by_label("Security Token")
+    assert "disabled" in token.attributes, "the field stays in sight"
+    assert "a security token is none" in asked.text
     assert verify(browser, app.code()).path == "/setup"
 
 
@@ -144,3 +146,62 @@ def test_an_app_that_was_enrolled_makes_right_codes_after_the_keys_have_rotated(
     assert rotated.code == 0, rotated.err
     assert verify(password_given(house, user), app.code()).path == "/setup"
     assert verify(password_given(house, user), recovery_codes[0]).path == "/setup"
+
+
+@on_both_engines
+def test_who_has_not_enrolled_in_time_is_let_in_to_enrol_and_to_nothing_else(house: House):
+    user = house.user_with_token()
+    house.do("profile", "set", "Standard", "--duty", "web", "--enrol-grace", "14d")
+    told = house.logged_in(user).go("/setup")
+    house.do("profile", "set", "Standard", "--enrol-grace", "0d")
+
+    browser = house.logged_in(user)
+    confined = {address: browser.go(address).path for address in ("/setup", "/setup/tokens", "/setup/users", CONFIRM)}
+    enrol(browser)
+
+    assert "Your profile demands a second factor: enrol by" in told.text
+    assert set(confined.values()) == {"/setup/second-factors"}, confined
+    assert browser.go("/setup/tokens").path == "/setup/tokens"
+    assert "Your profile demands" not in browser.page.text
+
+
+@on_both_engines
+def test_what_matters_wants_a_proof_and_the_session_gets_another_secret(house: House):
+    user = house.user_with_token()
+    browser = house.logged_in(user)
+    browser.submit(browser.page.form("Log Out"), "Log Out")
+    # A browser that is known proves nobody: the password alone is no fresh proof.
+    house.log_in(browser, user)
+    gated = browser.go(CONFIRM)
+    before = dict(browser.cookies)
+    mailed = len(house.sink.codes_for(user.email))
+
+    wrong = browser.fill_and_press({"Security Token": user.token[:-1] + ("0" if user.token[-1] != "0" else "1")}, "Verify")
+    browser.submit(browser.page.form("Mail Me a Code"), "Mail Me a Code")
+    code = house.sink.wait_for_code(user.email, after=mailed)
+    proved = browser.fill_and_press({"Verification Code": code}, "Verify")
+
+    assert gated.path == "/setup/verify"
+    assert (wrong.status, wrong.path) == (401, "/setup/verify")
+    assert (proved.status, proved.path) == (200, CONFIRM)
+    renewed = [name for name, value in before.items() if browser.cookies.get(name) != value]
+    assert renewed, "the session has another secret"
+    old = house.browser()
+    old.cookies = before
+    assert old.go("/setup").path == "/login"
+    assert house.wait_for_history(user, lambda row: row["reason"].startswith("asked to verify before a change: "))
+
+
+def test_before_a_change_a_code_of_the_app_or_the_token_is_taken_and_no_mailed_one_is_offered(house: House):
+    user = house.user_with_token()
+    browser = house.logged_in(user)
+    app, _ = enrol(browser)
+    proofs = {"Verification Code": app.code, "Security Token": lambda: user.token}
+
+    for field, proof in proofs.items():
+        browser.submit(browser.go("/setup").form("Log Out"), "Log Out")
+        house.log_in(browser, user)
+        asked = browser.go(CONFIRM)
+        assert asked.path == "/setup/verify"
+        assert not asked.has_form("Mail Me a Code"), "who has a second factor is not offered mail"
+        assert browser.fill_and_press({field: proof()}, "Verify").path == CONFIRM, field

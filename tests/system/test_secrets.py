@@ -11,6 +11,7 @@ import urllib.parse
 
 import pytest
 
+from authenticator import enrol, password_given
 from engines import on_both_engines
 from house import CONFIRM, House, strong_password
 from postgres import program
@@ -44,6 +45,12 @@ def assert_nowhere(secrets: dict[str, str], places: dict[str, bytes]) -> None:
     assert found == []
 
 
+def assert_raw_nowhere(key: bytes, places: dict[str, bytes]) -> None:
+    """The bytes that an authenticator app shares, as they are, as digits and in base 64."""
+    spelled = {key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key).rstrip(b"=")[:-1]}
+    assert [(place, each) for place, content in places.items() for each in spelled if each in content] == []
+
+
 @on_both_engines
 @pytest.mark.house(environment={"RUST_LOG": "trace", "SYMBOLON_LOG_FORMAT": "json"})
 def test_no_secret_is_in_any_file_or_log_after_the_hand_over(house: House, sink):
@@ -57,6 +64,17 @@ def test_no_secret_is_in_any_file_or_log_after_the_hand_over(house: House, sink)
     secrets["soap session"] = house.soap_login(user.username, user.secret).session_id.split("!")[1]
     secrets["access token"] = house.oauth_login(user.username, user.secret).json()["access_token"].split("!")[1]
     secrets["client secret"] = house.api_client()[1]
+    app, recovery_codes = enrol(browser)
+    secrets["key of the app"] = app.key
+    secrets |= {f"recovery code {number}": code for number, code in enumerate(recovery_codes)}
+    secrets |= {f"recovery code {number}, as it is digested": code.replace("-", "") for number, code in enumerate(recovery_codes)}
+    secrets["cookie after the app"] = max(browser.cookies.values(), key=len)
+    # One is used up, one is wrong, and what a page shows once is asked for again.
+    browser.submit(browser.go("/setup").form("Log Out"), "Log Out")
+    asked = password_given(house, user)
+    asked.fill_and_press({"Verification Code": recovery_codes[0]}, "Verify")
+    secrets["mistyped recovery code"] = "0a1b-1c2d-3e4f-5g6h"
+    password_given(house, user).fill_and_press({"Verification Code": secrets["mistyped recovery code"]}, "Verify")
     secrets["wrong password"] = "a wrong one: 9f3k-zebra-orchard"
     house.soap_login(user.username, secrets["wrong password"])
     house.soap_login(user.username, secrets["wrong password"] + user.token)
@@ -82,8 +100,10 @@ def test_no_secret_is_in_any_file_or_log_after_the_hand_over(house: House, sink)
     # The setup link is printed on purpose, and the log is where its reader looks for it.
     log = house.log().encode()
     assert_nowhere(secrets, files(house) | {"log": log})
+    assert_raw_nowhere(base64.b32decode(app.key), files(house) | {"log": log})
     house.stop()
     assert_nowhere(secrets, files(house) | {"log after the end": house.log().encode()})
+    assert_raw_nowhere(base64.b32decode(app.key), files(house))
 
 
 @on_both_engines

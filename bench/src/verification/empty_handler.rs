@@ -2,19 +2,24 @@
 //! handler that does nothing.
 //!
 //! At other paths it answers as long as Symbolon does, reading what Symbolon reads, without deciding
-//! anything: what no authority over HTTP can come below.
+//! anything: what no authority over HTTP can come below. Behind axum's router it is what most services are
+//! written as.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 /// As in `crates/symbolon/src/serve/speak.rs`.
@@ -37,23 +42,43 @@ const IDENTITY: [(&str, &str); 7] = [
 ];
 const TOLD: &str = r#"{"active":true,"sub":"1234567890123456789","username":"user12345@example.com","iat":1795417200,"exp":1795424400,"auth_time":1795417200,"iss":"http://127.0.0.1:18931","token_type":"Bearer","device_type":"server","profile":"Standard","revision":12345}"#;
 
+/// How the handler stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// On hyper alone.
+    Nothing,
+    /// Behind axum's router.
+    Router,
+}
+
 /// Serves for ever.
 #[tokio::main]
-pub(crate) async fn serve(port: u16) {
+pub(crate) async fn serve(port: u16, behind: Behind) {
+    let router = Router::new().route("/", get(|| async {}));
     let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
     loop {
         let (stream, _) = listener.accept().await.expect("connections can be accepted");
-        tokio::spawn(welcome(stream));
+        let router = router.clone();
+        tokio::spawn(async move {
+            match behind {
+                Behind::Nothing => welcome(stream, service_fn(answer)).await,
+                Behind::Router => welcome(stream, TowerToHyperService::new(router)).await,
+            }
+        });
     }
 }
 
-async fn welcome(stream: TcpStream) {
+async fn welcome<S>(stream: TcpStream, service: S)
+where
+    S: HttpService<Incoming, Error = Infallible>,
+    S::ResBody: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
     stream.set_nodelay(true).expect("a connection that was just accepted takes options");
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(MOST_HEAD)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
+        .serve_connection(TokioIo::new(stream), service);
     // Clients that go away are no fault here.
     drop(connection.await);
 }

@@ -45,15 +45,33 @@ const WORDS_OF_A_CREDENTIAL: usize = 7;
 
 /// Takes and prints the figures.
 pub(crate) fn measure(extent: Extent) {
-    for size in [SMALL, extent.pick(LARGE, 1_000_000)] {
+    let large = extent.pick(LARGE, 1_000_000);
+    for (size, pages) in [(SMALL, Pages::Ordinary), (large, Pages::Ordinary), (large, Pages::Huge)]
+    {
         let mut child = Command::new(beside_this("bench"));
         child.args(["one-set", &size.to_string()]);
         if extent == Extent::Quick {
             child.arg("--quick");
         }
+        if pages == Pages::Huge {
+            println!("\nThe next set with {HUGE_PAGES}, as docs/operators.md tells for very many");
+            child.env("GLIBC_TUNABLES", HUGE_PAGES);
+        }
         assert!(child.status().expect("it is this program").success(), "a set was not measured");
     }
 }
+
+/// In what pieces the kernel hands out memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    /// 4 KiB: where each of very many reads goes to another page, finding the page takes as long as reading.
+    Ordinary,
+    /// 2 MiB where it can.
+    Huge,
+}
+
+/// Has glibc ask for huge pages, and keep everything where it asks for them.
+const HUGE_PAGES: &str = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296";
 
 /// Takes and prints the figures of a set of so many credentials.
 #[tokio::main(flavor = "current_thread")]
@@ -281,7 +299,7 @@ impl Set {
                 digest,
                 user: id_of(lottery.below(users)),
                 sort: match sort {
-                    Sort::Token => CredentialSort::Token { expires_at: now + DAY },
+                    Sort::Token => CredentialSort::Token { expires_at: now + DAY, active_at: now },
                     Sort::Session => CredentialSort::Session { last_used_at: now, client: None },
                 },
                 started_at: now,

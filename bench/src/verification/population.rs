@@ -102,8 +102,10 @@ async fn fill(ctx: &Ctx, database: &Path, users: usize) -> Vec<String> {
              FROM crowd"
         ),
         format!(
-            "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
-             SELECT abs(random()), crowd.id, device_type.name, randomblob(32), {now}, {now} + {year}
+            "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at,
+                                issued_as, issued_scope)
+             SELECT abs(random()), crowd.id, device_type.name, randomblob(32), {now}, {now} + {year},
+                    'reset', 'account'
              FROM crowd CROSS JOIN device_type"
         ),
         format!(

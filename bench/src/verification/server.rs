@@ -48,12 +48,12 @@ impl Server {
         Self::spawn(command.arg(data_dir), &data_dir.with_extension("log"), port)
     }
 
-    /// Starts the empty handler.
-    pub(crate) fn empty_handler(folder: &Path) -> Self {
+    /// Starts the empty handler, by its word on the command line.
+    pub(crate) fn empty_handler(folder: &Path, word: &str) -> Self {
         let port = free_port();
         let mut command = on(Cores::One, &beside_this("bench"));
-        command.args(["empty-handler", &port.to_string()]);
-        let server = Self::spawn(&mut command, &folder.join("empty-handler.log"), port);
+        command.args([word, &port.to_string()]);
+        let server = Self::spawn(&mut command, &folder.join(word).with_extension("log"), port);
         server.wait_until("/");
         server
     }

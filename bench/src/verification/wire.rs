@@ -59,6 +59,7 @@ pub(crate) fn measure(population: &Population, extent: Extent) {
 struct Bench {
     symbolon: Server,
     empty: Server,
+    empty_axum: Server,
     nginx: Option<Server>,
     targets: Vec<Target>,
 }
@@ -67,6 +68,7 @@ struct Bench {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     Empty,
+    EmptyAxum,
     Symbolon,
     Nginx,
     NginxAndSymbolon,
@@ -91,6 +93,7 @@ impl Target {
 }
 
 const EMPTY: &str = "empty handler";
+const EMPTY_AXUM: &str = "empty handler behind axum's router";
 const FORWARD_AUTH: &str = "forward-auth";
 const INTROSPECTION: &str = "introspection";
 const BATCH: &str = "batch of 100";
@@ -101,7 +104,8 @@ impl Bench {
         let symbolon = Server::symbolon(&population.data_dir, Cores::One);
         symbolon.wait_until("/readyz");
         symbolon.wait_for(&forward_auth(&population.sessions[0]));
-        let empty = Server::empty_handler(folder);
+        let empty = Server::empty_handler(folder, "empty-handler");
+        let empty_axum = Server::empty_handler(folder, "empty-axum-handler");
         let nginx = Server::nginx(folder, |port| nginx_configuration(folder, port, symbolon.port));
         let presented = &population.sessions[..PRESENTED];
         let introspections = || presented.iter().map(|id| introspection(population, id));
@@ -124,6 +128,7 @@ impl Bench {
         };
         let mut targets = vec![
             target(EMPTY, Whose::Empty, &empty, "empty", get("/")),
+            target(EMPTY_AXUM, Whose::EmptyAxum, &empty_axum, "empty-axum", get("/")),
             target(FORWARD_AUTH, Whose::Symbolon, &symbolon, "forward-auth", asked.clone()),
             target(
                 INTROSPECTION,
@@ -175,7 +180,7 @@ impl Bench {
         } else {
             println!("(nginx is not installed: its figures are left out)");
         }
-        Self { symbolon, empty, nginx, targets }
+        Self { symbolon, empty, empty_axum, nginx, targets }
     }
 
     /// The server's time for a request of each target, in as many rounds.
@@ -235,6 +240,7 @@ impl Bench {
         let nginx = self.nginx.as_ref().map_or(0.0, Server::cpu_us);
         match whose {
             Whose::Empty => self.empty.cpu_us(),
+            Whose::EmptyAxum => self.empty_axum.cpu_us(),
             Whose::Symbolon => self.symbolon.cpu_us(),
             Whose::Nginx => nginx,
             Whose::NginxAndSymbolon => nginx + self.symbolon.cpu_us(),
@@ -252,6 +258,9 @@ fn print_costs(taken: &[(&'static str, Figure)], connections: usize) {
         .print_against(MOST_FORWARD_AUTH);
     ratio("introspection / empty handler", of(INTROSPECTION), of(EMPTY))
         .print_against(MOST_INTROSPECTION);
+    for name in [FORWARD_AUTH, INTROSPECTION] {
+        ratio(format!("{name} / {EMPTY_AXUM}"), of(name), of(EMPTY_AXUM)).print();
+    }
     #[expect(clippy::cast_precision_loss, reason = "a hundred")]
     let each: Vec<f64> = of(BATCH).iter().map(|batch| batch / IN_BATCH as f64).collect();
     ratio("credential in a batch of 100 / introspection", &each, of(INTROSPECTION))

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, User};
-use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::issue::IssueCause;
+use symbolon_core::judge::{RetirementCause, TokenFreeze};
+use symbolon_core::letter::{LetterKind, Volume};
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::policy::TokensOnPasswordChange;
 use symbolon_core::reset::Scope;
@@ -25,7 +26,7 @@ use crate::login::Refused;
 use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
-use crate::users::take;
+use crate::users::{CHANGED_MEANWHILE, take_unfrozen};
 use crate::{browsers, trail};
 
 /// What a user sees of himself.
@@ -51,8 +52,8 @@ pub struct PersonalInformation {
     pub last_login_at: Option<Timestamp>,
     /// A change of the address that is under way.
     pub address_change: Option<AddressChange>,
-    /// Since when the owner's link has frozen the tokens.
-    pub tokens_frozen_at: Option<Timestamp>,
+    /// Since when the tokens are frozen, and by whom.
+    pub tokens_frozen: Option<TokenFreeze>,
 }
 
 /// A change of the address that is under way.
@@ -122,7 +123,7 @@ pub async fn personal_information(
             old_confirmed: change.old_confirmed_at.is_some(),
             new_confirmed: change.new_confirmed_at.is_some(),
         }),
-        tokens_frozen_at: found.standing.tokens_frozen_at,
+        tokens_frozen: found.standing.tokens_frozen,
     })
 }
 
@@ -157,10 +158,11 @@ pub async fn change_password(
     sessions::end_of_user(&mut tx, user, keep, cause, now).await?;
     browsers::end_others(&mut tx, actor, user, keep, cause, now).await?;
     links::end_ways_in(&mut tx, user, now).await?;
-    let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
-    outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
     trail::append(&mut tx, actor, "password.changed", subject, String::new(), now).await?;
     reset_if_tied(ctx, &mut tx, &fresh, actor, origin, now).await?;
+    // After the reset, which ends the links of earlier mails: the one in this mail must work.
+    let facts = Facts::default().with("by", "owner").with("source", origin.source).at("at", now);
+    outbox::write_notice(ctx, &mut tx, &fresh, LetterKind::PasswordChanged, facts, now).await?;
     changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
@@ -184,10 +186,12 @@ async fn reset_if_tied(
     let order = Order {
         actor,
         cause: RetirementCause::PasswordChange,
+        issue: IssueCause::PasswordChange,
         scope: Scope::Account,
         device_type: DeviceType::any(),
         source: Some(origin.source),
         reason: None,
+        volume: Volume::Single,
     };
     match reset::write_reset(ctx, tx, user, order, None, now).await {
         Ok(_) => Ok(()),
@@ -259,7 +263,7 @@ pub async fn ask_address_change(
             &mut tx,
             &fresh,
             to,
-            Text { kind: letter, facts },
+            Text::single(letter, facts),
             carried,
             now,
         )
@@ -355,9 +359,9 @@ pub(crate) async fn take_unchanged(
     tx: &mut Tx,
     proved: &UserRecord,
 ) -> Result<UserRecord, AppError> {
-    let fresh = take(tx, proved.standing.user).await?;
-    if fresh.password != proved.password || fresh.standing.frozen_at.is_some() {
-        return Err(AppError::Forbidden("The account was changed meanwhile. Log in anew."));
+    let fresh = take_unfrozen(tx, proved.standing.user).await?;
+    if fresh.password != proved.password {
+        return Err(AppError::Forbidden(CHANGED_MEANWHILE));
     }
     Ok(fresh)
 }

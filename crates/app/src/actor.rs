@@ -20,6 +20,16 @@ pub enum Actor {
     Rule,
 }
 
+impl Actor {
+    /// The user who causes it: in person, or by a link that was mailed to him.
+    pub(crate) const fn user(self) -> Option<Id<User>> {
+        match self {
+            Self::User(user) | Self::LinkOf(user) => Some(user),
+            Self::Operator | Self::Bearer(_) | Self::Rule => None,
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,21 +2,26 @@
 //!
 //! How far it has come stands in the database, and each step moves it in the transaction that resets its
 //! users: whatever breaks off, nobody is reset twice and nobody is left out, and whoever comes later may go
-//! on or cancel. A user whom a rule forbids it is passed over and counted.
+//! on or cancel. A user whom a rule forbids it is passed over and counted, and so is one of whom a row cannot be
+//! read, of whom the log tells: one row that is broken keeps nobody else from his reset.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{BulkReset, Id, Profile};
+use symbolon_core::id::{BulkReset, Id, Profile, User};
+use symbolon_core::issue::IssueCause;
 use symbolon_core::judge::RetirementCause;
+use symbolon_core::letter::Volume;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use symbolon_store::bulk_resets::{self, BulkResetRow, BulkState, Extent, NewBulkReset};
-use symbolon_store::{Conn, profiles, users};
+use symbolon_store::error::StoreError;
+use symbolon_store::{Conn, Tx, profiles, users};
+use tracing::error;
 
 use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
-use crate::reset::{Order, ResetError, scope_word, write_reset};
+use crate::reset::{Order, ResetError, write_reset};
 use crate::{device_types, trail};
 
 pub use symbolon_store::bulk_resets::BulkState as State;
@@ -90,7 +95,7 @@ pub async fn begin(ctx: &Ctx, actor: Actor, asked: &Asked<'_>) -> Result<BulkRes
     bulk_resets::insert(&mut tx, &new, now).await?;
     let details = format!(
         "bulk_reset={id}\ndevice_type={device_type}\nscope={}\nusers={total}\nreason={reason}",
-        scope_word(scope)
+        scope.word()
     );
     let subject = format!("profile:{profile}");
     trail::append(&mut tx, actor, "bulk-reset.begun", subject, details, now).await?;
@@ -111,22 +116,60 @@ pub async fn step(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkRese
     stepping.await.map_err(|_| AppError::Corrupt("bulk reset"))?
 }
 
+/// Why a step was not done.
+enum Broken {
+    /// A row of this user cannot be read. What was written of him is given up with the others.
+    User(Id<User>, AppError),
+    /// Whatever else.
+    App(AppError),
+}
+
+impl<E: Into<AppError>> From<E> for Broken {
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
+/// The step is done anew without each user whose rows cannot be read: half of what is his may be written.
 async fn reset_next(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkResetView, AppError> {
+    let mut unreadable = Vec::new();
+    loop {
+        match reset_readable(ctx, actor, id, &unreadable).await {
+            Ok(stands) => return Ok(stands),
+            Err(Broken::App(error)) => return Err(error),
+            Err(Broken::User(user, error)) => {
+                let error = &error as &dyn std::error::Error;
+                error!(user.id = %user, error, "passed over a user of whom a row cannot be read");
+                unreadable.push(user);
+            }
+        }
+    }
+}
+
+async fn reset_readable(
+    ctx: &Ctx,
+    actor: Actor,
+    id: Id<BulkReset>,
+    unreadable: &[Id<User>],
+) -> Result<BulkResetView, Broken> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     // Two who drive the same one take turns here.
     if !bulk_resets::hold(&mut tx, id).await? {
-        return Err(AppError::NotFound("bulk reset"));
+        return Err(AppError::NotFound("bulk reset").into());
     }
     let bulk = find(&mut tx, id).await?;
     match bulk.state {
         BulkState::Running => {}
         BulkState::Done => return Ok(BulkResetView(bulk)),
-        BulkState::Cancelled => return Err(AppError::Forbidden(ENDED)),
+        BulkState::Cancelled => return Err(AppError::Forbidden(ENDED).into()),
     }
+    // What all of them share is read first: were that broken, it would be no one user's row.
+    profiles::in_force(&mut tx, bulk.profile).await?;
+    device_types::demand(&mut tx, &bulk.device_type).await?;
     let next = bulk_resets::next_users(&mut tx, &bulk, AT_ONCE).await?;
     let Some(last) = next.last().copied() else {
-        return end(ctx, tx, actor, &bulk, BulkState::Done).await;
+        return Ok(end(ctx, tx, actor, &bulk, BulkState::Done).await?);
     };
     // All of them before the first change: whoever changes one of these users holds his row while he waits
     // for the revision, which the first reset takes.
@@ -134,24 +177,25 @@ async fn reset_next(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkRe
     let (mut done, mut passed_over) = (0, 0);
     let reason = format!("bulk reset {id}: {}", bulk.reason);
     for user in next {
-        let Some(user) = users::find(&mut tx, user).await? else {
+        if unreadable.contains(&user) {
             passed_over += 1;
             continue;
-        };
-        users::take(&mut tx, user.standing.user).await?;
+        }
         let order = Order {
             actor,
             cause: RetirementCause::AdminReset,
+            issue: IssueCause::BulkReset,
             scope: bulk.scope,
             device_type: bulk.device_type.clone(),
             source: None,
             reason: Some(&reason),
+            volume: Volume::Bulk,
         };
-        match write_reset(ctx, &mut tx, &user, order, None, now).await {
-            Ok(_) => done += 1,
-            Err(ResetError::Forbidden(_)) => passed_over += 1,
-            Err(ResetError::App(error)) => return Err(error),
-            Err(ResetError::WrongPassword(_)) => return Err(AppError::Corrupt("bulk reset")),
+        match reset_one(ctx, &mut tx, user, order, now).await {
+            Ok(Outcome::Done) => done += 1,
+            Ok(Outcome::PassedOver) => passed_over += 1,
+            Err(error) if is_unreadable(&error) => return Err(Broken::User(user, error)),
+            Err(error) => return Err(error.into()),
         }
     }
     bulk_resets::advance(&mut tx, id, last, done, passed_over).await?;
@@ -163,6 +207,36 @@ async fn reset_next(ctx: &Ctx, actor: Actor, id: Id<BulkReset>) -> Result<BulkRe
         tx.commit().await?;
     }
     Ok(BulkResetView(stands))
+}
+
+/// What became of one user.
+enum Outcome {
+    Done,
+    PassedOver,
+}
+
+async fn reset_one(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: Id<User>,
+    order: Order<'_>,
+    now: Timestamp,
+) -> Result<Outcome, AppError> {
+    let Some(user) = users::find(tx, user).await? else {
+        return Ok(Outcome::PassedOver);
+    };
+    users::take(tx, user.standing.user).await?;
+    match write_reset(ctx, tx, &user, order, None, now).await {
+        Ok(_) => Ok(Outcome::Done),
+        Err(ResetError::Forbidden(_)) => Ok(Outcome::PassedOver),
+        Err(ResetError::App(error)) => Err(error),
+        Err(ResetError::WrongPassword(_)) => Err(AppError::Corrupt("bulk reset")),
+    }
+}
+
+/// Whether a stored row is not what was written: trying again would meet it again.
+fn is_unreadable(error: &AppError) -> bool {
+    matches!(error, AppError::Corrupt(_) | AppError::Database(StoreError::Corrupt { .. }))
 }
 
 /// Ends a bulk reset where it stands; who was reset stays reset.
@@ -193,7 +267,7 @@ pub async fn list(ctx: &Ctx) -> Result<Vec<BulkResetView>, AppError> {
 
 async fn end(
     ctx: &Ctx,
-    mut tx: symbolon_store::Tx,
+    mut tx: Tx,
     actor: Actor,
     bulk: &BulkResetRow,
     state: BulkState,

@@ -211,8 +211,8 @@ async fn evaluate_token(
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Result<Met, Refusal>, AppError> {
-    if let Some(at) = user.standing.tokens_frozen_at {
-        return Ok(Err(Refusal::TokensFrozen(at)));
+    if let Some(freeze) = user.standing.tokens_frozen {
+        return Ok(Err(Refusal::TokensFrozen(freeze)));
     }
     let presented = match PresentedToken::parse(typed) {
         Ok(presented) => presented,
@@ -225,6 +225,7 @@ async fn evaluate_token(
     let device_type = device_types::of_token(tx, record.token).await?;
     let used = TokenUse {
         user: user.standing.user,
+        profile: user.profile,
         rules: device_type.as_ref().map(|device_type| &device_type.rules),
         source: origin.source,
         // Its owner pastes it into a browser, whatever kind of client it is for.

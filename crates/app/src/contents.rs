@@ -40,7 +40,7 @@ pub(crate) fn contents_of(
             asked_at: facts.at("asked_at")?,
             expires_at: facts.at("expires_at")?,
             retired: facts.get("retired", |text| text.parse().ok())?,
-            scope: facts.get("scope", scope_of)?,
+            scope: facts.get("scope", Scope::from_word)?,
             outgoing_until: facts.at("outgoing_until").ok(),
         },
         LetterKind::TokenChanged => Contents::TokenChanged {
@@ -51,7 +51,7 @@ pub(crate) fn contents_of(
             source,
             asked_at: facts.at("asked_at")?,
             retired: facts.get("retired", |text| text.parse().ok())?,
-            scope: facts.get("scope", scope_of)?,
+            scope: facts.get("scope", Scope::from_word)?,
         },
         LetterKind::Invitation => Contents::Invitation {
             username,
@@ -99,6 +99,11 @@ pub(crate) fn contents_of(
             delivery: facts.get_some("delivery", |text| EmailAddress::parse(text).ok()),
             asked_by: facts.get("by", asked_by_of)?,
             source,
+            changed_at: facts.at("at")?,
+        },
+        LetterKind::DeliveryBegun => Contents::DeliveryBegun {
+            username,
+            asked_by: facts.get("by", asked_by_of)?,
             changed_at: facts.at("at")?,
         },
         LetterKind::OpenpgpKeyChanged => Contents::OpenpgpKeyChanged {
@@ -157,7 +162,7 @@ pub(crate) fn contents_of(
             username,
             owner: facts.get_some("owner", |text| Username::parse(text).ok()),
             device_type: facts.get("device_type", |text| DeviceType::parse(text).ok())?,
-            evidence: ["evidence_1", "evidence_2", "evidence_3"]
+            evidence: ["evidence_1", "evidence_2", "evidence_3", "evidence_4"]
                 .into_iter()
                 .filter_map(|name| facts.get_some(name, |text| Some(text.to_owned())))
                 .collect(),
@@ -177,6 +182,12 @@ pub(crate) fn contents_of(
         LetterKind::TokensFrozen => {
             Contents::TokensFrozen { username, at: facts.at("at")?, source }
         }
+        LetterKind::TokensUnfrozen => Contents::TokensUnfrozen {
+            username,
+            asked_by: facts.get("by", asked_by_of)?,
+            source,
+            at: facts.at("at")?,
+        },
     })
 }
 
@@ -279,10 +290,4 @@ fn code_for_of(word: &str) -> Option<CodeFor> {
     [CodeFor::Login, CodeFor::Change]
         .into_iter()
         .find(|occasion| crate::challenges::code_for_word(*occasion) == word)
-}
-
-fn scope_of(word: &str) -> Option<Scope> {
-    [Scope::Account, Scope::DeviceType]
-        .into_iter()
-        .find(|scope| crate::reset::scope_word(*scope) == word)
 }

@@ -8,6 +8,7 @@ use symbolon_core::keys::KeyRing;
 use symbolon_core::names::DisplayName;
 use symbolon_core::policy::SourcePolicy;
 use symbolon_core::weekly::Zone;
+use symbolon_mail::KeyDirectory;
 use symbolon_store::Store;
 use tokio::sync::Notify;
 
@@ -82,6 +83,8 @@ pub struct House {
     pub notebook: Notebook,
     /// Who has reported leaked tokens lately.
     pub leak_reports: ReportLimit,
+    /// Where people's OpenPGP keys may be looked up, if they may be.
+    pub key_directory: Option<Arc<dyn KeyDirectory>>,
 }
 
 impl Ctx {

@@ -4,9 +4,11 @@
 //! another. If the courier dies in between, the lease runs out and the next one carries the same letter
 //! with the same Message-ID and the same secret. What became of a letter is always written down.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::vec;
 
+use futures_util::future::join_all;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter};
 use symbolon_core::letter::{LEASE, LetterKind, LetterState, MAX_AGE, pause_after};
@@ -40,7 +42,7 @@ struct InHand {
 }
 
 /// Carries letters for ever: those that are due, and each as soon as it is. When `stop` resolves, the
-/// letter in hand is finished first.
+/// letters in hand are finished first.
 pub async fn run(
     ctx: Ctx,
     letterhead: Letterhead,
@@ -87,10 +89,12 @@ async fn sleep_until_due(ctx: &Ctx) -> Result<Duration, AppError> {
     Ok(until.clamp(Duration::from_millis(10), LONGEST_SLEEP))
 }
 
-/// Carries the letters that are due now, one after the other; tells how many it took in hand.
+/// Carries the letters that are due now, the most urgent first and as many at a time as the transport takes;
+/// tells how many it took in hand.
 ///
 /// # Errors
-/// The database's.
+/// The database's. The letters that others have in hand then are finished first: one that is dropped on its
+/// way would be sent again after its lease.
 pub async fn deliver_due(
     ctx: &Ctx,
     letterhead: &Letterhead,
@@ -99,8 +103,21 @@ pub async fn deliver_due(
     let mut reader = ctx.store.read().await?;
     let due = letters::due(&mut reader, ctx.clock.now(), PORTION).await?;
     drop(reader);
+    let due = Mutex::new(due.into_iter());
+    let hands = (0..transport.at_once()).map(|_| deliver_from(ctx, letterhead, transport, &due));
+    join_all(hands).await.into_iter().sum()
+}
+
+/// Carries letters of a list, one after the other, until none is left in it; tells how many it took in hand.
+async fn deliver_from(
+    ctx: &Ctx,
+    letterhead: &Letterhead,
+    transport: &dyn Transport,
+    due: &Mutex<vec::IntoIter<Id<Letter>>>,
+) -> Result<usize, AppError> {
+    let next = || due.lock().unwrap_or_else(PoisonError::into_inner).next();
     let mut taken = 0;
-    for letter in due {
+    while let Some(letter) = next() {
         let Some(in_hand) = take_up(ctx, letter).await? else {
             continue;
         };

@@ -16,9 +16,22 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::users::take_by_name;
-use crate::{outbox, trail};
+use crate::{outbox, passwords, trail};
 
 const SAME: AppError = AppError::Forbidden("Mail with a token goes there already.");
+
+/// Where mail with a token of this user goes.
+pub(crate) fn address_of(user: &UserRecord) -> &EmailAddress {
+    user.delivery.as_ref().unwrap_or(&user.email)
+}
+
+/// Where mail with a token of a user goes, for whoever has to know before it is sent.
+///
+/// # Errors
+/// The database's; [`AppError::NotFound`] if removed.
+pub async fn address(ctx: &Ctx, user: Id<User>) -> Result<EmailAddress, AppError> {
+    Ok(address_of(&passwords::find(ctx, user).await?).clone())
+}
 
 /// Sets the asking user's own delivery contact, or ends it with `None`.
 ///
@@ -75,7 +88,7 @@ async fn write(
         return Err(AppError::NotFound("user"));
     }
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
-    let told = [Some(&user.email), user.delivery.as_ref(), delivery.as_ref()];
+    let told = [Some(&user.email), user.delivery.as_ref()];
     for to in told.into_iter().flatten() {
         let facts = Facts::default()
             .with_some("delivery", delivery.as_ref())
@@ -83,6 +96,12 @@ async fn write(
             .with_some("source", source)
             .at("at", now);
         let kind = LetterKind::DeliveryChanged;
+        outbox::write_notice_to(ctx, tx, user, to, kind, facts, now).await?;
+    }
+    // Whether the new contact reads there nobody has proved: no link for it, and not from where it was asked.
+    if let Some(to) = delivery.as_ref().filter(|to| **to != user.email) {
+        let (kind, facts) =
+            (LetterKind::DeliveryBegun, Facts::default().with("by", by).at("at", now));
         outbox::write_notice_to(ctx, tx, user, to, kind, facts, now).await?;
     }
     let details = format!("delivery={}", delivery.as_ref().map_or("", EmailAddress::as_str));

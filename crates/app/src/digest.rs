@@ -10,11 +10,11 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::id::Id;
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::{ClientName, DeviceType, Username};
+use symbolon_core::names::{DeviceType, Username};
 use symbolon_core::policy::DAY;
 use symbolon_mail::{Contents, ExpiringToken, Tally};
 use symbolon_store::reminders::{self, AgingToken, Position};
-use symbolon_store::{Tx, organization, users, uses};
+use symbolon_store::{Conn, organization, users};
 use tracing::error;
 
 use crate::context::Ctx;
@@ -22,7 +22,7 @@ use crate::error::AppError;
 use crate::facts::{Facts, ReadFacts};
 use crate::live::commit;
 use crate::outbox;
-use crate::tokens::LOOK_BACK;
+use crate::reminders::{read_use, uses_of};
 
 /// How often the calendar is looked at.
 const ROUND: Duration = Duration::from_mins(1);
@@ -34,7 +34,7 @@ const NEXT: [&str; 10] = [
     "next_9",
 ];
 /// Clients that it names of each.
-const CLIENTS: usize = 3;
+const USES: usize = 3;
 /// Parts what is told of a token: no name holds a control character.
 const PART: char = '\t';
 
@@ -50,15 +50,15 @@ pub async fn write_if_due(ctx: &Ctx) -> Result<usize, AppError> {
         return Ok(0);
     }
     let founded = organization::find(&mut reader).await?;
-    drop(reader);
     if founded.is_none_or(|organization| week.began_at <= organization.created_at) {
         return Ok(0);
     }
+    let facts = facts_of(&mut reader, now).await?;
+    drop(reader);
     let mut tx = ctx.store.begin().await?;
     if !reminders::take_week(&mut tx, week.number, now).await? {
         return Ok(0);
     }
-    let facts = facts_of(&mut tx, now).await?;
     let readers = reminders::digest_readers(&mut tx).await?;
     for reader in &readers {
         let Some(user) = users::find(&mut tx, *reader).await? else { continue };
@@ -81,31 +81,27 @@ pub async fn run(ctx: Ctx) {
     }
 }
 
-async fn facts_of(tx: &mut Tx, now: Timestamp) -> Result<Facts, AppError> {
+async fn facts_of(conn: &mut Conn, now: Timestamp) -> Result<Facts, AppError> {
     let mut facts = Facts::default()
-        .with("expiring", reminders::count_expiring(tx, now, now + HORIZON).await?)
-        .with("expired", reminders::count_expiring(tx, now - HORIZON, now).await?)
-        .with("never_used", reminders::count_never_used(tx, now - HORIZON, now).await?)
-        .with("without_second_factor", reminders::count_without_second_factor(tx).await?);
+        .with("expiring", reminders::count_expiring(conn, now, now + HORIZON).await?)
+        .with("expired", reminders::count_expiring(conn, now - HORIZON, now).await?)
+        .with("never_used", reminders::count_never_used(conn, now - HORIZON, now).await?)
+        .with("without_second_factor", reminders::count_without_second_factor(conn).await?);
     let most = i64::try_from(NEXT.len()).unwrap_or(i64::MAX);
-    let next = reminders::aging(tx, Position::after(now), now + HORIZON, most).await?;
+    let next = reminders::aging(conn, Position::after(now), now + HORIZON, most).await?;
     for (name, token) in NEXT.into_iter().zip(&next) {
-        facts = facts.with(name, line_of(tx, token, now).await?);
+        facts = facts.with(name, line_of(conn, token, now).await?);
     }
     Ok(facts)
 }
 
-async fn line_of(tx: &mut Tx, aging: &AgingToken, now: Timestamp) -> Result<String, AppError> {
-    let AgingToken { token, user, username, device_type, lifetime } = aging;
+async fn line_of(conn: &mut Conn, aging: &AgingToken, now: Timestamp) -> Result<String, AppError> {
+    let AgingToken { token, username, device_type, lifetime, .. } = aging;
     let expires_at = lifetime.expires_at.unix_ms();
     let mut line = format!("{}{PART}{expires_at}{PART}{device_type}{PART}{username}", token.raw());
-    let mut clients = Vec::new();
-    for used in uses::of_token(tx, *user, *token, now - LOOK_BACK, 10).await? {
-        if clients.len() < CLIENTS && !clients.contains(&used.client) {
-            line.push(PART);
-            line.push_str(&used.client);
-            clients.push(used.client);
-        }
+    for each in uses_of(conn, aging, USES, now).await? {
+        line.push(PART);
+        line.push_str(&each);
     }
     Ok(line)
 }
@@ -117,7 +113,7 @@ fn read_line(line: &str) -> Option<ExpiringToken> {
         expires_at: Timestamp::from_unix_ms(parts.next()?.parse().ok()?),
         device_type: DeviceType::parse(parts.next()?).ok()?,
         username: Username::parse(parts.next()?).ok()?,
-        clients: parts.map(ClientName::sanitised).collect(),
+        uses: parts.filter_map(read_use).collect(),
     })
 }
 

@@ -1,14 +1,15 @@
 //! Ends tokens that were not used for longer than their device type allows, and tells their owners.
 //!
-//! Log-ins are decided to the second, by the chain itself. This sweep takes such tokens out of the live view as
-//! well: it comes a little late, for the uses that verifications note are written in batches.
+//! Whether one is dead is decided at each use, by the chain and by the live view. This sweep retires it: a little
+//! late, for the uses that verifications note are written in batches. No use after its end is let in, so none
+//! revives it meanwhile.
 
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, Volume};
 use symbolon_core::names::DeviceType;
 use symbolon_core::policy::SessionsOnReset;
 use symbolon_store::changes::{self, Change};
@@ -20,7 +21,8 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::{outbox, retirement, trail};
+use crate::outbox::{self, Text};
+use crate::{retirement, trail};
 
 /// Longer than uses wait to be written down: what was used in time is not ended.
 const LATE: Duration = Duration::from_mins(2);
@@ -109,7 +111,9 @@ async fn end(ctx: &Ctx, token: Id<Token>, owner: Id<User>, now: Timestamp) -> Re
         .at("asked_at", now)
         .with("retired", 1)
         .with("scope", "device-type");
-    outbox::write_notice(ctx, &mut tx, &user, LetterKind::TokenChanged, facts, now).await?;
+    // A limit that is set for the first time may end most tokens there are.
+    let text = Text { kind: LetterKind::TokenChanged, facts, volume: Volume::Bulk };
+    outbox::write_text(ctx, &mut tx, &user, &user.email, text, now).await?;
     let details = format!("token={token}\nlast_used_or_issued={}", row.record.active_at);
     trail::append(&mut tx, actor, "token.unused", format!("user:{owner}"), details, now).await?;
     changes::record(&mut tx, Change::TokenRevoked, owner, Some(token.raw()), now).await?;

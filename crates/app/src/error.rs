@@ -39,6 +39,9 @@ pub enum AppError {
     /// It exists already.
     #[error("this {0} is taken")]
     Taken(&'static str),
+    /// The key of this request has named another one, which asked for something else.
+    #[error("this request key was used for something else: take another one")]
+    KeyUsed,
     /// A name that cannot be one.
     #[error("{field} {fault}")]
     Name {

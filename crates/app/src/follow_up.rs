@@ -125,8 +125,8 @@ impl Old {
     async fn gather(conn: &mut Conn, new: &TokenRow) -> Result<Self, AppError> {
         let (user, token) = (new.record.user, new.record.token);
         let mut old = Self { admitted: Vec::new(), tried: Vec::new() };
-        for row in rows::predecessors(conn, user, token, new.issued_at, MOST_TOKENS).await? {
-            let since = new.issued_at - LOOK_BACK;
+        let since = new.issued_at - LOOK_BACK;
+        for row in rows::predecessors(conn, token, since, MOST_TOKENS).await? {
             let token = row.record.token;
             old.admitted.extend(tokens::admitted_uses(conn, user, token, since).await?);
             old.tried.extend(tokens::tries_of_retired(conn, token).await?);
@@ -190,7 +190,8 @@ async fn uses_since(
     let mut found = Vec::new();
     let latest = (Timestamp::from_unix_ms(i64::MAX), Id::from_raw(i64::MAX));
     for row in rows::list(conn, Some(user), latest, MOST_TOKENS).await? {
-        if row.issued_at >= new.issued_at {
+        // What was issued at the very instant of the new one is an old one that it has ended.
+        if row.record.token == new.record.token || row.issued_at > new.issued_at {
             let uses = tokens::admitted_uses(conn, user, row.record.token, new.issued_at).await?;
             let programs = uses.into_iter().filter(|used| used.by == UsedBy::Program);
             found.extend(programs.map(|used| (row.device_type.clone(), used)));

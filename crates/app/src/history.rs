@@ -3,7 +3,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, User};
-use symbolon_core::judge::{Refusal, RetirementCause};
+use symbolon_core::judge::{FrozenBy, Refusal, RetirementCause, TokenFreeze};
 use symbolon_core::names::Username;
 use symbolon_store::history;
 pub use symbolon_store::history::LoginRow as LoginEntry;
@@ -89,6 +89,11 @@ pub async fn explain_entry(
 /// Before the reason there may be what was asked for, and a colon.
 fn remedy_of_reason(reason: &str) -> Option<&'static str> {
     const AT: Timestamp = Timestamp::from_unix_ms(0);
+    // What is the matter with a passkey stands behind a colon.
+    let refused = Refusal::PasskeyRefused.to_string();
+    if reason.split(": ").any(|part| part == refused) {
+        return Some(Refusal::PasskeyRefused.remedy());
+    }
     let last = reason.rsplit(": ").next().unwrap_or_default();
     let refusals = [
         Refusal::UnknownUser,
@@ -97,7 +102,8 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
         Refusal::Frozen(AT),
         Refusal::LockedOut(AT),
         Refusal::WrongPassword,
-        Refusal::TokensFrozen(AT),
+        Refusal::TokensFrozen(TokenFreeze { at: AT, by: FrozenBy::Owner }),
+        Refusal::TokensFrozen(TokenFreeze { at: AT, by: FrozenBy::Sharing }),
         Refusal::TokenMissing,
         Refusal::TokenMistyped,
         Refusal::TokenUnknown,
@@ -105,6 +111,7 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
         Refusal::TokenRetired(AT, RetirementCause::Reset),
         Refusal::TokenExpired(AT),
         Refusal::TokenUnused(AT),
+        Refusal::TokenNotForProfile,
         Refusal::TokenOutsideAddresses,
         Refusal::TokenOfAnotherKind,
         Refusal::NoAccess,
@@ -112,6 +119,7 @@ fn remedy_of_reason(reason: &str) -> Option<&'static str> {
         Refusal::OutsideLoginRanges,
         Refusal::SecondFactorNotEnrolled(AT),
         Refusal::CodeMissing,
+        Refusal::TokenInPlaceOfCode,
         Refusal::CodeWrong,
         Refusal::CodesLockedOut(AT),
         Refusal::SwitchedOff,
@@ -145,6 +153,10 @@ mod tests {
             remedy_of_reason(&Refusal::Malformed.to_string()),
             Some(Refusal::Malformed.remedy())
         );
+        for before in ["", "asked to verify before a change: "] {
+            let reason = format!("{before}passkey refused: its counter went back");
+            assert_eq!(remedy_of_reason(&reason), Some(Refusal::PasskeyRefused.remedy()));
+        }
         assert_eq!(remedy_of_reason("bearer use is off"), None);
     }
 }

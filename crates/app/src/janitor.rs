@@ -6,8 +6,8 @@ use symbolon_core::letter;
 use symbolon_core::policy::DAY;
 use symbolon_store::error::StoreError;
 use symbolon_store::{
-    Tx, challenges, changes, history, letters, links, nodes, places, sessions, sharing_signals,
-    source_failures, tokens, uses,
+    Tx, challenges, changes, history, letters, links, nodes, places, reset_requests, sessions,
+    sharing_signals, source_failures, uses,
 };
 use tracing::error;
 
@@ -47,7 +47,7 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), AppError> {
     by_itself(ctx, async |tx| challenges::forget(tx, now - DAY).await).await?;
     by_itself(ctx, async |tx| places::forget(tx, now - KNOWN_FOR).await).await?;
     by_itself(ctx, async |tx| links::forget(tx, ended).await).await?;
-    by_itself(ctx, async |tx| tokens::forget_requests(tx, ended).await).await?;
+    by_itself(ctx, async |tx| reset_requests::forget(tx, ended).await).await?;
     by_itself(ctx, async |tx| changes::forget(tx, ended).await).await?;
     by_itself(ctx, async |tx| uses::forget(tx, now - KEEP_HISTORY).await).await?;
     rotation::end_overdue(ctx).await?;

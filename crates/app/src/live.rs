@@ -30,7 +30,7 @@ pub use feed::{FeedError, bring_up_to_date, run};
 pub use fill::fill;
 pub use gate::Gate;
 pub use idle::sweep;
-pub(crate) use idle::{look_again, look_again_at_many};
+pub(crate) use idle::{last_use, look_again, look_again_at_many};
 use settle::settle;
 pub use settle::{Stale, Waiter, at_least};
 pub(crate) use settle::{settle_what_is_there, settled_revision};

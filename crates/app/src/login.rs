@@ -11,7 +11,7 @@ pub(crate) mod open;
 pub(crate) mod record;
 
 use symbolon_core::Timestamp;
-use symbolon_core::judge::{Admission, Door, Next, Refusal, Step, judge};
+use symbolon_core::judge::{Admission, Door, Next, PasswordVerdict, Refusal, Step, judge};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::{TokenPart, split_credential};
 use symbolon_store::users::PasswordRecord;
@@ -94,7 +94,11 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
         let mut evidence = evidence::gather(ctx, &attempt, now).await?;
         let known_browser = attempt.kind == SessionKind::Web && evidence.place.is_some();
         if !known_browser && evidence.source_failures.locked(&ctx.settings.source_policy) {
-            let refused = (Refusal::SourceLockedOut, &[][..]);
+            // Before the password is hashed: the other rules have nothing to say yet.
+            let (source, wrong) = (attempt.origin.source, PasswordVerdict::Wrong);
+            let step =
+                evidence.login(ctx, door_of(attempt.kind), wrong, source, now).judge_source();
+            let refused = (Refusal::SourceLockedOut, &[step][..]);
             return refuse(ctx, &attempt, &evidence, refused, now).await;
         }
         let halves = code::split(&attempt, &evidence);
@@ -113,11 +117,7 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
             }
             Some(_) | None => hashing::verify(ctx, &turn, password, evidence.password()).await?,
         };
-        let door = match attempt.kind {
-            SessionKind::Web => Door::Web,
-            SessionKind::Api => Door::Api,
-        };
-        let source = attempt.origin.source;
+        let (door, source) = (door_of(attempt.kind), attempt.origin.source);
         let decision = judge(&evidence.login(ctx, door, verification.verdict, source, now));
         match decision.outcome {
             Err(refusal) => {
@@ -140,6 +140,13 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
         hashed = Some((evidence, splits, verification));
     }
     Err(LoginError::App(AppError::Busy))
+}
+
+const fn door_of(kind: SessionKind) -> Door {
+    match kind {
+        SessionKind::Web => Door::Web,
+        SessionKind::Api => Door::Api,
+    }
 }
 
 /// Opens the session, or begins the challenge that comes before it; `None` if what was decided on has

@@ -134,8 +134,10 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             CredentialRefusal::OneHalf
             | CredentialRefusal::TokensFrozen
             | CredentialRefusal::Expired
+            | CredentialRefusal::NotAHolder
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
+            | CredentialRefusal::Unused
             | CredentialRefusal::OtherUser
             | CredentialRefusal::NoAccess
             | CredentialRefusal::OutsideLoginHours
@@ -154,8 +156,10 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
             | CredentialRefusal::OneHalf
             | CredentialRefusal::TokensFrozen
             | CredentialRefusal::Expired
+            | CredentialRefusal::NotAHolder
             | CredentialRefusal::OutsideAddresses
             | CredentialRefusal::OtherKind
+            | CredentialRefusal::Unused
             | CredentialRefusal::OtherUser
             | CredentialRefusal::NoAccess
             | CredentialRefusal::OutsideLoginHours

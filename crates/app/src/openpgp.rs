@@ -3,19 +3,23 @@
 //! A user with a key gets no token in clear, nor does anybody whose profile demands that it is encrypted: where
 //! it cannot be when the mail is due, the mail is not sent, and its last reply says why. Other mail is not
 //! encrypted, for it holds no token.
+//!
+//! A key may be looked up in the Web Key Directory of the address that the mail goes to, where the server is set up
+//! for it: when somebody asks, and never when a mail is due. What is found is judged as a key that is given.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
 use symbolon_core::letter::LetterKind;
-use symbolon_core::names::Source;
+use symbolon_core::names::{EmailAddress, Source, Username};
 use symbolon_core::policy::{MailEncryption, Policy};
 use symbolon_core::secret::Password;
-use symbolon_mail::{Certificate, KeyFault};
+use symbolon_mail::{Certificate, KeyFault, LookupFault};
 use symbolon_store::changes::{self, Change};
 use symbolon_store::letters::LeasedLetter;
 use symbolon_store::openpgp_keys::{self, OpenpgpKeyRow};
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Conn, Tx, profiles, users};
+use thiserror::Error;
 
 use crate::account::{self, ChangeError};
 use crate::actor::{Actor, Origin};
@@ -24,8 +28,13 @@ use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::users::take_by_name;
-use crate::{outbox, trail};
+use crate::{outbox, passwords, trail};
 
+/// The rule that keeps keys from being looked up, and who can lift it.
+pub const LOOKUP_OFF: &str = "Keys are not looked up here. Whoever runs the server can switch it on: openpgp_lookup in the \
+                          configuration.";
+const ADDRESS_CHANGED: &str =
+    "The address that gets the mail was changed meanwhile. Look the key up again.";
 const NO_KEY: &str = "The profile demands that mail with a token is encrypted, and the account has no OpenPGP key. \
                       The owner can give one under My Personal Information, and so can an administrator, who can \
                       also lift the demand in the profile.";
@@ -36,6 +45,37 @@ pub struct GivenKey {
     fingerprint: String,
     certificate: Vec<u8>,
     expires_at: Option<Timestamp>,
+    /// The address in whose directory it was found.
+    found_for: Option<EmailAddress>,
+}
+
+/// A key that was found and set.
+#[derive(Debug, Clone)]
+pub struct FoundKey {
+    /// In upper-case hexadecimal digits.
+    pub fingerprint: String,
+    /// The address in whose directory it was.
+    pub address: EmailAddress,
+}
+
+/// Why there is no key to be found.
+#[derive(Debug, Error)]
+pub enum LookupError {
+    /// Keys are not looked up here.
+    #[error("{LOOKUP_OFF}")]
+    Off,
+    /// The directory has yielded none.
+    #[error("No key was found: {0}.")]
+    Directory(LookupFault),
+    /// What it has yielded serves nobody.
+    #[error("The key that was found cannot be taken: {0}.")]
+    Key(KeyFault),
+    /// What it has yielded is somebody else's.
+    #[error("The key that was found is not that of {0}: none of its user ids is that address.")]
+    Foreign(EmailAddress),
+    /// Something else.
+    #[error(transparent)]
+    App(#[from] AppError),
 }
 
 /// A key as its owner and administrators see it.
@@ -80,7 +120,58 @@ pub fn read(ctx: &Ctx, bytes: &[u8]) -> Result<GivenKey, KeyFault> {
         fingerprint: usable.fingerprint(),
         expires_at: usable.expires_at(),
         certificate: certificate.to_bytes()?,
+        found_for: None,
     })
+}
+
+/// The rule that keeps keys from being looked up, and who can lift it; `None` where they may be.
+pub fn lookup_obstacle(ctx: &Ctx) -> Option<&'static str> {
+    ctx.key_directory.is_none().then_some(LOOKUP_OFF)
+}
+
+/// Looks the asking user's key up.
+///
+/// # Errors
+/// [`LookupError`].
+pub async fn look_up_own(ctx: &Ctx, user: Id<User>) -> Result<(GivenKey, FoundKey), LookupError> {
+    look_up(ctx, &passwords::find(ctx, user).await?).await
+}
+
+/// Looks a user's key up for an administrator, and sets it.
+///
+/// # Errors
+/// [`LookupError`]; nothing was changed then.
+pub async fn look_up_for(ctx: &Ctx, actor: Actor, username: &str) -> Result<FoundKey, LookupError> {
+    let name = Username::parse(username).map_err(|_| AppError::NotFound("user"))?;
+    let mut reader = ctx.store.read().await.map_err(AppError::from)?;
+    let user = users::find_by_name(&mut reader, &name).await.map_err(AppError::from)?;
+    drop(reader);
+    let (key, found) = look_up(ctx, &user.ok_or(AppError::NotFound("user"))?).await?;
+    set_for(ctx, actor, username, Some(key)).await?;
+    Ok(found)
+}
+
+/// The key of whoever gets the user's mail with a token.
+///
+/// # Security
+/// The directory speaks for the domain of the address, which gets that mail as it is: so its word is enough. But
+/// only for that very address: the key must name it.
+async fn look_up(ctx: &Ctx, user: &UserRecord) -> Result<(GivenKey, FoundKey), LookupError> {
+    let directory = ctx.key_directory.as_ref().ok_or(LookupError::Off)?;
+    let address = reader_of(user);
+    let bytes = directory.fetch(address).await.map_err(LookupError::Directory)?;
+    let key = read(ctx, &bytes).map_err(LookupError::Key)?;
+    let certificate = Certificate::parse(&bytes).map_err(LookupError::Key)?;
+    if !certificate.belongs_to(address) {
+        return Err(LookupError::Foreign(address.clone()));
+    }
+    let found = FoundKey { fingerprint: key.fingerprint.clone(), address: address.clone() };
+    Ok((GivenKey { found_for: Some(address.clone()), ..key }, found))
+}
+
+/// Whoever gets the user's mail with a token.
+fn reader_of(user: &UserRecord) -> &EmailAddress {
+    user.delivery.as_ref().unwrap_or(&user.email)
 }
 
 /// Sets the asking user's own key, or removes it with `None`.
@@ -205,9 +296,14 @@ async fn write(
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
     let before = openpgp_keys::find(tx, id).await?.map(|row| row.fingerprint);
     let fingerprint = key.as_ref().map(|key| key.fingerprint.clone());
+    let found_for = key.as_ref().and_then(|key| key.found_for.clone());
+    if found_for.as_ref().is_some_and(|address| address != reader_of(user)) {
+        return Err(AppError::Forbidden(ADDRESS_CHANGED));
+    }
+    let origin = if found_for.is_some() { "wkd" } else { by };
     match key {
-        Some(GivenKey { fingerprint, certificate, expires_at }) => {
-            let origin = by.to_owned();
+        Some(GivenKey { fingerprint, certificate, expires_at, .. }) => {
+            let origin = origin.to_owned();
             let row =
                 OpenpgpKeyRow { fingerprint, certificate, expires_at, origin, created_at: now };
             openpgp_keys::put(tx, id, &row).await?;
@@ -228,7 +324,10 @@ async fn write(
         outbox::write_notice_to(ctx, tx, user, to, LetterKind::OpenpgpKeyChanged, facts, now)
             .await?;
     }
-    let details = format!("fingerprint={}", fingerprint.unwrap_or_default());
+    let mut details = format!("fingerprint={}", fingerprint.unwrap_or_default());
+    if let Some(address) = found_for {
+        details.extend(["\nfound_for=", address.as_str()]);
+    }
     trail::append(tx, actor, "openpgp-key.changed", format!("user:{id}"), details, now).await?;
     changes::record(tx, Change::UserChanged, id, None, now).await?;
     Ok(())

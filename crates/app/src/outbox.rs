@@ -5,7 +5,7 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Challenge, Id, Letter, Link, Token};
 use symbolon_core::keys::Purpose;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, LetterRank, Volume};
 use symbolon_core::names::EmailAddress;
 use symbolon_core::secret::{Digest, LinkSecret, Nonce};
 use symbolon_store::Tx;
@@ -14,6 +14,7 @@ use symbolon_store::links::{self, NewLink};
 use symbolon_store::users::UserRecord;
 
 use crate::context::Ctx;
+use crate::delivery;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::links::{FREEZE_VALID, LinkKind};
@@ -26,10 +27,18 @@ pub(crate) struct Carried {
     pub(crate) subject: Option<i64>,
 }
 
-/// What a letter is about, and what it says of it.
+/// What a letter is about, what it says of it, and how many say the like.
 pub(crate) struct Text {
     pub(crate) kind: LetterKind,
     pub(crate) facts: Facts,
+    pub(crate) volume: Volume,
+}
+
+impl Text {
+    /// The text of a letter about what was done to one account.
+    pub(crate) const fn single(kind: LetterKind, facts: Facts) -> Self {
+        Self { kind, facts, volume: Volume::Single }
+    }
 }
 
 /// Writes a letter that tells of something to the user's own address.
@@ -54,12 +63,23 @@ pub(crate) async fn write_notice_to(
     facts: Facts,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let letter = Drawn::new(ctx);
-    letter.insert(ctx, tx, user, to, kind, &facts, None, now).await
+    write_text(ctx, tx, user, to, Text::single(kind, facts), now).await
 }
 
-/// Writes a letter about a token to the user's own address: it is ended if the token is retired before it is
-/// sent.
+/// Writes a letter that tells of something that may have been done to many accounts at once.
+pub(crate) async fn write_text(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    to: &EmailAddress,
+    text: Text,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    Drawn::new(ctx).insert(ctx, tx, user, to, &text, None, now).await
+}
+
+/// Writes a letter about a token to the user's own address and to the delivery contact, who may be the one that
+/// holds it: both are ended if the token is retired before they are sent.
 pub(crate) async fn write_about_token(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -69,8 +89,12 @@ pub(crate) async fn write_about_token(
     token: Id<Token>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let letter = Drawn::new(ctx);
-    letter.insert(ctx, tx, user, &user.email, kind, &facts, Some(token), now).await
+    let text = Text::single(kind, facts);
+    let contact = user.delivery.as_ref().filter(|contact| **contact != user.email);
+    for to in [Some(&user.email), contact].into_iter().flatten() {
+        Drawn::new(ctx).insert(ctx, tx, user, to, &text, Some(token), now).await?;
+    }
+    Ok(())
 }
 
 /// Writes a letter that carries a single-use link to `to`.
@@ -84,10 +108,9 @@ pub(crate) async fn write_with_link(
     now: Timestamp,
 ) -> Result<(), AppError> {
     let letter = Drawn::new(ctx);
-    let Text { kind, facts } = text;
-    let facts = facts.at("valid_until", now + link.valid_for);
+    let text = Text { facts: text.facts.at("valid_until", now + link.valid_for), ..text };
     letter.insert_link(ctx, tx, user, link, now).await?;
-    letter.insert(ctx, tx, user, to, kind, &facts, None, now).await
+    letter.insert(ctx, tx, user, to, &text, None, now).await
 }
 
 /// The letter of a new token: its identifier, and the digest of the token that it will carry.
@@ -95,17 +118,18 @@ pub(crate) async fn write_with_link(
 /// The token is derived here for its digest alone and wiped at once; the courier derives it again.
 pub(crate) struct TokenLetter {
     drawn: Drawn,
+    volume: Volume,
     pub(crate) digest: Digest,
 }
 
 impl TokenLetter {
-    /// Draws the nonce of a new token.
-    pub(crate) fn draw(ctx: &Ctx) -> Result<Self, AppError> {
+    /// Draws the nonce of a new token: one of many, or one by itself.
+    pub(crate) fn draw(ctx: &Ctx, volume: Volume) -> Result<Self, AppError> {
         let drawn = Drawn::new(ctx);
         let token = ctx.keys.token_of(ctx.keys.current(), &drawn.nonce, drawn.id);
         let token = token.ok_or(AppError::KeyMissing)?;
         let digest = ctx.keys.digest(Purpose::Token, token.reveal().as_bytes());
-        Ok(Self { drawn, digest })
+        Ok(Self { drawn, volume, digest })
     }
 
     /// Writes the letter.
@@ -118,9 +142,9 @@ impl TokenLetter {
         facts: Facts,
         now: Timestamp,
     ) -> Result<(), AppError> {
-        let kind = LetterKind::NewToken;
-        let to = user.delivery.as_ref().unwrap_or(&user.email);
-        self.drawn.insert(ctx, tx, user, to, kind, &facts, Some(token), now).await
+        let text = Text { kind: LetterKind::NewToken, facts, volume: self.volume };
+        let to = delivery::address_of(user);
+        self.drawn.insert(ctx, tx, user, to, &text, Some(token), now).await
     }
 }
 
@@ -154,8 +178,8 @@ impl CodeLetter {
         facts: Facts,
         now: Timestamp,
     ) -> Result<(), AppError> {
-        let kind = LetterKind::VerificationCode;
-        self.drawn.insert(ctx, tx, user, &user.email, kind, &facts, None, now).await
+        let text = Text::single(LetterKind::VerificationCode, facts);
+        self.drawn.insert(ctx, tx, user, &user.email, &text, None, now).await
     }
 }
 
@@ -179,12 +203,11 @@ impl Drawn {
         tx: &mut Tx,
         user: &UserRecord,
         to: &EmailAddress,
-        kind: LetterKind,
-        facts: &Facts,
+        text: &Text,
         token: Option<Id<Token>>,
         now: Timestamp,
     ) -> Result<(), AppError> {
-        if kind.offers_freeze() {
+        if text.kind.offers_freeze() {
             let secret = ctx.keys.freeze_link_of(ctx.keys.current(), &self.nonce, self.id);
             let secret = secret.ok_or(AppError::KeyMissing)?;
             let (kind, valid_for) = (LinkKind::FreezeTokens, FREEZE_VALID);
@@ -194,10 +217,11 @@ impl Drawn {
         let letter = NewLetter {
             id: self.id,
             user: user.standing.user,
-            kind,
+            kind: text.kind,
+            rank: LetterRank::of(text.kind, text.volume),
             to,
             to_name: &user.name,
-            facts: facts.as_str(),
+            facts: text.facts.as_str(),
             token,
             nonce: Some((ctx.keys.current(), &self.nonce)),
         };

@@ -2,10 +2,11 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Place, Session, User};
+use symbolon_core::policy::DAY;
 use symbolon_core::session::SessionKind;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::sessions::OpenSession;
-use symbolon_store::{sessions, uses};
+use symbolon_store::{places, sessions, uses};
 
 use crate::actor::Actor;
 use crate::context::Ctx;
@@ -34,6 +35,8 @@ pub struct SessionView {
     pub proof: Option<String>,
     /// The known place that it was opened from.
     pub place: Option<Id<Place>>,
+    /// In which network that place was, last; `None` where it is known no more.
+    pub network: Option<String>,
     /// The head that it was opened at.
     pub head: String,
     /// What the client said it is.
@@ -56,6 +59,11 @@ pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<Vec<SessionView>, AppErro
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let open = sessions::open_of_user(&mut reader, user, MOST_SESSIONS).await?;
+    let known = places::of_user(&mut reader, user, now - 10 * 365 * DAY, MOST_SESSIONS).await?;
+    let network_of = |place: Option<Id<Place>>| {
+        let known = known.iter().find(|known| Some(known.id) == place);
+        known.map(|known| known.network.clone())
+    };
     let mut views = Vec::new();
     let live = |open: &OpenSession| open.times.live_at(now, open.idle, open.lifetime);
     for session in open.into_iter().filter(live) {
@@ -65,9 +73,21 @@ pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<Vec<SessionView>, AppErro
             .filter(|used| used.client != session.client || used.source != session.source)
             .map(|used| (used.client, used.source))
             .collect();
-        views.push(view(session, others));
+        let network = network_of(session.place);
+        views.push(view(session, network, others));
     }
     Ok(views)
+}
+
+/// How many open sessions of a user [`list`] leaves out, which were used longest ago; some may be idle for
+/// too long.
+///
+/// # Errors
+/// The database's.
+pub async fn not_shown(ctx: &Ctx, user: Id<User>) -> Result<u64, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let open = sessions::count_open_of_user(&mut reader, user).await?;
+    Ok(u64::try_from(open - MOST_SESSIONS).unwrap_or(0))
 }
 
 /// Ends one of a user's own sessions.
@@ -136,13 +156,14 @@ pub async fn end_others(ctx: &Ctx, user: Id<User>, keep: Id<Session>) -> Result<
     Ok(ended)
 }
 
-fn view(session: OpenSession, uses: Vec<(String, String)>) -> SessionView {
+fn view(session: OpenSession, network: Option<String>, uses: Vec<(String, String)>) -> SessionView {
     SessionView {
         session: session.id,
         kind: session.kind,
         device_type: session.device_type,
         proof: session.proof,
         place: session.place,
+        network,
         head: session.head,
         client: session.client,
         source: session.source,

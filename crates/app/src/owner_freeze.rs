@@ -1,12 +1,18 @@
 //! "It wasn't me": the link in a token's mail freezes the account's tokens, once, without a log-in.
 //!
 //! It only ever ends things, so that who steals the mail gains nothing by it: sessions and known browsers too.
+//! The owner lifts the freeze, and one that came of a token that looks shared, by the password; an
+//! administrator does it for whom no page lets in.
 
+use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::letter::LetterKind;
+use symbolon_core::names::Source;
 use symbolon_core::secret::{LinkSecret, Password};
 use symbolon_store::changes::{self, Change};
-use symbolon_store::{links as stored_links, sessions, users};
+use symbolon_store::users::UserRecord;
+use symbolon_store::{Tx, links as stored_links, sessions, users};
 
 use crate::account::{self, ChangeError};
 use crate::actor::{Actor, Origin};
@@ -16,6 +22,7 @@ use crate::facts::Facts;
 use crate::links::{self, LinkKind};
 use crate::live::commit;
 use crate::passwords::{self, Proof};
+use crate::users::take_by_name;
 use crate::{browsers, outbox, trail};
 
 /// Freezes every token of the account and ends its sessions and known places.
@@ -33,7 +40,8 @@ pub async fn freeze(ctx: &Ctx, link: &LinkSecret, origin: &Origin) -> Result<(),
     let user = users::find(&mut tx, id).await?.ok_or(AppError::NotFound("link"))?;
     stored_links::end_of_user(&mut tx, id, LinkKind::FreezeTokens.word(), now).await?;
     links::end_ways_in(&mut tx, id, now).await?;
-    users::set_tokens_frozen(&mut tx, id, Some(now)).await?;
+    let freeze = TokenFreeze { at: now, by: FrozenBy::Owner };
+    users::freeze_tokens(&mut tx, id, freeze).await?;
     let (actor, cause) = (Actor::LinkOf(id), "tokens frozen by their owner");
     sessions::end_of_user(&mut tx, id, None, cause, now).await?;
     browsers::end_others(&mut tx, actor, id, None, cause, now).await?;
@@ -63,12 +71,42 @@ pub async fn lift(
     };
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    account::take_unchanged(&mut tx, &proved).await?;
-    users::set_tokens_frozen(&mut tx, user, None).await?;
-    let subject = format!("user:{user}");
-    trail::append(&mut tx, Actor::User(user), "tokens.unfrozen", subject, String::new(), now)
-        .await?;
-    changes::record(&mut tx, Change::UserChanged, user, None, now).await?;
+    let user = account::take_unchanged(&mut tx, &proved).await?;
+    lifted(ctx, tx, &user, Actor::User(user.standing.user), Some(origin.source), now).await?;
+    Ok(())
+}
+
+/// Lifts the freeze for an administrator; nothing happens where there is none.
+///
+/// # Errors
+/// [`AppError::NotFound`] where there is no such user.
+pub async fn lift_for(ctx: &Ctx, actor: Actor, username: &str) -> Result<(), AppError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let user = take_by_name(&mut tx, username).await?;
+    lifted(ctx, tx, &user, actor, None, now).await
+}
+
+async fn lifted(
+    ctx: &Ctx,
+    mut tx: Tx,
+    user: &UserRecord,
+    actor: Actor,
+    source: Option<Source>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    let Some(freeze) = user.standing.tokens_frozen else {
+        return Ok(());
+    };
+    users::unfreeze_tokens(&mut tx, id, now).await?;
+    let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
+    let facts = Facts::default().with("by", by).with_some("source", source).at("at", now);
+    outbox::write_notice(ctx, &mut tx, user, LetterKind::TokensUnfrozen, facts, now).await?;
+    let (subject, details) = (format!("user:{id}"), format!("frozen_by={}", freeze.by.word()));
+    trail::append(&mut tx, actor, "tokens.unfrozen", subject, details, now).await?;
+    changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
     commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
     Ok(())
 }

@@ -26,7 +26,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::second_factors::{duty_of, kinds_of, note_removed, note_renamed, removal};
-use crate::users::take;
+use crate::users::take_unfrozen;
 
 pub use ceremony::{obstacle, origin_of};
 pub use fault::PasskeyFault;
@@ -106,7 +106,7 @@ pub async fn remove(
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, user).await?;
+    let record = take_unfrozen(&mut tx, user).await?;
     let gone = passkeys::find(&mut tx, user, id).await?.ok_or(AppError::NotFound("passkey"))?;
     passkeys::remove(&mut tx, user, id).await?;
     let left = usize::from(kinds_of(&mut tx, user).await?.any_real());

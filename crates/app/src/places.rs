@@ -176,6 +176,17 @@ pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<Vec<PlaceRow>, AppError> 
     Ok(places::of_user(&mut reader, user, since, MOST_SHOWN).await?)
 }
 
+/// How many known places of a user [`list`] leaves out, which were used longest ago.
+///
+/// # Errors
+/// The database's.
+pub async fn not_shown(ctx: &Ctx, user: Id<User>) -> Result<u64, AppError> {
+    let since = ctx.clock.now() - KNOWN_FOR;
+    let mut reader = ctx.store.read().await?;
+    let all = places::count_of_user(&mut reader, user, since).await?;
+    Ok(u64::try_from(all - MOST_SHOWN).unwrap_or(0))
+}
+
 /// Ends one of a user's own places, and the sessions that were opened from it.
 ///
 /// # Errors

@@ -81,7 +81,7 @@ async fn write_letter(
     let facts = Facts::default().with("source", origin.source).at("asked_at", now);
     let link = Carried { kind, valid_for: RECOVERY_VALID, subject: None };
     let letter = LetterKind::PasswordRecovery;
-    outbox::write_with_link(ctx, tx, user, &user.email, Text { kind: letter, facts }, link, now)
+    outbox::write_with_link(ctx, tx, user, &user.email, Text::single(letter, facts), link, now)
         .await?;
     let (subject, details) = (format!("user:{id}"), format!("source={}", origin.source));
     trail::append(tx, Actor::Rule, "recovery.asked", subject, details, now).await

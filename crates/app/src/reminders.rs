@@ -2,7 +2,8 @@
 //!
 //! A sweep pages through the tokens in the order in which they die, a page at a time in memory. What is due
 //! of a page is written in one transaction, letter and note of the reminder together: whatever crashes,
-//! nothing is sent twice. It goes by what has passed, so nothing is skipped either when no server ran on the
+//! nothing is sent twice. Who uses the tokens is read before that: it may be long, and nobody else writes
+//! meanwhile. It goes by what has passed, so nothing is skipped either when no server ran on the
 //! day. Among several nodes the key of the note decides who writes.
 
 use std::collections::HashMap;
@@ -10,14 +11,14 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::ReminderDays;
-use symbolon_core::id::{Id, Token, User};
+use symbolon_core::id::{Id, Token};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{ClientName, DeviceType, Source, Username};
 use symbolon_core::policy::DAY;
 use symbolon_core::reminder::{self, DueReminder, EXPIRED};
 use symbolon_mail::{Contents, TimeLeft, TokenUse};
 use symbolon_store::reminders::{self, AgingToken, Position};
-use symbolon_store::{Tx, device_types, users, uses};
+use symbolon_store::{Conn, Tx, device_types, users};
 use tracing::{error, info};
 
 use crate::context::Ctx;
@@ -25,7 +26,7 @@ use crate::error::AppError;
 use crate::facts::{Facts, ReadFacts};
 use crate::live::commit;
 use crate::outbox;
-use crate::tokens::LOOK_BACK;
+use crate::tokens::{self, LOOK_BACK, TokenUse as UseOfToken};
 
 const ROUND: Duration = Duration::from_hours(1);
 /// Tokens that are looked at, and at most written of, at a time: some tenths of a second of the one
@@ -37,7 +38,14 @@ const LATEST: Duration = DAY.saturating_mul(30);
 const USES: [&str; 10] =
     ["use_0", "use_1", "use_2", "use_3", "use_4", "use_5", "use_6", "use_7", "use_8", "use_9"];
 
-/// Writes every reminder that is due; tells how many.
+/// A reminder that is due.
+struct Owed {
+    aging: AgingToken,
+    reminder: DueReminder,
+    uses: Vec<String>,
+}
+
+/// Writes every reminder that is due; tells of how many tokens.
 ///
 /// # Errors
 /// The database's; what was written until then is written.
@@ -64,13 +72,18 @@ pub async fn sweep(ctx: &Ctx) -> Result<u64, AppError> {
         for (token, days) in reminders::sent(&mut reader, &page).await? {
             sent.entry(token).or_default().push(days);
         }
-        drop(reader);
         let due = page.into_iter().filter_map(|aging| {
             let sent = sent.get(&aging.token).map_or(&[][..], Vec::as_slice);
             let reminder = reminder::due(days.get(&aging.device_type)?, aging.lifetime, sent, now)?;
             Some((aging, reminder))
         });
-        written += write_page(ctx, due.collect(), now).await?;
+        let mut owed = Vec::new();
+        for (aging, reminder) in due {
+            let uses = uses_of(&mut reader, &aging, USES.len(), now).await?;
+            owed.push(Owed { aging, reminder, uses });
+        }
+        drop(reader);
+        written += write_page(ctx, owed, now).await?;
     }
     if written > 0 {
         info!("wrote {written} reminders of tokens that expire");
@@ -92,23 +105,20 @@ pub async fn run(ctx: Ctx) {
     }
 }
 
-async fn write_page(
-    ctx: &Ctx,
-    due: Vec<(AgingToken, DueReminder)>,
-    now: Timestamp,
-) -> Result<u64, AppError> {
-    if due.is_empty() {
+async fn write_page(ctx: &Ctx, page: Vec<Owed>, now: Timestamp) -> Result<u64, AppError> {
+    if page.is_empty() {
         return Ok(0);
     }
     let mut tx = ctx.store.begin().await?;
     let mut written = 0;
     let mut covered = Vec::new();
-    for (aging, reminder) in due {
-        if !reminders::insert(&mut tx, aging.token, reminder.days, now).await? {
+    for owed in page {
+        let (token, reminder) = (owed.aging.token, &owed.reminder);
+        if !reminders::insert(&mut tx, token, reminder.days, now).await? {
             continue;
         }
-        covered.extend(reminder.covers.iter().map(|days| (aging.token, *days)));
-        if write_one(ctx, &mut tx, &aging, reminder.days, now).await? {
+        covered.extend(reminder.covers.iter().map(|days| (token, *days)));
+        if write_one(ctx, &mut tx, &owed, now).await? {
             written += 1;
         }
     }
@@ -118,15 +128,10 @@ async fn write_page(
     Ok(written)
 }
 
-/// Writes one letter; `false` if its owner was removed since the page was read. A token that was retired
+/// Writes of one token; `false` if its owner was removed since the page was read. A token that was retired
 /// since then is seen by the courier, who ends the letter.
-async fn write_one(
-    ctx: &Ctx,
-    tx: &mut Tx,
-    aging: &AgingToken,
-    days: u16,
-    now: Timestamp,
-) -> Result<bool, AppError> {
+async fn write_one(ctx: &Ctx, tx: &mut Tx, owed: &Owed, now: Timestamp) -> Result<bool, AppError> {
+    let Owed { aging, reminder, uses } = owed;
     let Some(user) = users::find(tx, aging.user).await? else {
         return Ok(false);
     };
@@ -134,9 +139,8 @@ async fn write_one(
         .with("device_type", &aging.device_type)
         .with("token", aging.token.raw())
         .at("expires_at", aging.lifetime.expires_at)
-        .with("days", days);
-    let used = uses_of(tx, aging.user, aging.token, USES.len(), now).await?;
-    for (name, each) in USES.into_iter().zip(&used) {
+        .with("days", reminder.days);
+    for (name, each) in USES.into_iter().zip(uses) {
         facts = facts.with(name, each);
     }
     let kind = LetterKind::TokenReminder;
@@ -144,23 +148,22 @@ async fn write_one(
     Ok(true)
 }
 
-/// Who uses a token, each as one line: when last, from where, who.
-async fn uses_of(
-    tx: &mut Tx,
-    user: Id<User>,
-    token: Id<Token>,
+/// Who uses a token, by logging in or by itself: the latest first, `most` of them, each as one line that says
+/// when last, from where, who.
+pub(crate) async fn uses_of(
+    conn: &mut Conn,
+    aging: &AgingToken,
     most: usize,
     now: Timestamp,
 ) -> Result<Vec<String>, AppError> {
-    let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let used = uses::of_token(tx, user, token, now - LOOK_BACK, limit).await?;
-    let line = |each: &symbolon_store::retired_uses::UseRow| {
-        format!("{} {} {}", each.last_at.unix_ms(), each.source, each.client)
-    };
-    Ok(used.iter().map(line).collect())
+    let uses = tokens::admitted_uses(conn, aging.user, aging.token, now - LOOK_BACK).await?;
+    let line =
+        |each: &UseOfToken| format!("{} {} {}", each.last_at.unix_ms(), each.source, each.client);
+    Ok(uses.iter().take(most).map(line).collect())
 }
 
-fn read_use(line: &str) -> Option<TokenUse> {
+/// Reads one of these lines.
+pub(crate) fn read_use(line: &str) -> Option<TokenUse> {
     let mut words = line.splitn(3, ' ');
     let last_at = Timestamp::from_unix_ms(words.next()?.parse().ok()?);
     let source = words.next()?.parse().ok().map(Source::new);

@@ -6,8 +6,9 @@
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Token, User};
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::letter::{LetterKind, LetterState, Volume};
 use symbolon_core::names::{DeviceType, Source};
 use symbolon_core::policy::Policy;
 use symbolon_core::reset::{ResetOrder, ResetPlan, ResetRefusal, Scope, plan_reset};
@@ -18,6 +19,7 @@ use symbolon_store::tokens::NewToken;
 use symbolon_store::users::UserRecord;
 use symbolon_store::{Conn, Tx, letters, links, profiles, tokens, users};
 
+use crate::account::ChangeError;
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::{AppError, Rule};
@@ -25,15 +27,18 @@ use crate::facts::Facts;
 use crate::links::LinkKind;
 use crate::live::{commit, settled_revision};
 use crate::login::Refused;
-use crate::outbox::{self, TokenLetter};
+use crate::outbox::{self, Text, TokenLetter};
 use crate::passwords::{self, Proof};
+use crate::requests::Request;
 use crate::users::{take, take_by_name};
 use crate::{device_types, openpgp, retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
-const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
-                             account, or let the owner lift the freeze under My Personal Information.";
+/// The rule that keeps tokens from being accepted, and who can lift it.
+pub(crate) const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
+                             account, or let the owner lift the freeze under My Personal Information, or an \
+                             administrator on the user's page.";
 const NO_API: &str = "Your profile opens no API: a token serves to prove yourself on these pages alone. An \
                       administrator can open the APIs in the profile.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
@@ -93,6 +98,15 @@ impl From<AppError> for ResetError {
     }
 }
 
+impl From<ChangeError> for ResetError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::WrongPassword(refused) => Self::WrongPassword(refused),
+            ChangeError::App(error) => Self::App(error),
+        }
+    }
+}
+
 impl From<StoreError> for ResetError {
     fn from(error: StoreError) -> Self {
         Self::App(error.into())
@@ -108,7 +122,11 @@ impl From<StoreError> for ResetError {
 /// The password is proved before the transaction and compared with the row's again within it: a
 /// password that was changed in between proves nothing (I6).
 pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetError> {
-    if let Some(token) = repeated(ctx, &request).await? {
+    let asked = Request::reset(&request.request_key, request.scope, &request.device_type);
+    let mut reader = ctx.store.read().await?;
+    let before = asked.find(&mut reader, request.user).await?;
+    drop(reader);
+    if let Some(token) = before {
         return Ok(repetition_of(ctx, token).await?);
     }
     let password = &request.current_password;
@@ -120,9 +138,7 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, request.user).await?;
     // A second click may have come first while this one was hashing.
-    if let Some(token) =
-        tokens::find_request(&mut tx, user.standing.user, &request.request_key).await?
-    {
+    if let Some(token) = asked.find(&mut tx, request.user).await? {
         drop(tx);
         return Ok(repetition_of(ctx, token).await?);
     }
@@ -132,12 +148,14 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     let order = Order {
         actor: Actor::User(request.user),
         cause: RetirementCause::Reset,
+        issue: IssueCause::Reset,
         scope: request.scope,
-        device_type: request.device_type,
+        device_type: request.device_type.clone(),
         source: Some(request.origin.source),
         reason: None,
+        volume: Volume::Single,
     };
-    let receipt = write_reset(ctx, &mut tx, &user, order, Some(&request.request_key), now).await?;
+    let receipt = write_reset(ctx, &mut tx, &user, order, Some(&asked), now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(receipt)
@@ -159,7 +177,9 @@ pub async fn reset_for(
     let mut tx = ctx.store.begin().await?;
     let user = take_by_name(&mut tx, username).await?;
     let cause = RetirementCause::AdminReset;
-    let order = Order { actor, cause, scope, device_type, source: None, reason };
+    let volume = Volume::Single;
+    let issue = IssueCause::Reset;
+    let order = Order { actor, cause, issue, scope, device_type, source: None, reason, volume };
     let receipt = write_reset(ctx, &mut tx, &user, order, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
@@ -170,10 +190,12 @@ pub async fn reset_for(
 pub(crate) struct Order<'a> {
     pub(crate) actor: Actor,
     pub(crate) cause: RetirementCause,
+    pub(crate) issue: IssueCause,
     pub(crate) scope: Scope,
     pub(crate) device_type: DeviceType,
     pub(crate) source: Option<Source>,
     pub(crate) reason: Option<&'a str>,
+    pub(crate) volume: Volume,
 }
 
 /// Writes a reset into a transaction that has taken the user's row; the change row comes last.
@@ -182,7 +204,7 @@ pub(crate) async fn write_reset(
     tx: &mut Tx,
     user: &UserRecord,
     order: Order<'_>,
-    request_key: Option<&str>,
+    request: Option<&Request<'_>>,
     now: Timestamp,
 ) -> Result<Receipt, ResetError> {
     let id = user.standing.user;
@@ -197,11 +219,11 @@ pub(crate) async fn write_reset(
         links::end_of_user(tx, id, LinkKind::FreezeTokens.word(), now).await?;
     }
     let token = issue(ctx, tx, user, &order, &plan, now).await?;
-    if let Some(request_key) = request_key {
-        tokens::remember_request(tx, id, request_key, token, now).await?;
+    if let Some(request) = request {
+        request.remember(tx, id, token, now).await?;
     }
-    if scope == Scope::Account && user.standing.tokens_frozen_at.is_some() {
-        users::set_tokens_frozen(tx, id, None).await?;
+    if scope == Scope::Account && user.standing.tokens_frozen.is_some() {
+        users::unfreeze_tokens(tx, id, now).await?;
     }
     let details = format!(
         "token={token}\ndevice_type={}\ncause={}\nretired={}\nreason={}",
@@ -265,7 +287,7 @@ async fn issue(
     plan: &ResetPlan,
     now: Timestamp,
 ) -> Result<Id<Token>, AppError> {
-    let letter = TokenLetter::draw(ctx)?;
+    let letter = TokenLetter::draw(ctx, order.volume)?;
     let token = ctx.chance.with(|mut rng| Id::mint(&mut rng));
     let new = NewToken {
         id: token,
@@ -273,6 +295,12 @@ async fn issue(
         device_type: &plan.device_type,
         digest: &letter.digest,
         expires_at: plan.expires_at,
+        issue: Issue {
+            cause: order.issue,
+            scope: order.scope,
+            issuer: order.actor.user(),
+            source: order.source,
+        },
     };
     tokens::insert(tx, &new, now).await?;
     let facts = || {
@@ -283,24 +311,12 @@ async fn issue(
             .at("asked_at", now)
             .at("expires_at", plan.expires_at)
             .with("retired", plan.retire.len())
-            .with("scope", scope_word(order.scope))
+            .with("scope", order.scope.word())
     };
     letter.write(ctx, tx, user, token, facts(), now).await?;
-    outbox::write_notice(ctx, tx, user, LetterKind::TokenChanged, facts(), now).await?;
+    let notice = Text { kind: LetterKind::TokenChanged, facts: facts(), volume: order.volume };
+    outbox::write_text(ctx, tx, user, &user.email, notice, now).await?;
     Ok(token)
-}
-
-/// The word for a scope, in a letter's facts.
-pub(crate) const fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Account => "account",
-        Scope::DeviceType => "device-type",
-    }
-}
-
-async fn repeated(ctx: &Ctx, request: &OwnReset) -> Result<Option<Id<Token>>, AppError> {
-    let mut reader = ctx.store.read().await?;
-    Ok(tokens::find_request(&mut reader, request.user, &request.request_key).await?)
 }
 
 /// The answer to a request that came before.
@@ -364,21 +380,28 @@ pub struct ReceiptView {
     pub expires_at: Timestamp,
     /// When it was retired in its turn.
     pub retired_at: Option<Timestamp>,
-    /// Where the letter goes, masked.
-    pub masked_address: String,
-    /// Where the letter stands.
-    pub mail_state: LetterState,
-    /// When the letter reached its end.
-    pub mail_ended_at: Option<Timestamp>,
-    /// How often it was tried.
-    pub mail_attempts: u32,
-    /// When it is tried next.
-    pub mail_next_try_at: Option<Timestamp>,
-    /// The mail server's last words.
-    pub mail_reply: Option<String>,
+    /// The letter that carried it, while it is remembered: a month from its end.
+    pub mail: Option<MailView>,
 }
 
-/// The receipt of a user's own reset.
+/// How the letter of a token fares.
+#[derive(Debug, Clone)]
+pub struct MailView {
+    /// Where it goes, masked.
+    pub masked_address: String,
+    /// Where it stands.
+    pub state: LetterState,
+    /// When it reached its end.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next_try_at: Option<Timestamp>,
+    /// The mail server's last words.
+    pub reply: Option<String>,
+}
+
+/// The receipt of a user's token, whoever has reset it.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where the token is somebody else's or nobody's.
@@ -387,18 +410,20 @@ pub async fn receipt(ctx: &Ctx, user: Id<User>, token: Id<Token>) -> Result<Rece
     let row = tokens::find(&mut reader, token).await?.filter(|row| row.record.user == user);
     let row = row.ok_or(AppError::NotFound("token"))?;
     let letter = letters::of_token(&mut reader, token).await?;
-    let letter = letter.ok_or(AppError::NotFound("letter"))?;
+    let mail = letter.map(|letter| MailView {
+        masked_address: letter.to.masked(),
+        state: letter.state,
+        ended_at: letter.ended_at,
+        attempts: letter.attempts,
+        next_try_at: letter.ended_at.is_none().then_some(letter.next_try_at),
+        reply: letter.last_reply,
+    });
     Ok(ReceiptView {
         token,
         device_type: row.device_type,
         issued_at: row.issued_at,
         expires_at: row.record.expires_at,
         retired_at: row.record.retired.map(|(at, _)| at),
-        masked_address: letter.to.masked(),
-        mail_state: letter.state,
-        mail_ended_at: letter.ended_at,
-        mail_attempts: letter.attempts,
-        mail_next_try_at: letter.ended_at.is_none().then_some(letter.next_try_at),
-        mail_reply: letter.last_reply,
+        mail,
     })
 }

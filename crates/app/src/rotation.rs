@@ -11,8 +11,9 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::USUAL_OVERLAP;
 use symbolon_core::id::{Id, Token, User};
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::judge::RetirementCause;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, Volume};
 use symbolon_core::names::{DeviceType, Source, Username};
 use symbolon_core::policy::SessionsOnReset;
 use symbolon_core::reset::{ResetRefusal, Scope};
@@ -32,9 +33,10 @@ use crate::facts::Facts;
 use crate::live::{commit, settled_revision};
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
-use crate::reset::{self, PASSWORD_CHANGED, ResetError, scope_word};
+use crate::requests::Request;
+use crate::reset::{self, PASSWORD_CHANGED, ResetError};
 use crate::users::{take, take_by_name};
-use crate::{device_types, openpgp, retirement, scribe, trail};
+use crate::{account, device_types, openpgp, retirement, scribe, trail};
 pub use completion::end_overdue;
 
 const NO_OVERLAP: &str = "Tokens of this device type do not overlap: a reset ends the old one at once. An \
@@ -102,8 +104,10 @@ pub struct RotationReceipt {
 /// As for a reset: the password is proved before the transaction and compared with the row's again within
 /// it (I6).
 pub async fn rotate_own(ctx: &Ctx, request: OwnRotation) -> Result<RotationReceipt, ResetError> {
+    let key = request.request_key.as_str();
+    let asked = Request::rotation(key, &request.device_type, request.overlap);
     let mut reader = ctx.store.read().await?;
-    let known = tokens::find_request(&mut reader, request.user, &request.request_key).await?;
+    let known = asked.find(&mut reader, request.user).await?;
     drop(reader);
     if let Some(token) = known {
         return repetition(ctx, token).await;
@@ -117,7 +121,7 @@ pub async fn rotate_own(ctx: &Ctx, request: OwnRotation) -> Result<RotationRecei
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, request.user).await?;
     // A second click may have come first while this one was hashing.
-    if let Some(token) = tokens::find_request(&mut tx, request.user, &request.request_key).await? {
+    if let Some(token) = asked.find(&mut tx, request.user).await? {
         drop(tx);
         return repetition(ctx, token).await;
     }
@@ -131,8 +135,7 @@ pub async fn rotate_own(ctx: &Ctx, request: OwnRotation) -> Result<RotationRecei
         source: Some(request.origin.source),
         reason: None,
     };
-    let key = Some(request.request_key.as_str());
-    let receipt = write_rotation(ctx, &mut tx, &user, &order, key, now).await?;
+    let receipt = write_rotation(ctx, &mut tx, &user, &order, Some(&asked), now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(receipt)
@@ -149,11 +152,13 @@ pub async fn rotate_for(
     asked: RotationFor<'_>,
 ) -> Result<RotationReceipt, ResetError> {
     let key = asked.request_key.map(key_of_administrators).transpose()?;
+    let overlap = asked.overlap.unwrap_or(USUAL_OVERLAP);
+    let request = key.as_deref().map(|key| Request::rotation(key, &asked.device_type, overlap));
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let user = take_by_name(&mut tx, username).await?;
-    if let Some(key) = &key
-        && let Some(token) = tokens::find_request(&mut tx, user.standing.user, key).await?
+    if let Some(request) = &request
+        && let Some(token) = request.find(&mut tx, user.standing.user).await?
     {
         drop(tx);
         return repetition(ctx, token).await;
@@ -161,11 +166,11 @@ pub async fn rotate_for(
     let order = Order {
         actor,
         device_type: &asked.device_type,
-        overlap: asked.overlap.unwrap_or(USUAL_OVERLAP),
+        overlap,
         source: None,
         reason: asked.reason,
     };
-    let receipt = write_rotation(ctx, &mut tx, &user, &order, key.as_deref(), now).await?;
+    let receipt = write_rotation(ctx, &mut tx, &user, &order, request.as_ref(), now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(receipt)
@@ -199,6 +204,33 @@ pub async fn cancel(
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, user).await?;
     let done = write_cancellation(ctx, &mut tx, &user, actor, device_type, now).await?;
+    commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
+    Ok(done)
+}
+
+/// [`cancel`] for an owner who proves the current password anew, as a program must that has nothing else to
+/// show but a session.
+///
+/// # Errors
+/// [`ResetError`]; nothing was changed then.
+pub async fn cancel_own(
+    ctx: &Ctx,
+    user: Id<User>,
+    current: &Password,
+    device_type: &DeviceType,
+    origin: &Origin,
+) -> Result<Cancelled, ResetError> {
+    let proved = match passwords::prove(ctx, user, current, origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ResetError::WrongPassword(refused)),
+    };
+    scribe::write_uses(ctx).await?;
+    let now = ctx.clock.now();
+    let mut tx = ctx.store.begin().await?;
+    let fresh = account::take_unchanged(&mut tx, &proved).await?;
+    let actor = Actor::User(user);
+    let done = write_cancellation(ctx, &mut tx, &fresh, actor, device_type, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(done)
@@ -261,7 +293,7 @@ async fn write_rotation(
     tx: &mut Tx,
     user: &UserRecord,
     order: &Order<'_>,
-    request_key: Option<&str>,
+    request: Option<&Request<'_>>,
     now: Timestamp,
 ) -> Result<RotationReceipt, ResetError> {
     let id = user.standing.user;
@@ -283,8 +315,8 @@ async fn write_rotation(
     // The old one first: at no moment are there two that have no successor.
     tokens::begin_succession(tx, plan.outgoing, token, plan.until).await?;
     issue(ctx, tx, user, order, (token, &plan), now).await?;
-    if let Some(request_key) = request_key {
-        tokens::remember_request(tx, id, request_key, token, now).await?;
+    if let Some(request) = request {
+        request.remember(tx, id, token, now).await?;
     }
     let details = format!(
         "token={token}\ndevice_type={device_type}\noutgoing={}\nuntil={}\nreason={}",
@@ -307,7 +339,7 @@ async fn issue(
     (token, plan): (Id<Token>, &RotationPlan),
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let letter = TokenLetter::draw(ctx)?;
+    let letter = TokenLetter::draw(ctx, Volume::Single)?;
     let owner = user.standing.user;
     let new = NewToken {
         id: token,
@@ -315,6 +347,12 @@ async fn issue(
         device_type: order.device_type,
         digest: &letter.digest,
         expires_at: plan.expires_at,
+        issue: Issue {
+            cause: IssueCause::Rotation,
+            scope: Scope::DeviceType,
+            issuer: order.actor.user(),
+            source: order.source,
+        },
     };
     tokens::insert(tx, &new, now).await?;
     let facts = || {
@@ -371,7 +409,7 @@ fn facts_of(
         .with("cause", cause.word())
         .with("by", by)
         .at("asked_at", now)
-        .with("scope", scope_word(Scope::DeviceType))
+        .with("scope", Scope::DeviceType.word())
 }
 
 fn by(actor: Actor, owner: Id<User>) -> &'static str {

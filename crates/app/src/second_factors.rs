@@ -82,6 +82,33 @@ pub async fn list(ctx: &Ctx, user: Id<User>) -> Result<SecondFactors, AppError> 
     })
 }
 
+/// What a user owes under the duty of his profile: by when, and `None` where he owes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// A second factor of any kind, on the web.
+    pub on_the_web: Option<Timestamp>,
+    /// An authenticator app, at APIs.
+    pub at_apis: Option<Timestamp>,
+}
+
+/// Which second factor a user owes and has not enrolled.
+///
+/// # Errors
+/// [`AppError::NotFound`] if removed.
+pub async fn owed(ctx: &Ctx, user: Id<User>) -> Result<Owed, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let record = users::find(&mut reader, user).await?.ok_or(AppError::NotFound("user"))?;
+    let policy = profiles::in_force(&mut reader, record.profile).await?;
+    if policy.duty == Duty::None {
+        return Ok(Owed { on_the_web: None, at_apis: None });
+    }
+    let (since, kinds) = (record.profile_since, kinds_of(&mut reader, user).await?);
+    Ok(Owed {
+        on_the_web: policy.owed_on_the_web_by(since, kinds),
+        at_apis: policy.owed_at_apis_by(since, kinds),
+    })
+}
+
 /// One authenticator app of a user.
 ///
 /// # Errors

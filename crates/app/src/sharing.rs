@@ -6,11 +6,14 @@
 //! They raise the same signals, and the first one to hold the owner's row tells of them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
+use symbolon_core::country::Countries;
 use symbolon_core::device_type::{DeviceRules, OnSharing};
 use symbolon_core::id::{Id, SharingSignal as SignalKind, Token, User};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::names::{DeviceType, Username};
 use symbolon_core::policy::DAY;
@@ -40,7 +43,7 @@ const MOST_USES: i64 = 20_000;
 const MOST_OF_TOKEN: usize = 256;
 /// Tokens whose earlier uses are kept: only those that several clients or networks use.
 const MOST_WATCHED: usize = 4096;
-/// Signals of one user. More of them say no more, and whoever makes them could fill the database.
+/// Signals of one user, the latest: whoever makes them could fill the database.
 const MOST_OF_USER: i64 = 100;
 const MOST_LISTED: i64 = 500;
 /// The owner of a token is told once in this time, whatever is found.
@@ -57,13 +60,14 @@ pub type SignalView = SignalRow;
 /// network; whether two of them take turns shows in how these move on.
 #[derive(Debug, Default)]
 pub struct Watch {
+    countries: Arc<Countries>,
     looked_at: Option<Timestamp>,
     earlier: HashMap<Id<Token>, Vec<Sighting>>,
 }
 
 /// A round every minute, for ever.
-pub async fn run(ctx: Ctx) {
-    let mut watch = Watch::default();
+pub async fn run(ctx: Ctx, countries: Arc<Countries>) {
+    let mut watch = Watch::knowing(countries);
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -75,6 +79,11 @@ pub async fn run(ctx: Ctx) {
 }
 
 impl Watch {
+    /// One that knows in which country an address is used.
+    pub fn knowing(countries: Arc<Countries>) -> Self {
+        Self { countries, ..Self::default() }
+    }
+
     /// Looks at the tokens that were used since the last time.
     ///
     /// # Errors
@@ -107,11 +116,13 @@ impl Watch {
             }
             for token in &used {
                 let lately = by_token.remove(&token.token).unwrap_or_default();
-                let lately = self.with_earlier(token.token, lately);
+                let mut lately = self.with_earlier(token.token, lately);
+                // What led to a freeze that was lifted is no reason for another.
+                lately.retain(|seen| token.unfrozen_at.is_none_or(|at| seen.at > at));
                 let Some(rules) = rules.get(&token.device_type) else {
                     continue;
                 };
-                let found = sharing::signals(&lately, rules, now);
+                let found = sharing::signals(&lately, rules, &self.countries, now);
                 if !found.is_empty() {
                     raise(ctx, token, rules.on_sharing, &found, now).await?;
                 }
@@ -152,11 +163,17 @@ async fn raise(
     let mut reader = ctx.store.read().await?;
     let known = signals::list(&mut reader, Some(used.user), MOST_OF_USER).await?;
     drop(reader);
-    if found.iter().all(|signal| is_old_news(&known, signal, now)) {
+    let telling = Telling { on_sharing, unfrozen_at: used.unfrozen_at };
+    if found.iter().all(|signal| telling.is_old_news(&known, signal, now)) {
         return Ok(());
     }
     let mut tx = ctx.store.begin().await?;
-    if !users::hold(&mut tx, used.user).await? {
+    let is_there = match on_sharing {
+        OnSharing::Tell => users::hold(&mut tx, used.user).await?,
+        // A log-in that was judged before the freeze must not open a session after it.
+        OnSharing::Freeze => users::take(&mut tx, used.user).await?,
+    };
+    if !is_there {
         return Ok(());
     }
     let live = tokens::live_of_user(&mut tx, used.user).await?;
@@ -168,12 +185,12 @@ async fn raise(
     for signal in found {
         note(ctx, &mut tx, (used, &live), signal, &known, now).await?;
     }
+    signals::keep(&mut tx, used.user, MOST_OF_USER, now).await?;
     let all = signals::list(&mut tx, Some(used.user), MOST_OF_USER).await?;
-    let untold: Vec<&SignalRow> = all
-        .iter()
-        .filter(|row| row.token == used.token && row.false_alarm.is_none() && row.told_at.is_none())
-        .collect();
-    let told = signals::last_told(&mut tx, used.token).await?;
+    let own = || all.iter().filter(|row| row.token == used.token);
+    let untold: Vec<&SignalRow> =
+        own().filter(|row| row.false_alarm.is_none() && telling.of(row).is_none()).collect();
+    let told = own().filter_map(|row| telling.of(row)).max();
     let may_tell = told.is_none_or(|told| now.since(told) >= TELL_AGAIN);
     let user = users::find(&mut tx, used.user).await?;
     if let Some(user) = user.filter(|_| may_tell && !untold.is_empty()) {
@@ -191,10 +208,31 @@ fn known_as<'a>(known: &'a [SignalRow], signal: &SharingSignal) -> Option<&'a Si
     silent.or_else(|| known.iter().find(covers))
 }
 
-/// Whether nothing need be written of a signal: it is a false alarm, or was noted only just.
-fn is_old_news(known: &[SignalRow], signal: &SharingSignal, now: Timestamp) -> bool {
-    known_as(known, signal)
-        .is_some_and(|row| row.false_alarm.is_some() || now.since(row.last_at) < NOTE_AGAIN)
+/// Which tellings count: not those from before a freeze was lifted, nor, where the device type says now that
+/// tokens are frozen, those that froze nothing.
+#[derive(Debug, Clone, Copy)]
+struct Telling {
+    on_sharing: OnSharing,
+    unfrozen_at: Option<Timestamp>,
+}
+
+impl Telling {
+    /// When the owner was told of a signal, if that counts.
+    fn of(self, row: &SignalRow) -> Option<Timestamp> {
+        let (at, under) = row.told?;
+        let counts = self.unfrozen_at.is_none_or(|unfrozen_at| at > unfrozen_at)
+            && (self.on_sharing == OnSharing::Tell || under == OnSharing::Freeze);
+        counts.then_some(at)
+    }
+
+    /// Whether nothing need be written of a signal: it is a false alarm, or was noted only just and is no
+    /// other news by now.
+    fn is_old_news(self, known: &[SignalRow], signal: &SharingSignal, now: Timestamp) -> bool {
+        known_as(known, signal).is_some_and(|row| {
+            let is_told = row.told.is_none() || self.of(row).is_some();
+            row.false_alarm.is_some() || (is_told && now.since(row.last_at) < NOTE_AGAIN)
+        })
+    }
 }
 
 async fn note(
@@ -213,7 +251,6 @@ async fn note(
             Ok(signals::note_again(tx, row.id, evidence, now).await?)
         }
         Some(row) => Ok(signals::move_to(tx, row.id, used.token, evidence, now).await?),
-        None if known.len() >= usize::try_from(MOST_OF_USER).unwrap_or(usize::MAX) => Ok(()),
         None => {
             let id = ctx.chance.with(|mut rng| Id::mint(&mut rng));
             signals::insert(tx, id, used, signal, now).await?;
@@ -232,8 +269,8 @@ async fn tell(
     untold: &[&SignalRow],
     now: Timestamp,
 ) -> Result<(), AppError> {
-    const NAMES: [&str; 3] = ["evidence_1", "evidence_2", "evidence_3"];
-    let frozen = on_sharing == OnSharing::Freeze && user.standing.tokens_frozen_at.is_none();
+    const NAMES: [&str; 4] = ["evidence_1", "evidence_2", "evidence_3", "evidence_4"];
+    let frozen = on_sharing == OnSharing::Freeze && user.standing.tokens_frozen.is_none();
     let facts = || {
         let facts = Facts::default().with("device_type", &used.device_type).at("at", now);
         let facts = if frozen { facts.at("frozen_at", now) } else { facts };
@@ -247,13 +284,15 @@ async fn tell(
         let facts = facts().with("owner", &user.username);
         outbox::write_notice(ctx, tx, &administrator, report, facts, now).await?;
     }
-    signals::note_told(tx, used.token, now).await?;
+    for row in untold {
+        signals::note_told(tx, row.id, on_sharing, now).await?;
+    }
     let rules: Vec<&str> = untold.iter().map(|row| row.rule.word()).collect();
     let subject = format!("user:{id}");
     let details = format!("token={}\nrules={}", used.token, rules.join(","));
     trail::append(tx, Actor::Rule, "token.looks-shared", subject.clone(), details, now).await?;
     if frozen {
-        users::set_tokens_frozen(tx, id, Some(now)).await?;
+        users::freeze_tokens(tx, id, TokenFreeze { at: now, by: FrozenBy::Sharing }).await?;
         sessions::end_of_token(tx, used.token, "token looks shared", now).await?;
         let details = format!("token={}\ncause=sharing", used.token);
         trail::append(tx, Actor::Rule, "tokens.frozen", subject, details, now).await?;
@@ -289,7 +328,7 @@ pub async fn list_of(ctx: &Ctx, username: Option<&str>) -> Result<Vec<SignalView
 /// Marks a signal as a false alarm: the same, or less, is not raised again of this user. `of` confines it
 /// to the signals of one user, as an owner's request must.
 ///
-/// Tokens that were frozen stay so: their owner lifts that by proving himself.
+/// Tokens that were frozen stay so: their owner lifts that by proving himself, or an administrator does.
 ///
 /// # Errors
 /// [`AppError::NotFound`] where there is no such signal, or it is somebody else's.

@@ -2,7 +2,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{RetirementCause, TokenFreeze};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::lockout::Failures;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
@@ -25,6 +25,9 @@ use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
 use crate::{hashing, passwords, retirement, second_factors, trail};
+
+/// What somebody is told who decided on something that is so no more.
+pub(crate) const CHANGED_MEANWHILE: &str = "The account was changed meanwhile. Log in anew.";
 
 const LAST_ADMINISTRATOR: &str = "this is the last administrator: make another one first";
 
@@ -54,6 +57,8 @@ pub struct UserView {
     pub username: Username,
     /// Where mail goes.
     pub email: EmailAddress,
+    /// Where mail with a token goes instead.
+    pub delivery: Option<EmailAddress>,
     /// As shown.
     pub name: DisplayName,
     /// The profile's name.
@@ -64,8 +69,8 @@ pub struct UserView {
     pub activated: bool,
     /// Since when frozen by an administrator.
     pub frozen_at: Option<Timestamp>,
-    /// Since when the owner's link has frozen the tokens.
-    pub tokens_frozen_at: Option<Timestamp>,
+    /// Since when the tokens are frozen, and by whom.
+    pub tokens_frozen: Option<TokenFreeze>,
     /// Until when locked out.
     pub locked_until: Option<Timestamp>,
     /// Until when no code of his is taken.
@@ -150,7 +155,7 @@ async fn invite(
     let kind = LinkKind::Invitation;
     let link = Carried { kind, valid_for: INVITATION_VALID, subject: None };
     let letter = LetterKind::Invitation;
-    outbox::write_with_link(ctx, tx, user, &user.email, Text { kind: letter, facts }, link, now)
+    outbox::write_with_link(ctx, tx, user, &user.email, Text::single(letter, facts), link, now)
         .await
 }
 
@@ -361,6 +366,15 @@ pub(crate) async fn take(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppErr
     users::find(tx, id).await?.ok_or(AppError::NotFound("user"))
 }
 
+/// The same of a user who changes his own: not where he was frozen since his request began (I6).
+pub(crate) async fn take_unfrozen(tx: &mut Tx, id: Id<User>) -> Result<UserRecord, AppError> {
+    let user = take(tx, id).await?;
+    if user.standing.frozen_at.is_some() {
+        return Err(AppError::Forbidden(CHANGED_MEANWHILE));
+    }
+    Ok(user)
+}
+
 async fn spare_last_administrator(tx: &mut Tx, user: &UserRecord) -> Result<(), AppError> {
     let standing = &user.standing;
     let counts = user.admin_since.is_some() && standing.activated && standing.frozen_at.is_none();
@@ -392,12 +406,13 @@ fn view(user: UserRecord, profile: String, now: Timestamp) -> UserView {
         id: user.standing.user,
         username: user.username,
         email: user.email,
+        delivery: user.delivery,
         name: user.name,
         profile,
         administrator: user.admin_since.is_some(),
         activated: user.standing.activated,
         frozen_at: user.standing.frozen_at,
-        tokens_frozen_at: user.standing.tokens_frozen_at,
+        tokens_frozen: user.standing.tokens_frozen,
         locked_until: user.standing.failures.locked_at(now),
         codes_locked_until: user.code_failures.locked_at(now),
         last_login_at: user.last_login_at,

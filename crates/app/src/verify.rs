@@ -2,18 +2,18 @@
 //! to the last commit, or not at all.
 //!
 //! Nothing is written but a note (see [`crate::notebook`]), and the database is asked for one thing alone:
-//! whether a session that was not used here for too long was used at another node.
+//! whether a session or token that was not used here for too long was used at another node.
 
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
 pub use symbolon_core::api_rules::Said;
-use symbolon_core::id::{Client, Id, Session};
+use symbolon_core::id::{Client, Id, Session, Token};
 use symbolon_core::names::Source;
 use symbolon_core::user_agent::client_of;
 use symbolon_core::verification::CredentialRefusal;
 pub use symbolon_live::Bound;
-use symbolon_live::{Refused, UsedFrom};
+use symbolon_live::UsedFrom;
 
 pub use symbolon_live::{Admission, Holder, Presented, Sort, Subject};
 
@@ -86,15 +86,19 @@ pub async fn verify_on_route<'a>(
     presenter: Presenter<'_>,
     admits: &(impl Fn(Bound<'_>) -> bool + Sync),
 ) -> Result<Admission<'a>, NoAdmission> {
-    match ask(ctx, question, presenter, admits) {
+    match ask(ctx, question, presenter, None, admits) {
         Err(Unaccepted::Idle(session)) => {
             // Seldom, and large: what is verified thousands of times a second should not carry it about.
             let known = Box::pin(live::look_again(ctx, session)).await;
             if known.map_err(|_| NoAdmission::CannotKnow)? {
-                ask(ctx, question, presenter, admits).map_err(NoAdmission::from)
+                ask(ctx, question, presenter, None, admits).map_err(NoAdmission::from)
             } else {
                 Err(Unaccepted::Idle(session).into())
             }
+        }
+        Err(Unaccepted::Unused(token)) => {
+            let known = Box::pin(last_use(ctx, token)).await?;
+            ask(ctx, question, presenter, Some(known), admits).map_err(NoAdmission::from)
         }
         decided => decided.map_err(NoAdmission::from),
     }
@@ -107,8 +111,8 @@ pub fn verify_at_once<'a>(
     presenter: Presenter<'_>,
     admits: &impl Fn(Bound<'_>) -> bool,
 ) -> Option<Result<Admission<'a>, NoAdmission>> {
-    match ask(ctx, question, presenter, admits) {
-        Err(Unaccepted::Idle(_)) => None,
+    match ask(ctx, question, presenter, None, admits) {
+        Err(Unaccepted::Idle(_) | Unaccepted::Unused(_)) => None,
         decided => Some(decided.map_err(NoAdmission::from)),
     }
 }
@@ -128,6 +132,8 @@ pub enum NotAdmitted {
     /// A session that was not used here for too long. It may be alive by its uses at other nodes: the
     /// database knows ([`look_again`]).
     Idle(Id<Session>),
+    /// The same of a token, of whose last use memory knows only about when it was ([`last_use`]).
+    Unused(Id<Token>),
 }
 
 impl<'a> Together<'a> {
@@ -140,7 +146,7 @@ impl<'a> Together<'a> {
     /// The gate was open after the question had come, so each answer is true of an instant within the request,
     /// however long this takes.
     pub fn begin(ctx: &'a Ctx, presenter: Presenter<'a>) -> Result<Self, NoAdmission> {
-        let at = Presentation::begin(ctx, presenter).ok_or(NoAdmission::CannotKnow)?;
+        let at = Presentation::begin(ctx, presenter, None).ok_or(NoAdmission::CannotKnow)?;
         Ok(Self { ctx, at })
     }
 
@@ -150,6 +156,18 @@ impl<'a> Together<'a> {
     /// [`NotAdmitted`].
     pub fn verify(&self, question: &Question<'_>) -> Result<Admission<'a>, NotAdmitted> {
         decide(self.ctx, question, &self.at, &|_| true)
+    }
+
+    /// Decides on a token of which the database has told when it was last used.
+    ///
+    /// # Errors
+    /// [`NotAdmitted::Refused`].
+    pub fn verify_used(
+        &self,
+        question: &Question<'_>,
+        active_at: Timestamp,
+    ) -> Result<Admission<'a>, NotAdmitted> {
+        decide(self.ctx, question, &self.at.knowing(active_at), &|_| true)
     }
 }
 
@@ -162,10 +180,22 @@ pub async fn look_again(ctx: &Ctx, sessions: &[Id<Session>]) -> Result<bool, NoA
     looked.map_err(|_| NoAdmission::CannotKnow)
 }
 
+/// When a token was last used, or issued, that seems dead of disuse; long ago where it has ended meanwhile.
+///
+/// # Errors
+/// [`NoAdmission::CannotKnow`] where the database cannot be read, or too many are reading.
+pub async fn last_use(ctx: &Ctx, token: Id<Token>) -> Result<Timestamp, NoAdmission> {
+    const LONG_AGO: Timestamp = Timestamp::from_unix_ms(0);
+    let known = live::last_use(ctx, token).await.map_err(|_| NoAdmission::CannotKnow)?;
+    Ok(known.unwrap_or(LONG_AGO))
+}
+
 /// What memory answers.
 enum Unaccepted {
     /// See [`NotAdmitted::Idle`].
     Idle(Id<Session>),
+    /// See [`NotAdmitted::Unused`].
+    Unused(Id<Token>),
     /// Any other refusal.
     Refused(CredentialRefusal),
     /// See [`NoAdmission::CannotKnow`].
@@ -177,6 +207,7 @@ impl From<NotAdmitted> for Unaccepted {
         match refused {
             NotAdmitted::Refused(refusal) => Self::Refused(refusal),
             NotAdmitted::Idle(session) => Self::Idle(session),
+            NotAdmitted::Unused(token) => Self::Unused(token),
         }
     }
 }
@@ -185,24 +216,27 @@ impl From<Unaccepted> for NoAdmission {
     fn from(unaccepted: Unaccepted) -> Self {
         match unaccepted {
             Unaccepted::Idle(_) => Self::Refused(CredentialRefusal::Idle),
+            Unaccepted::Unused(_) => Self::Refused(CredentialRefusal::Unused),
             Unaccepted::Refused(refusal) => Self::Refused(refusal),
             Unaccepted::CannotKnow => Self::CannotKnow,
         }
     }
 }
 
+/// Asks memory; `active_at` is the last use of the token, where the database was asked for it.
 fn ask<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
+    active_at: Option<Timestamp>,
     admits: &impl Fn(Bound<'_>) -> bool,
 ) -> Result<Admission<'a>, Unaccepted> {
-    let at = Presentation::begin(ctx, presenter).ok_or(Unaccepted::CannotKnow)?;
+    let at = Presentation::begin(ctx, presenter, active_at).ok_or(Unaccepted::CannotKnow)?;
     decide(ctx, question, &at, admits).map_err(Unaccepted::from)
 }
 
 /// When and from where a credential is presented.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Presentation<'a> {
     now: Timestamp,
     from: UsedFrom<'a>,
@@ -211,7 +245,7 @@ struct Presentation<'a> {
 
 impl<'a> Presentation<'a> {
     /// `None` while the gate is closed.
-    fn begin(ctx: &Ctx, presenter: Presenter<'a>) -> Option<Self> {
+    fn begin(ctx: &Ctx, presenter: Presenter<'a>, active_at: Option<Timestamp>) -> Option<Self> {
         if !ctx.live.gate.is_open() {
             return None;
         }
@@ -219,7 +253,13 @@ impl<'a> Presentation<'a> {
         let Presenter { head, source, client } = presenter;
         let address = source.any().address();
         let place = ctx.live.places.fold(address, client.any(), head as u8, now);
-        Some(Self { now, from: UsedFrom { place, source, client }, head })
+        Some(Self { now, from: UsedFrom { place, source, client, active_at }, head })
+    }
+
+    /// The same, of a token of which the database has told when it was last used.
+    const fn knowing(mut self, active_at: Timestamp) -> Self {
+        self.from.active_at = Some(active_at);
+        self
     }
 
     /// In words, for the notes.
@@ -252,16 +292,19 @@ fn decide<'a>(
             }
             Ok(admission)
         }
-        Err(refused) => {
-            ctx.notebook.note_refusal(&refused, || at.place(), at.now);
-            let Refused { refusal, subject, .. } = refused;
-            Err(match (refusal, subject) {
-                (CredentialRefusal::Idle, Some(subject)) => {
-                    NotAdmitted::Idle(Id::from_raw(subject.credential))
-                }
-                _ => NotAdmitted::Refused(refusal),
-            })
-        }
+        Err(refused) => Err(match (refused.refusal, refused.subject) {
+            // What the database may know better is nothing that an owner should read of.
+            (CredentialRefusal::Idle, Some(subject)) => {
+                NotAdmitted::Idle(Id::from_raw(subject.credential))
+            }
+            (CredentialRefusal::Unused, Some(subject)) if at.from.active_at.is_none() => {
+                NotAdmitted::Unused(Id::from_raw(subject.credential))
+            }
+            (refusal, _) => {
+                ctx.notebook.note_refusal(&refused, || at.place(), at.now);
+                NotAdmitted::Refused(refusal)
+            }
+        }),
     }
 }
 

@@ -1,10 +1,10 @@
-//! What holds for the tokens of one device type: how old they may become, who may hold them, from where
+//! What holds for the tokens of one device type: how old they may become, who may hold and use them, from where
 //! and by what they may be used.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::client_kind::ClientKind;
+use crate::client_kind::{ClientKind, kind_of};
 use crate::id::{Id, Profile};
 use crate::names::Source;
 use crate::network::LoginRanges;
@@ -84,9 +84,9 @@ impl DeviceRules {
     }
 
     /// The first instant at which a token issued now is no longer accepted, where its owner's profile
-    /// sets a limit of its own.
+    /// sets a limit of its own. A whole second, as relying services are told it and as the live view knows it.
     pub fn expiry(&self, limit_of_profile: Duration, now: Timestamp) -> Timestamp {
-        now + self.max_age.min(limit_of_profile)
+        (now + self.max_age.min(limit_of_profile)).whole_second()
     }
 
     /// Whether a token that was used last, or issued, at `last` is dead of disuse at `now`.
@@ -99,17 +99,28 @@ impl DeviceRules {
         matches!((self.kind, client), (Some(meant), Some(client)) if meant != client)
     }
 
-    /// Whether a token may be used from there and by that kind of client, which is worked out only where
-    /// it decides.
+    /// The kind of a client that says this of itself, where that is plainly another than the token is for, and
+    /// what the token is for.
+    pub fn another_kind(&self, client: &str) -> Option<AnotherKind> {
+        let (meant, client) = (self.kind?, kind_of(client)?);
+        (meant != client).then_some(AnotherKind { meant, client })
+    }
+
+    /// Whether a user of this profile may use a token from there and by that kind of client, which is worked
+    /// out only where it decides.
     ///
     /// # Errors
     /// What is wrong with its use.
     #[inline]
     pub fn allow(
         &self,
+        profile: Id<Profile>,
         source: Source,
         client: impl FnOnce() -> Option<ClientKind>,
     ) -> Result<(), Misuse> {
+        if !self.holders.include(profile) {
+            return Err(Misuse::NotAHolder);
+        }
         if self.addresses.as_ref().is_some_and(|addresses| !addresses.hold(source)) {
             return Err(Misuse::OutsideAddresses);
         }
@@ -121,9 +132,20 @@ impl DeviceRules {
     }
 }
 
+/// A token that is for one kind of client in the hands of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnotherKind {
+    /// What it is for.
+    pub meant: ClientKind,
+    /// What uses it.
+    pub client: ClientKind,
+}
+
 /// What is wrong with the use of a token that lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misuse {
+    /// Its owner's profile is none of those whose users may hold one.
+    NotAHolder,
     /// It comes from outside the addresses of its device type.
     OutsideAddresses,
     /// Plainly another kind of client presents it.
@@ -319,10 +341,24 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_where_and_by_what_its_device_type_allows() {
+    fn the_name_of_a_client_tells_whether_the_token_is_in_the_hands_of_another_kind() {
+        let rules = DeviceRules { kind: Some(ClientKind::Server), ..DeviceRules::default() };
+
+        let (meant, client) = (ClientKind::Server, ClientKind::Mobile);
+        assert_eq!(rules.another_kind("okhttp/4.9"), Some(AnotherKind { meant, client }));
+        for name in ["jsforce", "shop/1.0", ""] {
+            assert_eq!(rules.another_kind(name), None, "{name}");
+        }
+        assert_eq!(DeviceRules::default().another_kind("okhttp/4.9"), None);
+    }
+
+    #[test]
+    fn a_token_is_used_by_whom_where_and_by_what_its_device_type_allows() {
         let here = Source::new("10.1.2.3".parse().unwrap());
         let there = Source::new("192.0.2.7".parse().unwrap());
+        let (holder, other) = (Id::from_raw(7), Id::from_raw(8));
         let rules = DeviceRules {
+            holders: Holders::Profiles(vec![holder]),
             addresses: LoginRanges::parse("10.0.0.0/8").unwrap(),
             kind: Some(ClientKind::Server),
             mismatch: Mismatch::Refused,
@@ -331,11 +367,12 @@ mod tests {
         let noting = DeviceRules { mismatch: Mismatch::Noted, ..rules.clone() };
         let (phone, server) = (Some(ClientKind::Mobile), Some(ClientKind::Server));
 
-        assert_eq!(rules.allow(here, || server), Ok(()));
-        assert_eq!(rules.allow(here, || None), Ok(()));
-        assert_eq!(rules.allow(there, || server), Err(Misuse::OutsideAddresses));
-        assert_eq!(rules.allow(here, || phone), Err(Misuse::OfAnotherKind));
-        assert_eq!(noting.allow(here, || unreachable!("nobody asks")), Ok(()));
+        assert_eq!(rules.allow(holder, here, || server), Ok(()));
+        assert_eq!(rules.allow(holder, here, || None), Ok(()));
+        assert_eq!(rules.allow(other, here, || server), Err(Misuse::NotAHolder));
+        assert_eq!(rules.allow(holder, there, || server), Err(Misuse::OutsideAddresses));
+        assert_eq!(rules.allow(holder, here, || phone), Err(Misuse::OfAnotherKind));
+        assert_eq!(noting.allow(holder, here, || unreachable!("nobody asks")), Ok(()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod token;
 use crate::client_kind::ClientKind;
 use crate::device_type::DeviceRules;
 use crate::factor::{Factor, FactorKinds};
-use crate::id::{Id, Token, User};
+use crate::id::{Id, Profile, Token, User};
 use crate::lockout::{Failures, SourceFailures};
 use crate::names::Source;
 use crate::policy::{Policy, SourcePolicy};
@@ -21,6 +21,39 @@ use crate::words::{of_word, word_of};
 
 pub use refusal::Refusal;
 pub use token::TokenUse;
+
+/// Who has frozen an account's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrozenBy {
+    /// Their owner, by the link in a mail: "it wasn't me".
+    Owner,
+    /// The rule of a device type, when a token looked shared.
+    Sharing,
+}
+
+impl FrozenBy {
+    /// Both, with the words that scripts and the database know them by.
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Owner, "owner"), (Self::Sharing, "sharing")];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+
+    /// The value with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        of_word(&Self::ALL, word)
+    }
+}
+
+/// A freeze of an account's tokens: none of them is accepted, nor is a log-in that needs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenFreeze {
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: FrozenBy,
+}
 
 /// What is known of the user that a login names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +64,8 @@ pub struct Standing {
     pub activated: bool,
     /// Since when an administrator has frozen the user.
     pub frozen_at: Option<Timestamp>,
-    /// Since when the owner has frozen the account's tokens ("it wasn't me").
-    pub tokens_frozen_at: Option<Timestamp>,
+    /// Since when the account's tokens are frozen, and by whom.
+    pub tokens_frozen: Option<TokenFreeze>,
     /// Failures and lockout.
     pub failures: Failures,
 }
@@ -160,6 +193,8 @@ pub struct Login<'a> {
     pub source_policy: &'a SourcePolicy,
     /// Who, if there is such a user. His failures are those that apply: a known place has its own.
     pub standing: Option<&'a Standing>,
+    /// His profile; any, where there is no such user.
+    pub profile: Id<Profile>,
     /// Since when he is under his policy.
     pub member_since: Timestamp,
     /// The strictest of the policies that he is under.
@@ -204,6 +239,34 @@ impl Login<'_> {
         };
         !spared && self.source_failures.locked(self.source_policy)
     }
+
+    /// What the rule on failures from its address says of it, for a login that is refused by that before
+    /// anything else of it is worked out.
+    pub fn judge_source(&self) -> Step {
+        chain::source(self)
+    }
+
+    /// Why no token is asked of it, if that is so: it comes from a trusted network, or from within all login
+    /// IP ranges that there are (contract §5).
+    pub fn spared_token(&self) -> Option<Spared> {
+        let ranges = &self.policy.login_ranges;
+        if self.trusted_network {
+            Some(Spared::TrustedNetwork)
+        } else if !ranges.is_empty() && ranges.iter().all(|ranges| ranges.hold(self.source)) {
+            Some(Spared::LoginRanges)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why an API login needs no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spared {
+    /// It comes from a trusted network of the organization.
+    TrustedNetwork,
+    /// It comes from within the login IP ranges of the profile.
+    LoginRanges,
 }
 
 /// A login that is let in.

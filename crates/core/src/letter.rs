@@ -73,6 +73,8 @@ pub enum LetterKind {
     AddressChanged,
     /// A notice that mail with a token goes to another address from now on.
     DeliveryChanged,
+    /// The same to the address that it goes to from now on.
+    DeliveryBegun,
     /// A notice that the OpenPGP key for mail with a token was added, changed or removed.
     OpenpgpKeyChanged,
     /// Something still uses a retired token.
@@ -81,6 +83,8 @@ pub enum LetterKind {
     LockedOut,
     /// The owner's link froze the account's tokens.
     TokensFrozen,
+    /// The freeze of the account's tokens was lifted.
+    TokensUnfrozen,
     /// The six-digit code for a browser that is not known.
     VerificationCode,
     /// Too many wrong codes: the entry of codes is locked.
@@ -105,7 +109,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// All kinds, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 23] = [
+    pub const ALL: [(Self, &'static str); 25] = [
         (Self::NewToken, "new-token"),
         (Self::TokenChanged, "token-changed"),
         (Self::Invitation, "invitation"),
@@ -115,10 +119,12 @@ impl LetterKind {
         (Self::AddressChangeNew, "address-change-new"),
         (Self::AddressChanged, "address-changed"),
         (Self::DeliveryChanged, "delivery-changed"),
+        (Self::DeliveryBegun, "delivery-begun"),
         (Self::OpenpgpKeyChanged, "openpgp-key-changed"),
         (Self::RetiredTokenUsed, "retired-token-used"),
         (Self::LockedOut, "locked-out"),
         (Self::TokensFrozen, "tokens-frozen"),
+        (Self::TokensUnfrozen, "tokens-unfrozen"),
         (Self::VerificationCode, "verification-code"),
         (Self::CodesLocked, "codes-locked"),
         (Self::SecondFactorAdded, "second-factor-added"),
@@ -146,20 +152,90 @@ impl LetterKind {
             self,
             Self::Invitation
                 | Self::AddressChangeNew
+                | Self::DeliveryBegun
                 | Self::TokensFrozen
                 | Self::WeeklyDigest
                 | Self::SharingReport
         )
     }
 
-    /// Whether it may stand aside: nobody waits for it, and there may be very many at once.
-    pub const fn can_wait(self) -> bool {
-        matches!(self, Self::TokenReminder | Self::WeeklyDigest)
-    }
-
     /// The kind with this word.
     pub fn from_word(word: &str) -> Option<Self> {
         of_word(&Self::ALL, word)
+    }
+}
+
+/// How many letters of its like are written at one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volume {
+    /// What was done was done to one account.
+    Single,
+    /// It was done to many accounts at once: a bulk reset, or the end of whatever nobody uses.
+    Bulk,
+}
+
+/// How urgent a letter is. Of those that are due the courier takes the most urgent first, however many of the
+/// others there are and for however long they have waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LetterRank {
+    /// Somebody sits and waits for it, and what it carries may not work for long.
+    Awaited,
+    /// It tells one owner of what was done to one account.
+    Notice,
+    /// One of very many that were written at once.
+    Bulk,
+    /// Nobody waits for it, and there may be very many at once.
+    Unhurried,
+}
+
+impl LetterRank {
+    /// The rank of a letter of this kind.
+    ///
+    /// Whoever still uses a retired token is told of in bulk whatever wrote the letter: after a bulk reset
+    /// there may be as many of these letters as tokens, and they help nobody who has not got the new one.
+    pub const fn of(kind: LetterKind, volume: Volume) -> Self {
+        match (kind, volume) {
+            (LetterKind::TokenReminder | LetterKind::WeeklyDigest, _) => Self::Unhurried,
+            (LetterKind::RetiredTokenUsed, _) | (_, Volume::Bulk) => Self::Bulk,
+            (
+                LetterKind::NewToken
+                | LetterKind::VerificationCode
+                | LetterKind::PasswordRecovery
+                | LetterKind::Invitation
+                | LetterKind::AddressChangeOld
+                | LetterKind::AddressChangeNew,
+                Volume::Single,
+            ) => Self::Awaited,
+            (
+                LetterKind::TokenChanged
+                | LetterKind::PasswordChanged
+                | LetterKind::AddressChanged
+                | LetterKind::DeliveryChanged
+                | LetterKind::DeliveryBegun
+                | LetterKind::OpenpgpKeyChanged
+                | LetterKind::LockedOut
+                | LetterKind::TokensFrozen
+                | LetterKind::TokensUnfrozen
+                | LetterKind::CodesLocked
+                | LetterKind::SecondFactorAdded
+                | LetterKind::SecondFactorRemoved
+                | LetterKind::RecoveryCodeUsed
+                | LetterKind::TokenLeaked
+                | LetterKind::TokenShared
+                | LetterKind::SharingReport,
+                Volume::Single,
+            ) => Self::Notice,
+        }
+    }
+
+    /// The number by which the database sorts: the lower, the more urgent.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Awaited => 0,
+            Self::Notice => 1,
+            Self::Bulk => 2,
+            Self::Unhurried => 3,
+        }
     }
 }
 
@@ -180,6 +256,25 @@ mod tests {
         let pauses: Vec<u64> = (1..=10).map(|attempt| pause_after(attempt).as_secs()).collect();
 
         assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    }
+
+    #[test]
+    fn codes_and_tokens_that_somebody_waits_for_go_before_bulk_mail_and_that_before_reminders() {
+        use LetterKind::{
+            NewToken, PasswordChanged, RetiredTokenUsed, TokenChanged, TokenReminder,
+            VerificationCode, WeeklyDigest,
+        };
+        use LetterRank::{Awaited, Bulk, Notice, Unhurried};
+        let single = |kind| LetterRank::of(kind, Volume::Single);
+        let in_bulk = |kind| LetterRank::of(kind, Volume::Bulk);
+
+        assert_eq!([VerificationCode, NewToken].map(single), [Awaited; 2]);
+        assert_eq!([TokenChanged, PasswordChanged].map(single), [Notice; 2]);
+        assert_eq!([NewToken, TokenChanged].map(in_bulk), [Bulk; 2]);
+        assert_eq!([single(RetiredTokenUsed), in_bulk(RetiredTokenUsed)], [Bulk; 2]);
+        assert_eq!([TokenReminder, WeeklyDigest].map(single), [Unhurried; 2]);
+        assert_eq!([TokenReminder, WeeklyDigest].map(in_bulk), [Unhurried; 2]);
+        assert_eq!([Awaited, Notice, Bulk, Unhurried].map(LetterRank::number), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -71,6 +71,17 @@ impl Failures {
         });
         Self { count, last_at: Some(now), locked_until }
     }
+
+    /// The count after a right code at an API, which takes back one wrong one, and no lock.
+    ///
+    /// A client of an API is known by what it says it is, so that a guesser may stand where a program of the
+    /// owner's logs in again and again. If each right code began the count anew, nine guesses between any
+    /// two of them would never lock anybody.
+    #[must_use]
+    pub fn after_right_code_at_api(self) -> Self {
+        let taken_back = u32::from(!self.count.is_multiple_of(WRONG_CODES));
+        Self { count: self.count - taken_back, ..self }
+    }
 }
 
 /// The failures of one source address within the period.
@@ -148,12 +159,105 @@ mod tests {
         }
     }
 
+    /// What `docs/second-factors.md` says a guesser can try within so many hours.
+    fn documented(hours: u32) -> u32 {
+        match hours {
+            24 | 31 => 50,
+            720 => 490,
+            8760 => 5510,
+            _ => unreachable!("the page has no line for it"),
+        }
+    }
+
+    /// Who logs in beside a guesser, now and then.
+    #[derive(Debug, Clone, Copy)]
+    enum Owner {
+        /// By a second factor on the web, where strangers are counted.
+        InBrowser,
+        /// By a code at an API, where the guesser is counted.
+        ByProgram,
+    }
+
+    /// Lets somebody guess for `hours` whenever he may, but for the last guess before a lock, which he keeps
+    /// for `patience` hours in case that somebody's right code begins the count anew; tells how often he
+    /// guessed, and how often each owner got in.
+    fn guess_for(hours: u32, patience: u32, owners: &[(u32, Owner)]) -> (u32, u32, u32) {
+        let minute = 60 * SECOND;
+        let (mut codes, mut tries, mut browsers, mut programs) = (Failures::default(), 0, 0, 0);
+        let mut kept_for = 0;
+        for at in 0..hours * 60 {
+            let now = T0 + at * minute;
+            let open = |codes: Failures| codes.locked_at(now).is_none();
+            while open(codes)
+                && (codes.count % WRONG_CODES != WRONG_CODES - 1 || kept_for >= patience * 60)
+            {
+                codes = codes.after_wrong_code(now);
+                tries += 1;
+                kept_for = 0;
+            }
+            kept_for += 1;
+            for (_, owner) in owners.iter().filter(|(minute, _)| *minute == at) {
+                match owner {
+                    _ if !open(codes) => {}
+                    Owner::InBrowser => {
+                        codes = Failures::default();
+                        browsers += 1;
+                    }
+                    Owner::ByProgram => {
+                        codes = codes.after_right_code_at_api();
+                        programs += 1;
+                    }
+                }
+            }
+        }
+        (tries, browsers, programs)
+    }
+
+    #[test]
+    fn a_guesser_as_fast_as_the_rules_allow_has_the_tries_that_the_page_tells() {
+        for hours in [24, 31, 720, 8760] {
+            assert_eq!(guess_for(hours, 0, &[]), (documented(hours), 0, 0), "{hours} hours");
+        }
+    }
+
+    #[test]
+    fn a_right_code_at_an_api_takes_back_one_wrong_one_and_no_lock() {
+        let wrong =
+            |times: u32, from| (0..times).fold(from, |it: Failures, _| it.after_wrong_code(T0));
+        let nine = wrong(9, Failures::default());
+        let ten = wrong(1, nine);
+
+        assert_eq!(nine.after_right_code_at_api().count, 8);
+        assert_eq!(ten.after_right_code_at_api(), ten);
+        assert_eq!(Failures::default().after_right_code_at_api(), Failures::default());
+    }
+
     #[test]
     fn one_name_that_fails_often_does_not_lock_its_address() {
         let policy = SourcePolicy::default();
 
         assert!(!SourceFailures { names: 1, failures: 99 }.locked(&policy));
         assert!(SourceFailures { names: 10, failures: 10 }.locked(&policy));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The bounds that `docs/second-factors.md` tells, whenever owners log in and however patient the
+        /// guesser is.
+        #[test]
+        fn log_ins_of_owners_give_a_guesser_no_more_than_the_page_tells(
+            hours in prop_oneof![Just(31_u32), Just(720)],
+            patience in 0_u32..48,
+            owners in proptest::collection::vec(
+                (0_u32..720 * 60, prop_oneof![Just(Owner::InBrowser), Just(Owner::ByProgram)]),
+                0..40,
+            ),
+        ) {
+            let (tries, browsers, programs) = guess_for(hours, patience, &owners);
+
+            prop_assert!(tries <= documented(hours) + 50 * browsers + programs);
+        }
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::factor::FactorKinds;
 use crate::login_hours::LoginHours;
 use crate::names::Source;
 use crate::network::LoginRanges;
@@ -303,6 +304,24 @@ impl Policy {
         self.enrol_by(Duty::WebAndApi, member_since)
     }
 
+    /// By when somebody with these factors owes one on the web; `None` where he owes none.
+    pub fn owed_on_the_web_by(
+        &self,
+        member_since: Timestamp,
+        factors: FactorKinds,
+    ) -> Option<Timestamp> {
+        self.enrol_for_web_by(member_since).filter(|_| !factors.any_real())
+    }
+
+    /// The same at APIs, where an authenticator app alone will do: a passkey needs a browser.
+    pub fn owed_at_apis_by(
+        &self,
+        member_since: Timestamp,
+        factors: FactorKinds,
+    ) -> Option<Timestamp> {
+        self.enrol_for_api_by(member_since).filter(|_| !factors.authenticator)
+    }
+
     fn enrol_by(&self, at: Duty, member_since: Timestamp) -> Option<Timestamp> {
         let rules = self.duty_rules().into_iter().filter(|rule| rule.duty >= at);
         rules.map(|rule| rule.enrol_by(at, member_since)).min()
@@ -402,6 +421,8 @@ impl Default for SourcePolicy {
     }
 }
 
+#[cfg(test)]
+mod strictest;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Recovery codes: ten of them, written down at enrolment, each good once in place of a lost factor.
 //!
-//! Twelve characters of Crockford's base 32, 60 bits, in three groups. Who copies one by hand is
+//! Sixteen characters of Crockford's base 32, 80 bits, in four groups: NIST SP 800-63B-4 §4.2.1.1 demands 64. Who copies one by hand is
 //! forgiven upper case, dashes, spaces and the look-alikes `o`, `i` and `l`.
 
 use std::fmt;
@@ -16,7 +16,7 @@ pub const COUNT: usize = 10;
 /// So many left, or fewer, and the owner is told to make new ones.
 pub const FEW: u32 = 3;
 
-const LENGTH: usize = 12;
+const LENGTH: usize = 16;
 const GROUP: usize = 4;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -51,7 +51,7 @@ impl RecoveryCode {
         (text.len() == LENGTH).then_some(Self(text))
     }
 
-    /// The code as it is shown, once: `xxxx-xxxx-xxxx`.
+    /// The code as it is shown, once: `xxxx-xxxx-xxxx-xxxx`.
     pub fn reveal(&self) -> Zeroizing<String> {
         let mut written = Zeroizing::new(String::with_capacity(LENGTH + LENGTH / GROUP));
         for (at, c) in self.0.chars().enumerate() {
@@ -90,23 +90,35 @@ mod tests {
 
     #[test]
     fn case_dashes_spaces_and_look_alikes_are_forgiven() {
-        let code = Some("0a1b-1c2d-3e4f".to_owned());
+        let code = Some("0a1b-1c2d-3e4f-5g6h".to_owned());
 
-        for text in ["0a1b-1c2d-3e4f", "0A1B1C2D3E4F", " oAiB lC2d 3e4F ", "0a1b1c-2d3e4f"] {
+        for text in [
+            "0a1b-1c2d-3e4f-5g6h",
+            "0A1B1C2D3E4F5G6H",
+            " oAiB lC2d 3e4F 5g6H ",
+            "0a1b1c-2d3e4f5g6h",
+        ] {
             assert_eq!(parsed(text), code, "{text}");
         }
     }
 
     #[test]
     fn what_has_another_length_or_a_foreign_character_is_no_code() {
-        for text in ["", "0a1b-1c2d-3e4", "0a1b-1c2d-3e4f5", "0a1b-1c2d-3e4u", "0a1b-1c2d-3e4é"] {
+        for text in [
+            "",
+            "0a1b-1c2d-3e4f",
+            "0a1b-1c2d-3e4f-5g6",
+            "0a1b-1c2d-3e4f-5g6h7",
+            "0a1b-1c2d-3e4f-5g6u",
+            "0a1b-1c2d-3e4f-5g6é",
+        ] {
             assert_eq!(parsed(text), None, "{text}");
         }
     }
 
     #[test]
     fn the_same_code_of_two_users_is_digested_from_different_bytes() {
-        let code = RecoveryCode::parse(&TypedCode::new("0a1b-1c2d-3e4f".to_owned())).unwrap();
+        let code = RecoveryCode::parse(&TypedCode::new("0a1b-1c2d-3e4f-5g6h".to_owned())).unwrap();
 
         assert_ne!(code.to_digest(Id::from_raw(1)), code.to_digest(Id::from_raw(2)));
     }
@@ -116,7 +128,7 @@ mod tests {
         fn a_code_survives_being_shown_and_typed(seed: u64) {
             let shown = RecoveryCode::draw(&mut StdRng::seed_from_u64(seed)).reveal();
 
-            prop_assert_eq!(shown.len(), 14);
+            prop_assert_eq!(shown.len(), 19);
             prop_assert_eq!(parsed(&shown), Some(shown.to_string()));
         }
 

@@ -6,6 +6,7 @@ use crate::judge::{RetirementCause, Standing};
 use crate::names::DeviceType;
 use crate::policy::Policy;
 use crate::time::Timestamp;
+use crate::words::{of_word, word_of};
 
 /// Which earlier tokens a reset retires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,20 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Both scopes, with the words that the database and scripts know them by.
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::Account, "account"), (Self::DeviceType, "device-type")];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        word_of(&Self::ALL, self)
+    }
+
+    /// The scope with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        of_word(&Self::ALL, word)
+    }
+
     /// Whether a reset for `asked` ends the live tokens of the device type `held`.
     pub fn covers(self, asked: &DeviceType, held: &DeviceType) -> bool {
         match self {
@@ -100,8 +115,8 @@ pub fn plan_reset(
     if !standing.activated {
         return Err(ResetRefusal::NotActivated);
     }
-    if let (Some(at), Scope::DeviceType) = (standing.tokens_frozen_at, order.scope) {
-        return Err(ResetRefusal::TokensFrozen(at));
+    if let (Some(freeze), Scope::DeviceType) = (standing.tokens_frozen, order.scope) {
+        return Err(ResetRefusal::TokensFrozen(freeze.at));
     }
     if !order.rules.holders.include(profile) {
         return Err(ResetRefusal::NotAHolder);
@@ -119,6 +134,7 @@ pub fn plan_reset(
 mod tests {
     use super::*;
     use crate::device_type::Holders;
+    use crate::judge::{FrozenBy, TokenFreeze};
     use crate::lockout::Failures;
     use crate::policy::DAY;
 
@@ -129,7 +145,7 @@ mod tests {
             user: Id::from_raw(1),
             activated: true,
             frozen_at: None,
-            tokens_frozen_at: None,
+            tokens_frozen: None,
             failures: Failures::default(),
         }
     }
@@ -199,7 +215,8 @@ mod tests {
 
     #[test]
     fn frozen_tokens_are_replaced_all_together_or_not_at_all() {
-        let standing = Standing { tokens_frozen_at: Some(T0), ..standing() };
+        let freeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
+        let standing = Standing { tokens_frozen: Some(freeze), ..standing() };
 
         assert!(plan(&standing, Scope::Account).is_ok());
         assert_eq!(plan(&standing, Scope::DeviceType), Err(ResetRefusal::TokensFrozen(T0)));

@@ -96,7 +96,7 @@ pub fn plan_rotation(
     Ok(RotationPlan {
         overdue: outgoing.map(|token| token.token),
         outgoing: current.token,
-        until: current.expires_at.min(now + order.overlap),
+        until: current.expires_at.min((now + order.overlap).whole_second()),
         expires_at: order.rules.expiry(policy.token_max_age, now),
     })
 }
@@ -157,8 +157,8 @@ fn demand_standing(standing: &Standing) -> Result<(), RotationRefusal> {
     if !standing.activated {
         return Err(RotationRefusal::NotActivated);
     }
-    match standing.tokens_frozen_at {
-        Some(at) => Err(RotationRefusal::TokensFrozen(at)),
+    match standing.tokens_frozen {
+        Some(freeze) => Err(RotationRefusal::TokensFrozen(freeze.at)),
         None => Ok(()),
     }
 }
@@ -177,10 +177,12 @@ fn outgoing_of<'a>(live: &'a [LiveToken], device_type: &DeviceType) -> Option<&'
 mod tests {
     use super::*;
     use crate::device_type::{Holders, USUAL_OVERLAP};
+    use crate::judge::{FrozenBy, TokenFreeze};
     use crate::lockout::Failures;
     use crate::policy::DAY;
 
     const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+    const FREEZE: TokenFreeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
     const MS: Duration = Duration::from_millis(1);
 
     fn standing() -> Standing {
@@ -188,7 +190,7 @@ mod tests {
             user: Id::from_raw(1),
             activated: true,
             frozen_at: None,
-            tokens_frozen_at: None,
+            tokens_frozen: None,
             failures: Failures::default(),
         }
     }
@@ -286,7 +288,7 @@ mod tests {
     #[test]
     fn only_those_rotate_whose_tokens_work_and_whose_device_type_allows_it() {
         let frozen = Standing { frozen_at: Some(T0), ..standing() };
-        let tokens_frozen = Standing { tokens_frozen_at: Some(T0), ..standing() };
+        let tokens_frozen = Standing { tokens_frozen: Some(FREEZE), ..standing() };
         let invited = Standing { activated: false, ..standing() };
         let others = Holders::Profiles(vec![Id::from_raw(6)]);
         let not_held = DeviceRules { holders: others, ..rules() };
@@ -326,7 +328,7 @@ mod tests {
 
     #[test]
     fn who_is_frozen_cancels_nothing() {
-        let frozen = Standing { tokens_frozen_at: Some(T0), ..standing() };
+        let frozen = Standing { tokens_frozen: Some(FREEZE), ..standing() };
 
         assert_eq!(
             plan_cancel(&frozen, &two(), &DeviceType::any(), T0),

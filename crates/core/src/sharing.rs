@@ -3,17 +3,22 @@
 //! A signal is a suspicion with its evidence, never a proof: each rule is blind to some sharing and is
 //! wrong about some honest use (docs/sharing.md says how often).
 
+mod borders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::client_kind::{ClientKind, kind_of};
+use crate::country::Countries;
 use crate::device_type::DeviceRules;
 use crate::names::{ClientName, Source};
 use crate::network::area_of;
 use crate::time::Timestamp;
 use crate::words::{of_word, word_of};
+
+pub use borders::MOST_CROSSINGS;
 
 /// How far back uses are looked at.
 pub const WINDOW: Duration = Duration::from_hours(1);
@@ -63,12 +68,18 @@ pub enum SharingRule {
     Places,
     /// Two networks that are far from each other use it by turns, faster than one device changes over.
     Turns,
+    /// Several countries use it by turns.
+    Countries,
 }
 
 impl SharingRule {
     /// All rules, with the words that scripts and the database know them by.
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Kinds, "kinds"), (Self::Places, "places"), (Self::Turns, "turns")];
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Kinds, "kinds"),
+        (Self::Places, "places"),
+        (Self::Turns, "turns"),
+        (Self::Countries, "countries"),
+    ];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -81,7 +92,7 @@ impl SharingRule {
     }
 }
 
-/// What a signal is about: the kinds of client, or the areas that the networks lie in. It stays the same
+/// What a signal is about: the kinds of client, the areas that the networks lie in, or the countries. It stays the same
 /// while addresses change within an area, so that a false alarm can be remembered by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalSubject(BTreeSet<String>);
@@ -125,7 +136,12 @@ pub struct SharingSignal {
 
 /// Why the uses of one token within the hour before `now` look like those of several devices or people; at
 /// most one signal for each rule. More uses never make fewer rules speak.
-pub fn signals(sightings: &[Sighting], rules: &DeviceRules, now: Timestamp) -> Vec<SharingSignal> {
+pub fn signals(
+    sightings: &[Sighting],
+    rules: &DeviceRules,
+    countries: &Countries,
+    now: Timestamp,
+) -> Vec<SharingSignal> {
     let in_window = |seen: &&Sighting| seen.at <= now && now.since(seen.at) < WINDOW;
     let mut lately: Vec<&Sighting> = sightings.iter().filter(in_window).collect();
     lately.sort_by(|one, next| {
@@ -135,7 +151,12 @@ pub fn signals(sightings: &[Sighting], rules: &DeviceRules, now: Timestamp) -> V
             next.client.as_str(),
         ))
     });
-    let found = [by_kinds(&lately, rules), by_places(&lately, rules), by_turns(&lately, rules)];
+    let found = [
+        by_kinds(&lately, rules),
+        by_places(&lately, rules),
+        by_turns(&lately, rules),
+        borders::by_countries(&lately, countries),
+    ];
     found.into_iter().flatten().collect()
 }
 

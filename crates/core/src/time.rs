@@ -25,6 +25,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
 
+    /// The beginning of the second that it lies in.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(1000))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as JSON shapes want it.
     pub fn rfc3339(self) -> String {
         self.civil().map_or_else(String::new, |at| format!("{at:.3}"))
@@ -44,8 +50,7 @@ impl Timestamp {
 /// RFC 3339 in UTC, to the second, as people read it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = Self(self.0 - self.0.rem_euclid(1000));
-        match whole.civil() {
+        match self.whole_second().civil() {
             Some(at) => write!(f, "{at:.0}"),
             None => f.write_str("an instant beyond the calendar"),
         }

@@ -50,6 +50,7 @@ pub enum BearerUse {
 impl From<Misuse> for CredentialRefusal {
     fn from(misuse: Misuse) -> Self {
         match misuse {
+            Misuse::NotAHolder => Self::NotAHolder,
             Misuse::OutsideAddresses => Self::OutsideAddresses,
             Misuse::OfAnotherKind => Self::OtherKind,
         }
@@ -61,7 +62,7 @@ impl From<Misuse> for CredentialRefusal {
 pub struct OwnerState {
     /// Neither removed nor frozen by an administrator.
     pub active: bool,
-    /// The owner has frozen the account's tokens ("it wasn't me").
+    /// The account's tokens are frozen, by their owner ("it wasn't me") or because one looks shared.
     pub tokens_frozen: bool,
     /// Only a change of the password is allowed.
     pub password_expired: bool,
@@ -81,16 +82,20 @@ pub enum CredentialRefusal {
     Idle,
     /// The session's owner must change the password first.
     PasswordExpired,
-    /// The owner has frozen the account's tokens.
+    /// The account's tokens are frozen. By whom is not known here, so it is not said.
     TokensFrozen,
     /// The token was too old.
     Expired,
     /// The token is only one half: its device type does not allow it to stand alone.
     OneHalf,
+    /// The owner's profile is none of those whose users may hold such a token.
+    NotAHolder,
     /// The token was used from outside the addresses of its device type.
     OutsideAddresses,
     /// Plainly another kind of client presents the token than its device type is for.
     OtherKind,
+    /// The token was last used, or issued, too long ago for its device type.
+    Unused,
     /// It was presented under another user's name.
     OtherUser,
     /// The owner's profile opens no API.
@@ -154,7 +159,7 @@ pub fn judge_credential(
 
 impl CredentialRefusal {
     /// All refusals, with the word that metrics name them by.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::Unreadable, "unreadable"),
         (Self::Unknown, "unknown"),
         (Self::OwnerInactive, "owner-inactive"),
@@ -163,8 +168,10 @@ impl CredentialRefusal {
         (Self::TokensFrozen, "tokens-frozen"),
         (Self::Expired, "expired"),
         (Self::OneHalf, "one-half"),
+        (Self::NotAHolder, "not-a-holder"),
         (Self::OutsideAddresses, "outside-addresses"),
         (Self::OtherKind, "other-kind"),
+        (Self::Unused, "unused"),
         (Self::OtherUser, "other-user"),
         (Self::NoAccess, "no-access"),
         (Self::OutsideLoginHours, "outside-login-hours"),
@@ -189,13 +196,15 @@ impl fmt::Display for CredentialRefusal {
             Self::OwnerInactive => "user frozen or removed",
             Self::Idle => "session not used for too long",
             Self::PasswordExpired => "the password must be changed first",
-            Self::TokensFrozen => "tokens frozen by their owner",
+            Self::TokensFrozen => "tokens frozen",
             Self::Expired => "token expired",
             Self::OneHalf => {
                 "security token without its password: its device type makes it only one half"
             }
+            Self::NotAHolder => "token of a device type whose holders do not include the profile",
             Self::OutsideAddresses => "token used from outside the addresses of its device type",
             Self::OtherKind => "token used by another kind of client than its device type is for",
+            Self::Unused => "token dead of disuse, last used or issued too long ago",
             Self::OtherUser => "presented under another user's name",
             Self::NoAccess => "the profile does not let in by this way",
             Self::OutsideLoginHours => "outside the login hours of the profile",
@@ -258,7 +267,7 @@ mod tests {
         assert_eq!(verdict(bearer(gone)), Some(CredentialRefusal::OwnerInactive));
         assert_eq!(verdict(session(expired)), Some(CredentialRefusal::PasswordExpired));
         assert_eq!(verdict(bearer(frozen)), Some(CredentialRefusal::TokensFrozen));
-        // The owner's freeze has ended his sessions; those that he has opened since live.
+        // A freeze has ended the sessions that it was about; those that were opened since live.
         assert_eq!(verdict(session(frozen)), None);
         // A token stands beside the password, not on it.
         assert_eq!(verdict(bearer(expired)), None);

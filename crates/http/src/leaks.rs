@@ -3,7 +3,8 @@
 //!
 //! # Security
 //! A stranger learns nothing: neither whether a token is known nor whether it lived. The answer counts what
-//! he sent, and it is given on a beat, so that its time does not tell how much there was to end. GitHub
+//! he sent, and its time hangs on that alone: it is given on a beat, and what is not written by then is
+//! written behind it. GitHub
 //! proves itself by a signature and is told which of its findings were ever tokens of ours: that is what
 //! its answer is for, and by then none of them lives.
 
@@ -14,14 +15,13 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
-use symbolon_app::AppError;
 use symbolon_app::leaks::{self, Issued, SeenToken};
+use symbolon_app::{AppError, Ctx, Origin};
 use symbolon_core::leak::{Reporter, Sighting};
-use symbolon_core::token::PresentedToken;
 use symbolon_core::token_search;
 use symbolon_wire::leaks::github::{self, Finding, Label};
-use symbolon_wire::leaks::{LeakReport, LeakReportError};
-use tokio::time::{Instant, sleep_until};
+use symbolon_wire::leaks::{LeakReport, LeakReportError, MAX_TOKENS};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::answer::{JSON, Kind, answer, refuse, with_retry_after};
 use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text};
@@ -38,9 +38,13 @@ pub(crate) const GITHUB: &str = "/api/v1/leaked-tokens/github";
 const KEY: HeaderName = HeaderName::from_static(github::KEY_HEADER);
 const SIGNATURE: HeaderName = HeaderName::from_static(github::SIGNATURE_HEADER);
 
-/// Answers to strangers are given at whole beats after their request was there. To end a token takes a few
-/// milliseconds; reports that take longer wait for the next beat.
+/// Answers to strangers are given this long after their request was there. To end a token takes a few
+/// milliseconds, so that all that is reported is usually dead by then.
 const BEAT: Duration = Duration::from_millis(250);
+/// And so much later for each token in it, ours or not, that there is time to end them all.
+const FOR_EACH: Duration = Duration::from_millis(2);
+
+const TOO_MANY_TOKENS: &str = "The report names more than 1000 tokens.";
 
 /// What a request is refused with.
 type Refusal = (StatusCode, &'static str);
@@ -73,14 +77,30 @@ async fn from_anyone(
         Err((status, text)) => return refuse(Kind::Problem, status, text),
     };
     let received = report.tokens.len();
-    let seen = report
-        .tokens
-        .iter()
-        .flat_map(|seen| tokens_in(seen.token.reveal(), seen.url.as_deref().unwrap_or_default()));
-    let outcome = leaks::report(ctx, seen.collect(), Reporter::Anyone, &origin).await;
-    sleep_until(next_beat(came_at)).await;
+    let texts = report.tokens.iter().map(|seen| {
+        let place = seen.url.as_deref().unwrap_or_default();
+        (seen.token.reveal(), place)
+    });
+    let (seen, _) = match tokens_in(texts) {
+        Ok(seen) => seen,
+        Err((status, text)) => return refuse(Kind::Problem, status, text),
+    };
+    let place = match ctx.leak_reports.place() {
+        Ok(place) => place,
+        Err(error) => return Failure::noted(&error).refuse(Kind::Problem),
+    };
+    let due = BEAT + FOR_EACH * u32::try_from(seen.len()).unwrap_or(u32::MAX);
+    // The place is kept until the answer, so that it does not tell either how much there was to write.
+    let outcome = leaks::report(ctx, seen, Reporter::Anyone, &origin, place.clone()).await;
+    let answer_at = next_beat(came_at + due, Instant::now());
+    let outcome = match outcome {
+        Ok(received) => timeout_at(answer_at, received.ended()).await.unwrap_or(Ok(())),
+        Err(error) => Err(error),
+    };
+    sleep_until(answer_at).await;
+    drop(place);
     match outcome {
-        Ok(_) => answer(StatusCode::ACCEPTED, JSON, format!(r#"{{"received":{received}}}"#)),
+        Ok(()) => answer(StatusCode::ACCEPTED, JSON, format!(r#"{{"received":{received}}}"#)),
         Err(error) => Failure::noted(&error).refuse(Kind::Problem),
     }
 }
@@ -116,14 +136,12 @@ async fn from_github(
         Ok(findings) => findings,
         Err((status, text)) => return refuse(Kind::Problem, status, text),
     };
-    let mut seen = Vec::new();
-    let mut counts = Vec::with_capacity(findings.len());
-    for finding in &findings {
-        let tokens: Vec<SeenToken> = tokens_in(finding.token.reveal(), place_of(finding)).collect();
-        counts.push(tokens.len());
-        seen.extend(tokens);
-    }
-    match leaks::report(ctx, seen, Reporter::GitHub, &origin).await {
+    let texts = findings.iter().map(|finding| (finding.token.reveal(), place_of(finding)));
+    let (seen, counts) = match tokens_in(texts) {
+        Ok(seen) => seen,
+        Err((status, text)) => return refuse(Kind::Problem, status, text),
+    };
+    match taken_from_github(ctx, seen, &origin).await {
         Ok(issued) => {
             let labelled = findings.iter().zip(labels(&counts, &issued));
             answer(StatusCode::OK, JSON, github::feedback(labelled))
@@ -132,11 +150,38 @@ async fn from_github(
     }
 }
 
-/// The tokens in what was reported as one: there may be a password before it, or quotes around it.
-fn tokens_in(text: &str, place: &str) -> impl Iterator<Item = SeenToken> {
-    let seen = Sighting::sanitised(place);
-    let tokens: Vec<PresentedToken> = token_search::tokens_in(text).collect();
-    tokens.into_iter().map(move |token| SeenToken { token, seen: seen.clone() })
+/// Takes an alert in whole: what is told of a finding is told when it is dead.
+async fn taken_from_github(
+    ctx: &Ctx,
+    seen: Vec<SeenToken>,
+    origin: &Origin,
+) -> Result<Vec<Issued>, AppError> {
+    let place = ctx.leak_reports.next_place().await?;
+    let received = leaks::report(ctx, seen, Reporter::GitHub, origin, place).await?;
+    let issued = received.issued.clone();
+    received.ended().await?;
+    Ok(issued)
+}
+
+/// The tokens in what was reported, each text with its place, and how many each text holds: there may be a
+/// password before one, or quotes around it.
+fn tokens_in<'a>(
+    texts: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(Vec<SeenToken>, Vec<usize>), Refusal> {
+    let (mut found, mut counts) = (Vec::new(), Vec::new());
+    for (text, place) in texts {
+        let seen = Sighting::sanitised(place);
+        let before = found.len();
+        for token in token_search::tokens_in(text) {
+            found.push(SeenToken { token, seen: seen.clone() });
+        }
+        counts.push(found.len() - before);
+        // A text may hold many, and each is work.
+        if found.len() > MAX_TOKENS {
+            return Err((StatusCode::UNPROCESSABLE_ENTITY, TOO_MANY_TOKENS));
+        }
+    }
+    Ok((found, counts))
 }
 
 /// Where GitHub found it; without an address, the kind of place.
@@ -155,10 +200,10 @@ fn labels(counts: &[usize], issued: &[Issued]) -> Vec<Label> {
     counts.iter().map(label).collect()
 }
 
-/// The first beat that is still to come.
-fn next_beat(came_at: Instant) -> Instant {
-    let took = came_at.elapsed().as_millis() / BEAT.as_millis();
-    came_at + BEAT * (u32::try_from(took).unwrap_or(u32::MAX - 1) + 1)
+/// When to answer: when it is due, or at the first beat after that where the look-up took longer.
+fn next_beat(due: Instant, now: Instant) -> Instant {
+    let late = now.saturating_duration_since(due).as_millis().div_ceil(BEAT.as_millis());
+    due + BEAT * u32::try_from(late).unwrap_or(u32::MAX)
 }
 
 fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -175,7 +220,7 @@ fn parsed<T>(parsed: Result<T, LeakReportError>) -> Result<T, Refusal> {
         let text = match fault {
             LeakReportError::Malformed => "The body is not JSON of the form that is described.",
             LeakReportError::NoTokens => "The report names no token.",
-            LeakReportError::TooManyTokens => "The report names more than 1000 tokens.",
+            LeakReportError::TooManyTokens => TOO_MANY_TOKENS,
             LeakReportError::TooLong(_) => "A member of the report is too long.",
         };
         (StatusCode::UNPROCESSABLE_ENTITY, text)

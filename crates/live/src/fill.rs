@@ -63,6 +63,8 @@ pub enum CredentialSort {
     Token {
         /// Its expiry.
         expires_at: Timestamp,
+        /// Its last use that was written down, or its issue.
+        active_at: Timestamp,
     },
 }
 

@@ -5,7 +5,7 @@
 //! named by multiplying, not by masking, so that a shard grows by an eighth and not twofold; deletion
 //! shifts back, so that there are no tombstones.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 /// The first 128 bits of a keyed digest. They are as good as random, whatever a stranger presents, so
 /// they need no further hashing, and comparing them tells nobody anything.
@@ -51,8 +51,9 @@ pub(crate) struct Record {
     pub(crate) sort: RecordSort,
     /// The number of the device type in the rules.
     pub(crate) device_type: u8,
-    /// Of a session the number of its API client, of a token the milliseconds of its expiry.
-    extra: u16,
+    /// Of a session the number of its API client; of a token its last use, in grains of [`GRAIN_S`] since its
+    /// issue.
+    extra: AtomicU16,
 }
 
 /// Session or token.
@@ -70,6 +71,8 @@ pub(crate) struct NewRecord {
     pub(crate) id: i64,
     pub(crate) clock_ms: i64,
     pub(crate) started_ms: i64,
+    /// Of a token its last use, or its issue.
+    pub(crate) active_ms: i64,
     pub(crate) user: u32,
     pub(crate) generation: u32,
     pub(crate) sort: RecordSort,
@@ -79,22 +82,22 @@ pub(crate) struct NewRecord {
 
 impl Record {
     fn new(new: &NewRecord) -> Self {
-        let (clock_s, ms) = seconds(new.clock_ms);
+        let (clock_s, started_s) = (seconds(new.clock_ms), seconds(new.started_ms));
         let id = new.id.cast_unsigned();
         Self {
             fingerprint: new.fingerprint,
             id: [low(id), low(id >> 32)],
             clock_s: AtomicU32::new(clock_s),
-            started_s: seconds(new.started_ms).0,
+            started_s,
             user: new.user,
             generation: new.generation,
             place: AtomicU32::new(NO_PLACE),
             sort: new.sort,
             device_type: new.device_type,
-            extra: match new.sort {
+            extra: AtomicU16::new(match new.sort {
                 RecordSort::Session => new.client,
-                RecordSort::Token => ms,
-            },
+                RecordSort::Token => grains(started_s, seconds(new.active_ms)),
+            }),
         }
     }
 
@@ -102,9 +105,15 @@ impl Record {
     fn renew(&mut self, new: &NewRecord) {
         let used_s = self.clock_s.load(Ordering::Relaxed);
         let place = self.place.load(Ordering::Relaxed);
+        let active = self.extra.load(Ordering::Relaxed);
         *self = Self::new(new);
-        if self.sort == RecordSort::Session {
-            self.clock_s.fetch_max(used_s, Ordering::Relaxed);
+        match self.sort {
+            RecordSort::Session => {
+                self.clock_s.fetch_max(used_s, Ordering::Relaxed);
+            }
+            RecordSort::Token => {
+                self.extra.fetch_max(active, Ordering::Relaxed);
+            }
         }
         self.place = AtomicU32::new(place);
     }
@@ -113,28 +122,38 @@ impl Record {
         (u64::from(self.id[1]) << 32 | u64::from(self.id[0])).cast_signed()
     }
 
-    /// Milliseconds since the epoch: of a session its last use (to the second), of a token its expiry.
+    /// Milliseconds since the epoch, to the second: of a session its last use, of a token its expiry.
     pub(crate) fn clock_ms(&self) -> i64 {
-        let ms = match self.sort {
-            RecordSort::Session => 0,
-            RecordSort::Token => i64::from(self.extra),
-        };
-        i64::from(self.clock_s.load(Ordering::Relaxed)) * 1000 + ms
+        i64::from(self.clock_s.load(Ordering::Relaxed)) * 1000
+    }
+
+    /// Milliseconds since the epoch: an instant that the last use of a token was not before. It may have been
+    /// two hours after it, and any time after it at another node.
+    pub(crate) fn active_ms(&self) -> i64 {
+        let grains = self.extra.load(Ordering::Relaxed);
+        (i64::from(self.started_s) + i64::from(grains) * i64::from(GRAIN_S)) * 1000
     }
 
     /// The number of a session's API client in the rules.
     pub(crate) fn client(&self) -> Option<u16> {
-        (self.sort == RecordSort::Session && self.extra != NO_CLIENT).then_some(self.extra)
+        let client = self.extra.load(Ordering::Relaxed);
+        (self.sort == RecordSort::Session && client != NO_CLIENT).then_some(client)
     }
 
     /// Notes a use.
     pub(crate) fn note_use(&self, now_ms: i64, place: u32) -> Use {
-        if self.sort == RecordSort::Session {
-            let now_s = seconds(now_ms).0;
-            // Most uses fall into the same second: then nothing is written, and no core disturbs another.
-            if self.clock_s.load(Ordering::Relaxed) < now_s {
+        let now_s = seconds(now_ms);
+        // Most uses fall into the same second: then nothing is written, and no core disturbs another.
+        match self.sort {
+            RecordSort::Session if self.clock_s.load(Ordering::Relaxed) < now_s => {
                 self.clock_s.fetch_max(now_s, Ordering::Relaxed);
             }
+            RecordSort::Token
+                if self.extra.load(Ordering::Relaxed) < grains(self.started_s, now_s) =>
+            {
+                self.extra.fetch_max(grains(self.started_s, now_s), Ordering::Relaxed);
+            }
+            RecordSort::Session | RecordSort::Token => {}
         }
         if self.place.load(Ordering::Relaxed) == place {
             return Use::Again;
@@ -165,11 +184,18 @@ const NO_PLACE: u32 = 0;
 /// That a session was opened through no API client.
 pub(crate) const NO_CLIENT: u16 = u16::MAX;
 
-/// Seconds until 2106, and the milliseconds beyond.
-fn seconds(ms: i64) -> (u32, u16) {
-    let ms = ms.max(0);
-    let rest = u16::try_from(ms % 1000).unwrap_or(0);
-    (u32::try_from(ms / 1000).unwrap_or(u32::MAX), rest)
+/// Seconds until 2106.
+fn seconds(ms: i64) -> u32 {
+    u32::try_from(ms.max(0) / 1000).unwrap_or(u32::MAX)
+}
+
+/// How finely a record knows when its token was last used: two hours, for sixteen bits are to do for fifteen
+/// years, and no token becomes as old. It does to say that a token is not dead of disuse, which takes a day at
+/// least; where it does not, the database is asked.
+const GRAIN_S: u32 = 2 * 60 * 60;
+
+fn grains(started_s: u32, used_s: u32) -> u16 {
+    u16::try_from(used_s.saturating_sub(started_s) / GRAIN_S).unwrap_or(u16::MAX)
 }
 
 fn low(bits: u64) -> u32 {
@@ -313,8 +339,9 @@ mod tests {
         NewRecord {
             fingerprint,
             id,
-            clock_ms: 1_800_000_000_123,
+            clock_ms: 1_800_000_000_000,
             started_ms: 1_700_000_000_000,
+            active_ms: 1_700_000_000_000,
             user: 1,
             generation: 1,
             sort: RecordSort::Token,
@@ -333,7 +360,7 @@ mod tests {
 
         assert_eq!(size_of::<Option<Record>>(), 48);
         assert_eq!(record.id(), i64::MAX - 5);
-        assert_eq!(record.clock_ms(), 1_800_000_000_123);
+        assert_eq!(record.clock_ms(), 1_800_000_000_000);
         assert_eq!(record.client(), None);
     }
 
@@ -352,6 +379,36 @@ mod tests {
         assert_eq!(record.note_use(1_800_000_061_000, 9), Use::Again);
         assert_eq!(record.note_use(1_800_000_061_000, 8), Use::Elsewhere);
         assert_eq!(record.client(), Some(3));
+    }
+
+    #[test]
+    fn a_token_knows_about_when_it_was_last_used_and_never_too_late() {
+        const ISSUED: i64 = 1_700_000_000_123;
+        const HOUR: i64 = 3_600_000;
+        const TEN_YEARS: i64 = 3660 * 24 * HOUR;
+        let fingerprint = Fingerprint([1, 2, 3, 4]);
+        let token = NewRecord { started_ms: ISSUED, active_ms: ISSUED, ..new(fingerprint, 7) };
+        let mut shard = Shard::default();
+        let mut put = |active_ms| {
+            shard.put(&NewRecord { active_ms, ..token }).unwrap();
+            shard.find(fingerprint).unwrap().active_ms()
+        };
+        let near = |known: i64, used: i64| (0..2 * HOUR + 1000).contains(&(used - known));
+
+        assert!(near(put(ISSUED), ISSUED));
+        assert!(near(put(ISSUED + 5 * HOUR), ISSUED + 5 * HOUR));
+        assert!(near(put(ISSUED), ISSUED + 5 * HOUR), "an earlier reading takes nothing back");
+        let record = shard.find(fingerprint).unwrap();
+        for used in [ISSUED + 9 * HOUR, ISSUED + TEN_YEARS] {
+            record.note_use(used, 9);
+            assert!(near(record.active_ms(), used));
+        }
+        record.note_use(ISSUED, 9);
+        assert!(
+            near(record.active_ms(), ISSUED + TEN_YEARS),
+            "whatever a clock does that steps back"
+        );
+        assert_eq!((record.client(), record.clock_ms()), (None, token.clock_ms));
     }
 
     #[derive(Debug, Clone)]

@@ -53,6 +53,8 @@ pub struct UsedFrom<'a> {
     pub source: Said<Source>,
     /// What the client says it is; raw.
     pub client: Said<&'a [u8]>,
+    /// When the token was last used, where the database was asked for it.
+    pub active_at: Option<Timestamp>,
 }
 
 /// What a credential is bound to, for a route that demands something of it.
@@ -249,7 +251,8 @@ impl LiveView {
         let judged = judge_credential(&facts, now)
             .and_then(|()| allowed_by_profile(record, state, &rules, from, now))
             .and_then(|()| known_where_it_matters(record, &rules, from))
-            .and_then(|()| allowed_by(record, &rules, from))
+            .and_then(|()| allowed_by(record, state, &rules, from))
+            .and_then(|()| in_use(record, &rules, from, now))
             .and_then(|()| admitted_by(admits, record, state, &rules));
         judged.map_err(|refusal| self.refused(record, refusal))?;
         let used = record.note_use(now.unix_ms(), from.place);
@@ -368,9 +371,14 @@ fn known_where_it_matters(
     if matters { Err(CredentialRefusal::AddressUnknown) } else { Ok(()) }
 }
 
-/// Whether the device type of a token allows its use there and by that client. A session is not asked: its
+/// Whether the device type of a token allows its use by its owner, there and by that client. A session is not asked: its
 /// token was, when it was opened.
-fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), CredentialRefusal> {
+fn allowed_by(
+    record: &Record,
+    state: State,
+    rules: &Rules,
+    from: UsedFrom<'_>,
+) -> Result<(), CredentialRefusal> {
     if record.sort == RecordSort::Session {
         return Ok(());
     }
@@ -379,7 +387,27 @@ fn allowed_by(record: &Record, rules: &Rules, from: UsedFrom<'_>) -> Result<(), 
     };
     // What whoever asks says of himself tells nothing of the client's kind.
     let client = || from.client.of_client().and_then(|it| kind_of(&String::from_utf8_lossy(it)));
-    device_type.rules.allow(from.source.any(), client).map_err(CredentialRefusal::from)
+    let profile = rules.profile(state.profile).map_or(Id::from_raw(0), |profile| profile.id);
+    device_type.rules.allow(profile, from.source.any(), client).map_err(CredentialRefusal::from)
+}
+
+/// Whether a token was used lately enough for its device type. It is asked after all that decides by what every
+/// node knows: where this refuses, the database may know better.
+fn in_use(
+    record: &Record,
+    rules: &Rules,
+    from: UsedFrom<'_>,
+    now: Timestamp,
+) -> Result<(), CredentialRefusal> {
+    if record.sort == RecordSort::Session {
+        return Ok(());
+    }
+    let Some(device_type) = rules.device_type(record.device_type) else {
+        return Ok(());
+    };
+    let known = Timestamp::from_unix_ms(record.active_ms());
+    let active_at = from.active_at.unwrap_or(known).max(known);
+    if device_type.rules.idle_at(active_at, now) { Err(CredentialRefusal::Unused) } else { Ok(()) }
 }
 
 /// Whether the route admits it.

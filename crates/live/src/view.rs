@@ -222,17 +222,20 @@ impl LiveView {
         let rules = self.rules.load();
         let user = writer.slot_of(credential.user);
         let present = self.users.state(user).generation;
-        let (sort, clock, client) = match credential.sort {
+        let (sort, clock, active_at, client) = match credential.sort {
             CredentialSort::Session { last_used_at, client } => {
-                (RecordSort::Session, last_used_at, client)
+                (RecordSort::Session, last_used_at, last_used_at, client)
             }
-            CredentialSort::Token { expires_at } => (RecordSort::Token, expires_at, None),
+            CredentialSort::Token { expires_at, active_at } => {
+                (RecordSort::Token, expires_at, active_at, None)
+            }
         };
         let record = NewRecord {
             fingerprint: Fingerprint::of(credential.digest.as_bytes()),
             id: credential.id,
             clock_ms: clock.unix_ms(),
             started_ms: credential.started_at.unix_ms(),
+            active_ms: active_at.unix_ms(),
             user,
             generation: match place {
                 Generation::Present => present,

@@ -10,17 +10,18 @@ use symbolon_core::id::{Id, Token};
 
 use crate::contents::{Contents, TimeLeft};
 use crate::letterhead::{Letterhead, host_of};
+use crate::wording::age::reset_for;
 
 /// RFC 5545 §3.1, in octets and without the line break.
 const LONGEST_LINE: usize = 75;
 
 /// One date.
-struct Event<'a> {
+struct Event {
     token: Id<Token>,
     at: Timestamp,
     summary: String,
     description: String,
-    link: &'a str,
+    link: String,
 }
 
 /// The calendar file that goes with a letter, its lines ended by LF; `None` where there is no date in it.
@@ -30,8 +31,7 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
     let org = &letterhead.organization;
     let url = letterhead.public_url.trim_end_matches('/');
     let reset = format!("{url}/setup/reset-security-token");
-    let users = format!("{url}/setup/users");
-    let events: Vec<Event<'_>> = match contents {
+    let events: Vec<Event> = match contents {
         Contents::TokenReminder { username, device_type, token, expires_at, left, .. } => {
             if *left == TimeLeft::None {
                 return None;
@@ -44,20 +44,25 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
                     "The security token of {username} for the device type {device_type} is refused \
                      from now on. Reset it before:\n{reset}"
                 ),
-                link: &reset,
+                link: reset,
             }]
         }
         Contents::WeeklyDigest { next, .. } => next
             .iter()
-            .map(|token| Event {
-                token: token.token,
-                at: token.expires_at,
-                summary: format!(
-                    "{org} security token of {} expires ({})",
-                    token.username, token.device_type
-                ),
-                description: format!("Its owner is reminded by mail. Users:\n{users}"),
-                link: &users,
+            .map(|token| {
+                let link = reset_for(url, &token.username);
+                Event {
+                    token: token.token,
+                    at: token.expires_at,
+                    summary: format!(
+                        "{org} security token of {} expires ({})",
+                        token.username, token.device_type
+                    ),
+                    description: format!(
+                        "Its owner is reminded by mail. Reset it for its owner:\n{link}"
+                    ),
+                    link,
+                }
             })
             .collect(),
         Contents::NewToken { .. }
@@ -69,10 +74,12 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
         | Contents::AddressChangeNew { .. }
         | Contents::AddressChanged { .. }
         | Contents::DeliveryChanged { .. }
+        | Contents::DeliveryBegun { .. }
         | Contents::OpenpgpKeyChanged { .. }
         | Contents::RetiredTokenUsed { .. }
         | Contents::LockedOut { .. }
         | Contents::TokensFrozen { .. }
+        | Contents::TokensUnfrozen { .. }
         | Contents::VerificationCode { .. }
         | Contents::CodesLocked { .. }
         | Contents::SecondFactorAdded { .. }
@@ -85,7 +92,7 @@ pub(crate) fn of(letterhead: &Letterhead, contents: &Contents, dated: Timestamp)
     (!events.is_empty()).then(|| file(&events, host, dated))
 }
 
-fn file(events: &[Event<'_>], host: &str, dated: Timestamp) -> String {
+fn file(events: &[Event], host: &str, dated: Timestamp) -> String {
     let mut file = String::new();
     let mut line = |text: &str| fold_into(&mut file, text);
     line("BEGIN:VCALENDAR");

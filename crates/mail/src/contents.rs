@@ -121,7 +121,7 @@ pub struct ExpiringToken {
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
     /// Who uses it, the latest first; a few.
-    pub clients: Vec<ClientName>,
+    pub uses: Vec<TokenUse>,
 }
 
 /// What one letter says. One variant for each [`LetterKind`].
@@ -261,6 +261,16 @@ pub enum Contents {
         /// When.
         changed_at: Timestamp,
     },
+    /// A notice to an address that mail with a token goes there from now on. Nobody has proved that he reads
+    /// it, so it tells no more than it must.
+    DeliveryBegun {
+        /// Whose tokens.
+        username: Username,
+        /// Who chose the address.
+        asked_by: AskedBy,
+        /// When.
+        changed_at: Timestamp,
+    },
     /// Mail with a token is encrypted to another OpenPGP key from now on, or to none.
     OpenpgpKeyChanged {
         /// Whose key.
@@ -308,6 +318,17 @@ pub enum Contents {
         at: Timestamp,
         /// From where.
         source: Option<Source>,
+    },
+    /// The freeze of the account's tokens was lifted.
+    TokensUnfrozen {
+        /// Whose tokens.
+        username: Username,
+        /// Who lifted it.
+        asked_by: AskedBy,
+        /// From where.
+        source: Option<Source>,
+        /// When.
+        at: Timestamp,
     },
     /// The six-digit code for a browser that is not known.
     VerificationCode {
@@ -441,10 +462,12 @@ impl Contents {
             Self::AddressChangeNew { .. } => LetterKind::AddressChangeNew,
             Self::AddressChanged { .. } => LetterKind::AddressChanged,
             Self::DeliveryChanged { .. } => LetterKind::DeliveryChanged,
+            Self::DeliveryBegun { .. } => LetterKind::DeliveryBegun,
             Self::OpenpgpKeyChanged { .. } => LetterKind::OpenpgpKeyChanged,
             Self::RetiredTokenUsed { .. } => LetterKind::RetiredTokenUsed,
             Self::LockedOut { .. } => LetterKind::LockedOut,
             Self::TokensFrozen { .. } => LetterKind::TokensFrozen,
+            Self::TokensUnfrozen { .. } => LetterKind::TokensUnfrozen,
             Self::VerificationCode { .. } => LetterKind::VerificationCode,
             Self::CodesLocked { .. } => LetterKind::CodesLocked,
             Self::SecondFactorAdded { .. } => LetterKind::SecondFactorAdded,
@@ -472,6 +495,7 @@ impl Contents {
             | Self::PasswordChanged { .. }
             | Self::AddressChanged { .. }
             | Self::DeliveryChanged { .. }
+            | Self::DeliveryBegun { .. }
             | Self::OpenpgpKeyChanged { .. }
             | Self::RetiredTokenUsed { .. }
             | Self::LockedOut { .. }
@@ -482,6 +506,7 @@ impl Contents {
             | Self::WeeklyDigest { .. }
             | Self::TokenLeaked { .. }
             | Self::TokenShared { .. }
+            | Self::TokensUnfrozen { .. }
             | Self::TokensFrozen { .. } => (None, None),
         };
         token.into_iter().chain(link.map(Link::secret_part))

@@ -1,4 +1,4 @@
-//! Composes letters and hands them to a mail server.
+//! Composes letters and hands them to a mail server, and fetches the keys that they are encrypted to.
 //!
 //! [`compose()`] turns the facts of a letter ([`Contents`]) into one finished mail ([`Message`]);
 //! a [`Transport`] hands it over and says how that went ([`Delivery`]). Which letters are due, how
@@ -8,6 +8,7 @@
 mod calendar;
 mod compose;
 mod contents;
+mod key_directory;
 mod letterhead;
 mod link;
 mod mailbox;
@@ -20,6 +21,9 @@ mod wording;
 pub use compose::{ComposeError, Message, compose, compose_encrypted};
 pub use contents::{
     AskedBy, CodeFor, Contents, ExpiringToken, RotationStep, Tally, TimeLeft, TokenChange, TokenUse,
+};
+pub use key_directory::{
+    Internet, KeyDirectory, KeyDirectorySetupError, LookupFault, Network, WebKeyDirectory,
 };
 pub use letterhead::{Envelope, Letterhead};
 pub use link::{Link, LinkError};

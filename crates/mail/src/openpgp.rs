@@ -2,7 +2,7 @@
 //!
 //! A certificate is judged at the instant of use, for it may have expired since it was given. Only what its
 //! primary key has signed counts. Mail is encrypted and not signed: the installation has no key of its own.
-//! Keys are not looked up anywhere.
+//! Where a key may be looked up is [`crate::KeyDirectory`]'s business.
 
 use std::io::Cursor;
 
@@ -14,10 +14,11 @@ use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::crypto::sym::SymmetricKeyAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::ser::Serialize;
-use pgp::types::{KeyDetails, KeyVersion, PublicParams, Tag};
+use pgp::types::{KeyDetails, KeyVersion, PublicParams, SignedUser, Tag};
 use pgp_rand::SeedableRng;
 use pgp_rand::rngs::StdRng;
 use symbolon_core::Timestamp;
+use symbolon_core::names::EmailAddress;
 use thiserror::Error;
 
 /// Room for a certificate with many signatures by others; a bare one takes a few kilobytes.
@@ -103,6 +104,19 @@ impl Certificate {
         Ok(Self { key })
     }
 
+    /// Whether it says of itself that it belongs to this address: by a user id that is the address or has it in
+    /// angle brackets, signed by the primary key and not taken back. Case does not matter.
+    pub fn belongs_to(&self, address: &EmailAddress) -> bool {
+        let named = |user: &SignedUser| {
+            let id = user.id.as_str().unwrap_or_default().trim();
+            let mailbox = id.strip_suffix('>').and_then(|id| id.rsplit_once('<'));
+            let mailbox = mailbox.map_or(id, |(_, mailbox)| mailbox);
+            mailbox.eq_ignore_ascii_case(address.as_str())
+        };
+        let mut users = self.key.details.users.iter().filter(|user| named(user));
+        users.any(|user| !self.certifications(user).is_empty())
+    }
+
     /// Its fingerprint, in upper-case hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         format!("{:X}", self.key.fingerprint())
@@ -154,19 +168,21 @@ impl Certificate {
     fn self_signatures(&self) -> Vec<&Signature> {
         let (primary, details) = (&self.key.primary_key, &self.key.details);
         let direct = details.direct_signatures.iter().filter(|s| s.verify_key(primary).is_ok());
-        let named = details.users.iter().flat_map(|user| {
-            let by_itself = |signature: &&Signature| {
-                signature.verify_certification(primary, Tag::UserId, &user.id).is_ok()
-            };
-            let signed: Vec<&Signature> = user.signatures.iter().filter(by_itself).collect();
-            let taken_back =
-                signed.iter().filter(|s| s.typ() == Some(SignatureType::CertRevocation));
-            let taken_back = taken_back.filter_map(|signature| signature.created()).max();
-            signed.into_iter().filter(move |signature| {
-                signature.is_certification() && signature.created() > taken_back
-            })
-        });
+        let named = details.users.iter().flat_map(|user| self.certifications(user));
         direct.chain(named).collect()
+    }
+
+    /// What the primary key has signed about one of its names and not taken back.
+    fn certifications<'a>(&'a self, user: &'a SignedUser) -> Vec<&'a Signature> {
+        let by_itself = |signature: &&Signature| {
+            let primary = &self.key.primary_key;
+            signature.verify_certification(primary, Tag::UserId, &user.id).is_ok()
+        };
+        let signed: Vec<&Signature> = user.signatures.iter().filter(by_itself).collect();
+        let taken_back = signed.iter().filter(|s| s.typ() == Some(SignatureType::CertRevocation));
+        let taken_back = taken_back.filter_map(|signature| signature.created()).max();
+        let stands = |s: &&Signature| s.is_certification() && s.created() > taken_back;
+        signed.into_iter().filter(stands).collect()
     }
 
     /// The newest subkey that encrypts, and when it dies.

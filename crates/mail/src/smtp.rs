@@ -36,8 +36,6 @@ use crate::smtp::reply::fit_to_show;
 use crate::target::{Login, Security, SmtpTarget};
 use crate::transport::{Delivery, Transport};
 
-/// Connections at a time: enough for a bulk reset, few enough for a mail server that counts.
-const CONNECTIONS: usize = 4;
 /// How long a connection may lie idle; servers may hang up after five minutes (RFC 5321 §4.5.3.2.7).
 const IDLE: Duration = Duration::from_mins(1);
 /// Mails on one connection; many servers allow a hundred.
@@ -133,7 +131,7 @@ impl SmtpTransport {
             tls,
             hello: hello_name(public_url),
             own_secrets: target.login.as_ref().map(written_forms).unwrap_or_default(),
-            permits: Semaphore::new(CONNECTIONS),
+            permits: Semaphore::new(target.connections),
             idle: Arc::default(),
             target: target.clone(),
         })
@@ -308,6 +306,10 @@ impl Transport for SmtpTransport {
                 reply: format!("{}: not done within 4 minutes", self.target.server()),
             },
         }
+    }
+
+    fn at_once(&self) -> usize {
+        self.target.connections
     }
 }
 

@@ -1,7 +1,8 @@
 //! `--mail`: where mail goes, read from one line.
 //!
 //! `smtp://user:pass@host:587` (STARTTLS, required), `smtps://user:pass@host:465` (TLS from the
-//! first byte), `smtp://host:25?tls=none` (plain), `mailbox:`; the options `ca=` and `timeout=`.
+//! first byte), `smtp://host:25?tls=none` (plain), `mailbox:`; the options `ca=`,
+//! `timeout=` and `connections=`.
 //! What is wrong with a line is said without repeating any of it, for the password may be anywhere
 //! in it.
 
@@ -18,6 +19,11 @@ use thiserror::Error;
 /// How long one command may take where `timeout=` says nothing (RFC 5321 §4.5.3.2 would allow
 /// minutes; an owner waits, and the courier tries again).
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections at a time where `connections=` says nothing: enough for a bulk reset, few enough for a mail server
+/// that counts.
+const CONNECTIONS: usize = 4;
+const MOST_CONNECTIONS: usize = 16;
 
 /// Where mail goes.
 #[derive(Debug, Clone)]
@@ -39,6 +45,7 @@ pub struct SmtpTarget {
     pub(crate) login: Option<Login>,
     pub(crate) extra_roots: Option<PathBuf>,
     pub(crate) timeout: Duration,
+    pub(crate) connections: usize,
 }
 
 /// How the connection is secured.
@@ -90,7 +97,7 @@ pub enum MailTargetError {
     #[error("must not send a password with tls=none, except to this machine itself (localhost)")]
     PlainLogin,
     /// An unknown option.
-    #[error("has an option other than tls, ca and timeout")]
+    #[error("has an option other than tls, ca, timeout and connections")]
     Option,
     /// An option given twice.
     #[error("has the same option twice")]
@@ -104,6 +111,9 @@ pub enum MailTargetError {
     /// An unusable `timeout`.
     #[error("option timeout must be from 1s to 60s")]
     Timeout,
+    /// An unusable `connections`.
+    #[error("option connections must be from 1 to 16")]
+    Connections,
 }
 
 impl MailTarget {
@@ -209,6 +219,7 @@ fn parse_smtp(rest: &str, scheme: Security) -> Result<SmtpTarget, MailTargetErro
         login,
         extra_roots: options.extra_roots,
         timeout: options.timeout.unwrap_or(TIMEOUT),
+        connections: options.connections.unwrap_or(CONNECTIONS),
     })
 }
 
@@ -260,6 +271,7 @@ struct Options {
     plain: Option<()>,
     extra_roots: Option<PathBuf>,
     timeout: Option<Duration>,
+    connections: Option<usize>,
 }
 
 fn parse_options(text: &str) -> Result<Options, MailTargetError> {
@@ -279,6 +291,12 @@ fn parse_options(text: &str) -> Result<Options, MailTargetError> {
                 let seconds = seconds.filter(|seconds| (1..=60).contains(seconds));
                 let seconds = seconds.ok_or(MailTargetError::Timeout)?;
                 set_once(&mut options.timeout, Duration::from_secs(seconds))?;
+            }
+            "connections" => {
+                let count = value.parse().ok();
+                let count = count.filter(|count| (1..=MOST_CONNECTIONS).contains(count));
+                let count = count.ok_or(MailTargetError::Connections)?;
+                set_once(&mut options.connections, count)?;
             }
             _ => return Err(MailTargetError::Option),
         }
@@ -333,10 +351,11 @@ mod tests {
 
     #[test]
     fn options_are_read_once_each() {
-        let target = smtp("smtps://mail.example.com?ca=/etc/my%20ca.pem&timeout=5s");
+        let target = smtp("smtps://mail.example.com?ca=/etc/my%20ca.pem&timeout=5s&connections=16");
 
         assert_eq!(target.extra_roots(), Some(Path::new("/etc/my ca.pem")));
-        assert_eq!(target.timeout, Duration::from_secs(5));
+        assert_eq!((target.timeout, target.connections), (Duration::from_secs(5), 16));
+        assert_eq!(smtp("smtp://h").connections, 4);
     }
 
     #[test]
@@ -375,6 +394,9 @@ mod tests {
             ("smtp://h?tls=none&ca=/secret", Ca),
             ("smtp://h?timeout=90s", Timeout),
             ("smtp://h?timeout=secret", Timeout),
+            ("smtp://h?connections=0", Connections),
+            ("smtp://h?connections=17", Connections),
+            ("smtp://h?connections=secret", Connections),
         ] {
             let found = MailTarget::parse(text).map(drop).unwrap_err();
 

@@ -36,4 +36,9 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// Makes one attempt. Returns within four minutes, so within one lease of a letter
     /// ([`symbolon_core::letter::LEASE`]).
     async fn deliver(&self, message: &Message) -> Delivery;
+
+    /// How many letters it takes at a time.
+    fn at_once(&self) -> usize {
+        1
+    }
 }

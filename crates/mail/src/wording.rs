@@ -4,9 +4,10 @@
 //! they cannot tell different things. Text from outside stands in facts, one line each, and never
 //! at the beginning of a line: nobody can forge the two lines that programs look for.
 
-mod age;
+pub(crate) mod age;
 mod codes;
 mod factors;
+mod freeze;
 mod leak;
 mod rotation;
 mod sharing;
@@ -276,6 +277,24 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 changed(username, *asked_by, *source, *changed_at),
             ],
         },
+        Contents::DeliveryBegun { username, asked_by, changed_at } => Wording {
+            subject: format!("{org} security tokens will be delivered to you"),
+            blocks: vec![
+                paragraph(format!(
+                    "From now on the mail with a new {org} security token of the account below comes to \
+                     this address, for whoever looks after what uses it."
+                )),
+                Block::Facts(vec![
+                    fact("Username", username),
+                    fact("Chosen by", by(*asked_by)),
+                    fact("Chosen at", &event(*changed_at)),
+                ]),
+                paragraph(
+                    "If you do not know this account, tell whoever runs it that its mail comes to the \
+                     wrong address.",
+                ),
+            ],
+        },
         Contents::OpenpgpKeyChanged {
             username,
             fingerprint,
@@ -390,25 +409,12 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
             age::reminder(org, url, username, device_type, (*left, *expires_at), uses)
         }
         Contents::WeeklyDigest { tally, next } => age::digest(org, url, *tally, next),
-        Contents::TokensFrozen { username, at, source } => Wording {
-            subject: format!("Your {org} security tokens are frozen"),
-            blocks: vec![
-                paragraph(format!(
-                    "The link in your token mail was used to freeze your {org} account's security \
-                     tokens. None of them is accepted any more."
-                )),
-                Block::Facts(vec![
-                    fact("Username", username),
-                    fact("Frozen from", &from(*source)),
-                    fact("Frozen at", &event(*at)),
-                ]),
-                paragraph(
-                    "If somebody else had asked for that token, they may know your password: choose \
-                     a new one, then reset your security token. Your administrator can help.",
-                ),
-                forgot_password(url),
-            ],
-        },
+        Contents::TokensFrozen { username, at, source } => {
+            freeze::frozen(org, url, username, *source, *at)
+        }
+        Contents::TokensUnfrozen { username, asked_by, source, at } => {
+            freeze::unfrozen(org, url, username, *asked_by, *source, *at)
+        }
     }
 }
 

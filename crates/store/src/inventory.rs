@@ -11,7 +11,7 @@ use symbolon_core::words::word_of;
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
 use crate::sql::{Conn, Row};
-use crate::tokens::{self, TokenRow, token_columns};
+use crate::tokens::{self, TOKEN_COLUMNS, TokenRow, token_columns};
 
 const LIST: &str = concat!(
     "SELECT ",
@@ -22,6 +22,7 @@ const LIST: &str = concat!(
      FROM token
      JOIN user_account ON user_account.id = token.user_id
      JOIN profile ON profile.id = user_account.profile_id
+     LEFT JOIN user_account AS issuer ON issuer.id = token.issuer_id
      LEFT JOIN device_type ON device_type.name = token.device_type
      WHERE (token.issued_at, token.id) < ($1, $2)
        AND ($3 = '' OR $3 = CASE
@@ -29,6 +30,8 @@ const LIST: &str = concat!(
            WHEN token.expires_at <= $4 THEN 'expired'
            WHEN COALESCE(token.last_used_at, token.issued_at) + device_type.idle_end <= $4
                THEN 'expired'
+           WHEN user_account.frozen_at IS NOT NULL OR user_account.tokens_frozen_at IS NOT NULL
+               THEN 'frozen'
            ELSE 'live' END)
        AND ($5 = '' OR token.device_type = $5)
        AND ($6 IS NULL OR user_account.profile_id = $6)
@@ -41,6 +44,8 @@ const LIST: &str = concat!(
 pub enum TokenState {
     /// It is.
     Live,
+    /// It is not, until its owner or the owner's tokens are unfrozen.
+    Frozen,
     /// It has become too old, or was not used for too long.
     Expired,
     /// It was reset or revoked.
@@ -49,12 +54,24 @@ pub enum TokenState {
 
 impl TokenState {
     /// Every state, with its word.
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Live, "live"), (Self::Expired, "expired"), (Self::Retired, "retired")];
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Live, "live"),
+        (Self::Frozen, "frozen"),
+        (Self::Expired, "expired"),
+        (Self::Retired, "retired"),
+    ];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
         word_of(&Self::ALL, self)
+    }
+
+    /// Whether it is over for good. What is frozen lives on when the freeze is lifted.
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Live | Self::Frozen => false,
+            Self::Expired | Self::Retired => true,
+        }
     }
 }
 
@@ -108,8 +125,8 @@ pub async fn list(
 fn read(row: &Row) -> Result<InventoryRow, StoreError> {
     Ok(InventoryRow {
         token: tokens::read(row)?,
-        profile: row.text(10)?,
-        owner_removed_at: row.optional_at(11)?,
-        predecessor: row.optional_id(12)?,
+        profile: row.text(TOKEN_COLUMNS)?,
+        owner_removed_at: row.optional_at(TOKEN_COLUMNS + 1)?,
+        predecessor: row.optional_id(TOKEN_COLUMNS + 2)?,
     })
 }

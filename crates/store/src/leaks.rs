@@ -7,13 +7,23 @@ use symbolon_core::names::Source;
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
+use crate::rows::rows;
 use crate::sql::{Conn, Row, Tx};
 
 /// Sightings of one token that are kept: whoever holds it can report it anywhere and for ever.
 pub const MOST_OF_TOKEN: i64 = 50;
 
-const INSERT: &str = "
-    INSERT INTO leak (id, token_id, found_at, reporter, source, at) VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT_NEWS: &str = "
+    INSERT INTO leak (id, token_id, found_at, reporter, source, at)
+    SELECT $1, $2, $3, $4, $5, $6
+    WHERE (SELECT COUNT(*) FROM leak WHERE token_id = $2) < $7
+    ON CONFLICT (token_id, found_at) DO NOTHING";
+const NEWS: &str = "
+    SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1))
+    WHERE NOT EXISTS (SELECT 1 FROM leak
+                      WHERE token_id = CAST(value ->> 1 AS BIGINT) AND found_at = value ->> 2)
+      AND (SELECT COUNT(*) FROM leak WHERE token_id = CAST(value ->> 1 AS BIGINT)) < $2
+    ORDER BY 1";
 const OF_TOKEN: &str = "
     SELECT token_id, found_at, reporter, at FROM leak WHERE token_id = $1 ORDER BY at, id LIMIT $2";
 const OF_USER: &str = "
@@ -34,15 +44,32 @@ pub struct LeakRow {
     pub at: Timestamp,
 }
 
-/// Notes a sighting.
-pub async fn insert(
+/// Notes a sighting; `false` if it is known, or if so many of the token are that one more says nothing.
+pub async fn insert_news(
     tx: &mut Tx,
     id: Id<Leak>,
     leak: &LeakRow,
     source: Source,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let LeakRow { token, seen, reporter, at } = leak;
-    tx.execute_one(INSERT, args![id, *token, seen.as_str(), reporter.word(), source, *at]).await
+    let args = args![id, *token, seen.as_str(), reporter.word(), source, *at, MOST_OF_TOKEN];
+    tx.execute_at_most_one(INSERT_NEWS, args).await
+}
+
+/// The positions of those sightings that [`insert_news`] would note, in their order.
+pub async fn news(
+    conn: &mut Conn,
+    sightings: &[(Id<Token>, &Sighting)],
+) -> Result<Vec<usize>, StoreError> {
+    let numbered = (0_i64..).zip(sightings);
+    let numbered = numbered
+        .map(|(number, (token, seen))| [number.into(), (*token).into(), seen.as_str().into()]);
+    let found = conn.fetch_all(NEWS, &[rows(numbered), MOST_OF_TOKEN.into()]).await?;
+    let position = |row: &Row| {
+        let number = row.int(0)?;
+        usize::try_from(number).map_err(|_| StoreError::corrupt("leak", "number", number))
+    };
+    found.iter().map(position).collect()
 }
 
 /// The sightings of a token, the first ones first.

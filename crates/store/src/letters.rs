@@ -6,7 +6,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter, Token, User};
 use symbolon_core::keys::KeyId;
-use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::letter::{LetterKind, LetterRank, LetterState};
 use symbolon_core::names::{DisplayName, EmailAddress};
 use symbolon_core::secret::Nonce;
 
@@ -16,12 +16,12 @@ use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
     INSERT INTO letter (id, user_id, kind, to_address, to_name, facts, token_id, key_id, nonce, state,
-                        attempts, next_try_at, created_at, can_wait)
+                        attempts, next_try_at, created_at, rank)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $10, $11)";
 const DUE: &str = "
     SELECT id FROM letter
     WHERE ended_at IS NULL AND next_try_at <= $1 AND (state = 'waiting' OR leased_until <= $1)
-    ORDER BY can_wait, next_try_at LIMIT $2";
+    ORDER BY rank, next_try_at LIMIT $2";
 const NEXT_DUE: &str = "
     SELECT MIN(CASE WHEN state = 'leased' THEN leased_until ELSE next_try_at END)
     FROM letter WHERE ended_at IS NULL";
@@ -111,6 +111,8 @@ pub struct NewLetter<'a> {
     pub user: Id<User>,
     /// What it is about.
     pub kind: LetterKind,
+    /// How urgent it is.
+    pub rank: LetterRank,
     /// Where it goes: the address as of the transaction that writes it.
     pub to: &'a EmailAddress,
     /// The name beside the address.
@@ -197,7 +199,7 @@ pub async fn insert(tx: &mut Tx, letter: &NewLetter<'_>, now: Timestamp) -> Resu
         letter.nonce.map(|(key, _)| key),
         letter.nonce.map(|(_, nonce)| nonce),
         now,
-        i64::from(letter.kind.can_wait()),
+        letter.rank.number(),
     ];
     tx.execute_one(INSERT, args).await
 }

@@ -33,6 +33,7 @@ pub mod places;
 pub mod profiles;
 pub mod recovery_codes;
 pub mod reminders;
+pub mod reset_requests;
 pub mod retired_uses;
 mod rows;
 pub mod sessions;

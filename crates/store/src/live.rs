@@ -28,7 +28,8 @@ macro_rules! select_user {
 macro_rules! select_token {
     ($rest:literal) => {
         concat!(
-            "SELECT id, digest, user_id, device_type, issued_at, expires_at FROM token
+            "SELECT id, digest, user_id, device_type, issued_at, expires_at,
+                    COALESCE(last_used_at, issued_at) AS active_at FROM token
              WHERE retired_at IS NULL ",
             $rest
         )
@@ -74,7 +75,8 @@ macro_rules! packed {
 }
 
 const TOKENS: &str = packed!(
-    "id || ',' || user_id || ',' || issued_at || ',' || expires_at || ',' || device_type",
+    "id || ',' || user_id || ',' || issued_at || ',' || expires_at || ',' || active_at
+     || ',' || device_type",
     select_token!("AND id > $1 AND id <= $2 ORDER BY id LIMIT $3")
 );
 const SESSIONS: &str = packed!(
@@ -141,6 +143,8 @@ pub struct LiveToken {
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
+    /// The last use that was written down, or its issue.
+    pub active_at: Timestamp,
 }
 
 /// A live API session.
@@ -199,6 +203,7 @@ pub async fn tokens(conn: &mut Conn, page: Page) -> Result<Vec<LiveToken>, Store
             user: Id::from_raw(fields.int()?),
             issued_at: fields.at()?,
             expires_at: fields.at()?,
+            active_at: fields.at()?,
             device_type: fields.text()?.to_owned(),
         })
     })
@@ -389,6 +394,7 @@ fn read_token(row: &Row) -> Result<LiveToken, StoreError> {
         device_type: row.text(3)?,
         issued_at: row.at(4)?,
         expires_at: row.at(5)?,
+        active_at: row.at(6)?,
     })
 }
 

@@ -29,7 +29,7 @@ pub struct OpenpgpKeyRow {
     pub certificate: Vec<u8>,
     /// When it expires, as it was when it was given.
     pub expires_at: Option<Timestamp>,
-    /// Who gave it: `owner` or `administrator`.
+    /// Who gave it: `owner` or `administrator`; `wkd` where it was found in a Web Key Directory.
     pub origin: String,
     /// When it was given.
     pub created_at: Timestamp,

@@ -48,6 +48,8 @@ const FIND_API: &str = select_place!(
 const FIND: &str = select_place!("id = $1");
 const OF_USER: &str =
     select_place!("user_id = $1 AND last_at >= $2 ORDER BY last_at DESC, id LIMIT $3");
+const COUNT_OF_USER: &str = "
+    SELECT COUNT(*) FROM place WHERE ended_at IS NULL AND user_id = $1 AND last_at >= $2";
 const NOTE_USE: &str = "
     UPDATE place
     SET client = $2, network = $3, source = $4, failures = 0, last_failure_at = NULL,
@@ -201,6 +203,15 @@ pub async fn of_user(
     limit: i64,
 ) -> Result<Vec<PlaceRow>, StoreError> {
     conn.fetch_all(OF_USER, args![user, since, limit]).await?.iter().map(read).collect()
+}
+
+/// How many there are.
+pub async fn count_of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+    since: Timestamp,
+) -> Result<i64, StoreError> {
+    conn.fetch_one(COUNT_OF_USER, args![user, since]).await?.int(0)
 }
 
 /// Notes a login from a place, whose failures are forgotten but for wrong codes; `false` if it has ended.

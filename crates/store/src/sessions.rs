@@ -68,6 +68,8 @@ const OPEN_OF_USER: &str = "
     WHERE session.user_id = $1 AND session.ended_at IS NULL
     GROUP BY session.id
     ORDER BY session.last_used_at DESC, session.id LIMIT $2";
+const COUNT_OPEN_OF_USER: &str = "
+    SELECT COUNT(*) FROM session WHERE user_id = $1 AND ended_at IS NULL";
 const FORGET: &str = "DELETE FROM session WHERE ended_at < $1 OR last_used_at < $1";
 
 /// The words that the database knows the kinds by.
@@ -345,6 +347,11 @@ pub async fn lift_restriction(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     tx.execute_at_most_one(LIFT_RESTRICTION, args![session, now]).await
+}
+
+/// How many sessions of a user nobody has ended.
+pub async fn count_open_of_user(conn: &mut Conn, user: Id<User>) -> Result<i64, StoreError> {
+    conn.fetch_one(COUNT_OPEN_OF_USER, args![user]).await?.int(0)
 }
 
 /// Ends every session of a user but `keep`; tells how many.

@@ -1,9 +1,11 @@
 //! What looks as if a token were shared, and the uses that say so.
 
 use symbolon_core::Timestamp;
+use symbolon_core::device_type::OnSharing;
 use symbolon_core::id::{Id, SharingSignal, Token, User};
 use symbolon_core::names::{DeviceType, Username};
 use symbolon_core::sharing::{SharingRule, SharingSignal as Evidence, Sighting, SignalSubject};
+use symbolon_core::words::{of_word, word_of};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -12,14 +14,15 @@ use crate::sql::{Conn, Row, Tx};
 
 /// Live tokens that were used lately, by themselves, by a log-in or by a session that they opened.
 const USED_LATELY: &str = "
-    SELECT id, user_id, device_type FROM token
-    WHERE retired_at IS NULL AND id > $2
-      AND id IN (SELECT COALESCE(session.token_id, credential_use.credential)
+    SELECT token.id, user_id, device_type, tokens_unfrozen_at
+    FROM token JOIN user_account ON user_account.id = user_id
+    WHERE retired_at IS NULL AND token.id > $2
+      AND token.id IN (SELECT COALESCE(session.token_id, credential_use.credential)
                  FROM credential_use LEFT JOIN session ON session.id = credential_use.credential
                  WHERE credential_use.last_at > $1
                  UNION SELECT token_id FROM login
                        WHERE at > $1 AND outcome = 'admitted' AND token_id IS NOT NULL)
-    ORDER BY id LIMIT $3";
+    ORDER BY token.id LIMIT $3";
 /// Of the log-ins of one client from one source, the last of each minute: more says no more.
 const USES: &str = "
     SELECT credential_use.credential, client, network, last_at FROM credential_use
@@ -46,14 +49,21 @@ const SEEN_AGAIN: &str = "
 /// What was told of the earlier token was told of that one.
 const MOVE_TO: &str = "
     UPDATE sharing_signal
-    SET token_id = $2, evidence = $3, first_at = $4, last_at = $4, told_at = NULL WHERE id = $1";
+    SET token_id = $2, evidence = $3, first_at = $4, last_at = $4, told_at = NULL,
+        told_under = NULL
+    WHERE id = $1";
 const NOTE_TOLD: &str = "
-    UPDATE sharing_signal SET told_at = $2
-    WHERE token_id = $1 AND told_at IS NULL AND false_alarm_at IS NULL";
-const LAST_TOLD: &str = "SELECT MAX(told_at) FROM sharing_signal WHERE token_id = $1";
+    UPDATE sharing_signal SET told_at = $2, told_under = $3 WHERE id = $1";
 const MARK_FALSE_ALARM: &str = "
     UPDATE sharing_signal SET false_alarm_at = $2, false_alarm_by = $3
     WHERE id = $1 AND false_alarm_at IS NULL";
+/// What was seen just now stays, whatever else there is; then false alarms, which are remembered.
+const KEEP: &str = "
+    DELETE FROM sharing_signal WHERE user_id = $1 AND id NOT IN (
+        SELECT id FROM sharing_signal WHERE user_id = $1
+        ORDER BY CASE WHEN last_at >= $2 THEN 0 WHEN false_alarm_at IS NOT NULL THEN 1 ELSE 2 END,
+                 last_at DESC, id DESC
+        LIMIT $3)";
 const FORGET: &str = "
     DELETE FROM sharing_signal WHERE last_at < $1 AND false_alarm_at IS NULL";
 
@@ -61,7 +71,7 @@ macro_rules! select_signal {
     ($rest:literal) => {
         concat!(
             "SELECT sharing_signal.id, token_id, user_id, username, rule, subject, evidence, first_at,
-                    last_at, told_at, false_alarm_at, false_alarm_by
+                    last_at, told_at, false_alarm_at, false_alarm_by, told_under
              FROM sharing_signal JOIN user_account ON user_account.id = user_id ",
             $rest
         )
@@ -94,8 +104,8 @@ pub struct SignalRow {
     pub first_at: Timestamp,
     /// When it was seen last.
     pub last_at: Timestamp,
-    /// When the owner was told.
-    pub told_at: Option<Timestamp>,
+    /// When the owner was told, and what the device type said then of such tokens.
+    pub told: Option<(Timestamp, OnSharing)>,
     /// When and by whom it was marked as a false alarm.
     pub false_alarm: Option<(Timestamp, String)>,
 }
@@ -109,6 +119,8 @@ pub struct UsedToken {
     pub user: Id<User>,
     /// What kind of thing holds it.
     pub device_type: DeviceType,
+    /// When a freeze of its owner's tokens was last lifted: he knows of what was before.
+    pub unfrozen_at: Option<Timestamp>,
 }
 
 /// Live tokens that were used after `since`, in the order of their numbers, after the token `after`.
@@ -124,6 +136,7 @@ pub async fn used_lately(
             token: row.id(0)?,
             user: row.id(1)?,
             device_type: row.parsed(2, "device_type", |text| DeviceType::parse(text).ok())?,
+            unfrozen_at: row.optional_at(3)?,
         })
     };
     rows.iter().map(read).collect()
@@ -185,14 +198,25 @@ pub async fn move_to(
     tx.execute_one(MOVE_TO, args![signal, token, evidence, now]).await
 }
 
-/// Notes that the owner of a token was told of all its signals.
-pub async fn note_told(tx: &mut Tx, token: Id<Token>, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(NOTE_TOLD, args![token, now]).await.map(|_| ())
+/// Notes that the owner of a token was told of a signal, under this rule of its device type.
+pub async fn note_told(
+    tx: &mut Tx,
+    signal: Id<SharingSignal>,
+    under: OnSharing,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_one(NOTE_TOLD, args![signal, now, word_of(&OnSharing::ALL, under)]).await
 }
 
-/// When the owner of a token was last told of a signal.
-pub async fn last_told(conn: &mut Conn, token: Id<Token>) -> Result<Option<Timestamp>, StoreError> {
-    conn.fetch_one(LAST_TOLD, args![token]).await?.optional_at(0)
+/// Lets the oldest signals of a user go, so that no more than `most` are left; what was seen at `now` stays
+/// longest, and false alarms stay longer than others.
+pub async fn keep(
+    tx: &mut Tx,
+    user: Id<User>,
+    most: i64,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    tx.execute(KEEP, args![user, now, most]).await
 }
 
 /// Marks a signal as a false alarm; `false` if it is one already.
@@ -231,6 +255,11 @@ pub async fn list(
     rows.iter().map(read).collect()
 }
 
+fn read_told(row: &Row) -> Result<Option<(Timestamp, OnSharing)>, StoreError> {
+    let Some(at) = row.optional_at(9)? else { return Ok(None) };
+    Ok(Some((at, row.parsed(12, "told_under", |text| of_word(&OnSharing::ALL, text))?)))
+}
+
 fn read(row: &Row) -> Result<SignalRow, StoreError> {
     let false_alarm_at = row.optional_at(10)?;
     let by = row.optional_text(11)?.unwrap_or_default();
@@ -244,7 +273,7 @@ fn read(row: &Row) -> Result<SignalRow, StoreError> {
         evidence: row.text(6)?,
         first_at: row.at(7)?,
         last_at: row.at(8)?,
-        told_at: row.optional_at(9)?,
+        told: read_told(row)?,
         false_alarm: false_alarm_at.map(|at| (at, by)),
     })
 }

@@ -2,10 +2,11 @@
 //! use can be recognised and explained.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Id, Token, User};
+use symbolon_core::id::{Id, Profile, Token, User};
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::judge::{RetirementCause, TokenRecord};
 use symbolon_core::names::{DeviceType, Username};
-use symbolon_core::reset::LiveToken;
+use symbolon_core::reset::{LiveToken, Scope};
 use symbolon_core::secret::Digest;
 
 use crate::columns::{Columns, args};
@@ -14,8 +15,9 @@ use crate::rows::rows;
 use crate::sql::{Conn, Row, Tx, Value};
 
 const INSERT: &str = "
-    INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at,
+                       issued_as, issued_scope, issuer_id, issued_from)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const FIND_BY_DIGEST: &str = "
     SELECT id, user_id, expires_at, COALESCE(last_used_at, issued_at), retired_at, retired_cause
     FROM token WHERE digest = $1";
@@ -45,11 +47,8 @@ const NOTE_LAST_USES: &str = "
     FROM (SELECT CAST(value ->> 0 AS BIGINT) AS id, CAST(value ->> 1 AS BIGINT) AS at
           FROM json_each(json($1))) AS used
     WHERE token.id = used.id AND (token.last_used_at IS NULL OR token.last_used_at < used.at)";
-const REMEMBER_REQUEST: &str = "
-    INSERT INTO reset_request (user_id, request_key, token_id, at) VALUES ($1, $2, $3, $4)";
-const FIND_REQUEST: &str = "
-    SELECT token_id FROM reset_request WHERE user_id = $1 AND request_key = $2";
-const FORGET_REQUESTS: &str = "DELETE FROM reset_request WHERE at < $1";
+const LAST_USE: &str = "
+    SELECT COALESCE(last_used_at, issued_at) FROM token WHERE id = $1 AND retired_at IS NULL";
 
 const BEGIN_SUCCESSION: &str = "
     UPDATE token SET succeeded_by = $2, expiry_before = expires_at, expires_at = $3
@@ -63,17 +62,22 @@ macro_rules! token_columns {
     () => {
         "token.id, token.user_id, user_account.username, token.device_type, token.issued_at,
          token.expires_at, token.last_used_at, token.retired_at, token.retired_cause,
-         token.succeeded_by"
+         token.succeeded_by, user_account.frozen_at, user_account.tokens_frozen_at,
+         token.issued_as, token.issued_scope, token.issuer_id, issuer.username, token.issued_from,
+         user_account.profile_id"
     };
 }
 pub(crate) use token_columns;
+/// How many columns that are.
+pub(crate) const TOKEN_COLUMNS: usize = 18;
 
 macro_rules! select_token {
     ($rest:literal) => {
         concat!(
             "SELECT ",
             token_columns!(),
-            " FROM token JOIN user_account ON user_account.id = token.user_id ",
+            " FROM token JOIN user_account ON user_account.id = token.user_id
+              LEFT JOIN user_account AS issuer ON issuer.id = token.issuer_id ",
             $rest
         )
     };
@@ -94,11 +98,30 @@ const DUE_TO_RETIRE: &str = "
     WHERE older.retired_at IS NULL AND older.succeeded_by IS NOT NULL
       AND (older.expires_at <= $1 OR successor.last_used_at IS NOT NULL)
     ORDER BY older.id LIMIT $2";
-/// A reset retires at the very instant at which it issues; a rotation names the successor.
+/// A rotation names the successor. Else a token takes the place of those that had ended, as it was issued, within
+/// its scope, and that no other had taken before: it may have ended at that very instant, by the reset, or days
+/// earlier by a leak, a revocation or disuse.
 const PREDECESSORS: &str = select_token!(
-    "WHERE token.user_id = $1 AND token.id <> $2
-       AND (token.succeeded_by = $2 OR token.retired_at = $3)
-     ORDER BY token.issued_at DESC, token.id DESC LIMIT $4"
+    "JOIN token AS new ON new.id = $1
+     WHERE token.user_id = new.user_id AND token.id <> new.id
+       AND (token.succeeded_by = new.id
+            OR (token.retired_at <= new.issued_at AND token.retired_at >= $2
+                AND (new.issued_scope = 'account' OR new.device_type = token.device_type)
+                AND NOT EXISTS (
+                    SELECT 1 FROM token AS earlier
+                    WHERE earlier.user_id = new.user_id AND earlier.id <> token.id
+                      AND earlier.issued_at >= token.retired_at AND earlier.issued_at < new.issued_at
+                      AND (earlier.issued_scope = 'account'
+                           OR earlier.device_type = token.device_type))))
+     ORDER BY token.issued_at DESC, token.id DESC LIMIT $3"
+);
+const UNRETIRED_OF_USER: &str = select_token!(
+    "WHERE token.user_id = $1 AND token.retired_at IS NULL
+     ORDER BY token.issued_at DESC, token.id DESC"
+);
+const RETIRED_OF_USER: &str = select_token!(
+    "WHERE token.user_id = $1 AND token.retired_at IS NOT NULL
+     ORDER BY token.issued_at DESC, token.id DESC LIMIT $2"
 );
 const OF_USER: &str = select_token!(
     "WHERE token.user_id = $4
@@ -117,6 +140,8 @@ pub struct TokenRow {
     pub record: TokenRecord,
     /// Its owner's name.
     pub username: Username,
+    /// Its owner's profile.
+    pub profile: Id<Profile>,
     /// What kind of thing holds it.
     pub device_type: DeviceType,
     /// When it was issued.
@@ -125,6 +150,25 @@ pub struct TokenRow {
     pub last_used_at: Option<Timestamp>,
     /// While a rotation lets it live on: the token that comes in its place.
     pub succeeded_by: Option<Id<Token>>,
+    /// Since when its owner is frozen.
+    pub owner_frozen_at: Option<Timestamp>,
+    /// Since when the tokens of its owner are frozen.
+    pub tokens_frozen_at: Option<Timestamp>,
+    /// How it came to be.
+    pub issue: IssueRow,
+}
+
+/// How a token came to be.
+#[derive(Debug, Clone)]
+pub struct IssueRow {
+    /// What it came of.
+    pub cause: IssueCause,
+    /// Which earlier tokens it came in the place of.
+    pub scope: Scope,
+    /// The user who wanted it, and his name; `None` is whoever runs the server.
+    pub issuer: Option<(Id<User>, Username)>,
+    /// From where.
+    pub source: Option<String>,
 }
 
 /// A token to be issued.
@@ -140,11 +184,28 @@ pub struct NewToken<'a> {
     pub digest: &'a Digest,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
+    /// How it comes to be.
+    pub issue: Issue,
 }
 
 /// Issues a token. The partial unique index `token_one_live` refuses a second live one.
 pub async fn insert(tx: &mut Tx, token: &NewToken<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let args = args![token.id, token.user, token.device_type, token.digest, now, token.expires_at];
+    let NewToken { id, user, device_type, digest, expires_at, issue } = *token;
+    let Issue { cause, scope, issuer, source } = issue;
+    let source = source.map(|source| source.to_string());
+    let (cause, scope) = (cause.word(), scope.word());
+    let args = args![
+        id,
+        user,
+        device_type,
+        digest,
+        now,
+        expires_at,
+        cause,
+        scope,
+        issuer,
+        source.as_deref()
+    ];
     tx.execute_one(INSERT, args).await
 }
 
@@ -298,30 +359,10 @@ pub async fn note_last_uses(
     tx.execute(NOTE_LAST_USES, &[used]).await
 }
 
-/// Remembers which token a request key led to.
-pub async fn remember_request(
-    tx: &mut Tx,
-    user: Id<User>,
-    request_key: &str,
-    token: Id<Token>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    tx.execute_one(REMEMBER_REQUEST, args![user, request_key, token, now]).await
-}
-
-/// The token that this request key has led to before.
-pub async fn find_request(
-    conn: &mut Conn,
-    user: Id<User>,
-    request_key: &str,
-) -> Result<Option<Id<Token>>, StoreError> {
-    let row = conn.fetch_optional(FIND_REQUEST, args![user, request_key]).await?;
-    row.map(|row| row.id(0)).transpose()
-}
-
-/// Forgets request keys from before `limit`.
-pub async fn forget_requests(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
-    tx.execute(FORGET_REQUESTS, args![limit]).await
+/// When a token that lives was last used, or issued, as far as it was written down.
+pub async fn last_use(conn: &mut Conn, token: Id<Token>) -> Result<Option<Timestamp>, StoreError> {
+    let row = conn.fetch_optional(LAST_USE, args![token]).await?;
+    row.map(|row| row.at(0)).transpose()
 }
 
 /// One token.
@@ -329,16 +370,32 @@ pub async fn find(conn: &mut Conn, token: Id<Token>) -> Result<Option<TokenRow>,
     conn.fetch_optional(FIND, args![token]).await?.as_ref().map(read).transpose()
 }
 
-/// The tokens of `user` in whose place `token` came, which was issued at `issued_at`: latest first.
+/// The tokens in whose place `token` came, of those that were retired since `since`: latest first.
 pub async fn predecessors(
     conn: &mut Conn,
-    user: Id<User>,
     token: Id<Token>,
-    issued_at: Timestamp,
+    since: Timestamp,
     limit: i64,
 ) -> Result<Vec<TokenRow>, StoreError> {
-    let rows = conn.fetch_all(PREDECESSORS, args![user, token, issued_at, limit]).await?;
+    let rows = conn.fetch_all(PREDECESSORS, args![token, since, limit]).await?;
     rows.iter().map(read).collect()
+}
+
+/// The tokens of a user that were not retired, newest first. There are two of a device type at most.
+pub async fn unretired_of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+) -> Result<Vec<TokenRow>, StoreError> {
+    conn.fetch_all(UNRETIRED_OF_USER, args![user]).await?.iter().map(read).collect()
+}
+
+/// The tokens of a user that were retired, newest first.
+pub async fn retired_of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+    limit: i64,
+) -> Result<Vec<TokenRow>, StoreError> {
+    conn.fetch_all(RETIRED_OF_USER, args![user, limit]).await?.iter().map(read).collect()
 }
 
 /// Tokens older than the position `before`, newest first; of one user or of everybody.
@@ -371,6 +428,26 @@ pub(crate) fn read(row: &Row) -> Result<TokenRow, StoreError> {
         issued_at,
         last_used_at,
         succeeded_by: row.optional_id(9)?,
+        owner_frozen_at: row.optional_at(10)?,
+        tokens_frozen_at: row.optional_at(11)?,
+        issue: read_issue(row, 12)?,
+        profile: row.id(17)?,
+    })
+}
+
+fn read_issue(row: &Row, column: usize) -> Result<IssueRow, StoreError> {
+    let issuer = match row.optional_id(column + 2)? {
+        Some(issuer) => {
+            let name = row.parsed(column + 3, "username", |text| Username::parse(text).ok())?;
+            Some((issuer, name))
+        }
+        None => None,
+    };
+    Ok(IssueRow {
+        cause: row.parsed(column, "issued_as", IssueCause::from_word)?,
+        scope: row.parsed(column + 1, "issued_scope", Scope::from_word)?,
+        issuer,
+        source: row.optional_text(column + 4)?,
     })
 }
 

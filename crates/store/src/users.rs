@@ -5,7 +5,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Profile, User};
-use symbolon_core::judge::Standing;
+use symbolon_core::judge::{FrozenBy, Standing, TokenFreeze};
 use symbolon_core::keys::KeyId;
 use symbolon_core::lockout::Failures;
 use symbolon_core::names::{DisplayName, EmailAddress, Username};
@@ -29,7 +29,7 @@ macro_rules! select_user {
                     password_changed_at, password_expired_at, epoch, frozen_at, tokens_frozen_at,
                     failures, last_failure_at, locked_until, last_login_at, created_at,
                     code_failures, last_code_failure_at, code_locked_until, profile_since,
-                    delivery_email
+                    delivery_email, tokens_frozen_by
              FROM user_account WHERE removed_at IS NULL ",
             $rest
         )
@@ -80,7 +80,11 @@ const EXPIRE_PASSWORD: &str = "
 const SET_PROFILE: &str =
     "UPDATE user_account SET profile_id = $2, profile_since = $3 WHERE id = $1";
 const SET_FROZEN: &str = "UPDATE user_account SET frozen_at = $2 WHERE id = $1";
-const SET_TOKENS_FROZEN: &str = "UPDATE user_account SET tokens_frozen_at = $2 WHERE id = $1";
+const FREEZE_TOKENS: &str = "
+    UPDATE user_account SET tokens_frozen_at = $2, tokens_frozen_by = $3 WHERE id = $1";
+const UNFREEZE_TOKENS: &str = "
+    UPDATE user_account
+    SET tokens_frozen_at = NULL, tokens_frozen_by = NULL, tokens_unfrozen_at = $2 WHERE id = $1";
 const SET_NAME: &str = "UPDATE user_account SET name = $2 WHERE id = $1 AND removed_at IS NULL";
 const SET_EMAIL: &str = "UPDATE user_account SET email = $2 WHERE id = $1 AND removed_at IS NULL";
 const SET_DELIVERY: &str = "
@@ -313,13 +317,22 @@ pub async fn set_frozen(
     tx.execute_one(SET_FROZEN, args![user, since]).await
 }
 
-/// Freezes or unfreezes the tokens of an account.
-pub async fn set_tokens_frozen(
+/// Freezes the tokens of an account.
+pub async fn freeze_tokens(
     tx: &mut Tx,
     user: Id<User>,
-    since: Option<Timestamp>,
+    freeze: TokenFreeze,
 ) -> Result<(), StoreError> {
-    tx.execute_one(SET_TOKENS_FROZEN, args![user, since]).await
+    tx.execute_one(FREEZE_TOKENS, args![user, freeze.at, freeze.by.word()]).await
+}
+
+/// Lifts the freeze of an account's tokens, and remembers when.
+pub async fn unfreeze_tokens(
+    tx: &mut Tx,
+    user: Id<User>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute_one(UNFREEZE_TOKENS, args![user, now]).await
 }
 
 /// Changes the name shown; `false` if the user is gone.
@@ -352,6 +365,11 @@ pub async fn remove(tx: &mut Tx, user: Id<User>, now: Timestamp) -> Result<(), S
     tx.execute_one(REMOVE, args![user, now]).await
 }
 
+fn read_freeze(row: &Row) -> Result<Option<TokenFreeze>, StoreError> {
+    let Some(at) = row.optional_at(12)? else { return Ok(None) };
+    Ok(Some(TokenFreeze { at, by: row.parsed(23, "tokens_frozen_by", FrozenBy::from_word)? }))
+}
+
 fn read(row: &Row) -> Result<UserRecord, StoreError> {
     let hash = row.optional_text(6)?;
     let pepper = row.optional_int(7)?.and_then(|key| u32::try_from(key).ok()).map(KeyId);
@@ -365,7 +383,7 @@ fn read(row: &Row) -> Result<UserRecord, StoreError> {
             user: row.id(0)?,
             activated: password.is_some(),
             frozen_at: row.optional_at(11)?,
-            tokens_frozen_at: row.optional_at(12)?,
+            tokens_frozen: read_freeze(row)?,
             failures: Failures {
                 count: row.count(13)?,
                 last_at: row.optional_at(14)?,

@@ -76,7 +76,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 pub(crate) fn of_problem(problem: &str) -> Exit {
     match problem {
         kind::NOT_FOUND => Exit::NotFound,
-        kind::TAKEN => Exit::Conflict,
+        kind::TAKEN | kind::KEY_USED => Exit::Conflict,
         kind::FORBIDDEN => Exit::NotPermitted,
         kind::INVALID => Exit::Usage,
         kind::TOO_MANY | kind::UNAVAILABLE => Exit::Unreachable,
@@ -112,6 +112,7 @@ mod tests {
             (kind::FORBIDDEN, 4),
             (kind::NOT_FOUND, 5),
             (kind::TAKEN, 6),
+            (kind::KEY_USED, 6),
             (kind::TOO_MANY, 7),
             (kind::UNAVAILABLE, 7),
         ] {

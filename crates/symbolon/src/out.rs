@@ -93,7 +93,8 @@ pub(crate) fn complain(reason: &str) {
     }
 }
 
-fn card(thing: &Value) -> String {
+/// The members of one thing, each on a line of its own.
+pub(crate) fn card(thing: &Value) -> String {
     let members = thing.as_object().into_iter().flatten();
     let lines: Vec<[String; 2]> = members
         .map(|(name, value)| [format!("{}:", name.replace('_', " ")), cell(value)])

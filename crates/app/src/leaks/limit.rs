@@ -1,14 +1,16 @@
-//! How many reports one address may send: a burst, and then one every few seconds.
+//! How many reports one address may send: a burst, and then one every few seconds. And how many may be in
+//! hand at once, whoever sent them.
 //!
 //! Counted in memory and for each node: what is to be kept small is the work of this one. The map is
 //! bounded; an address that has been quiet long enough to have its whole burst again is forgotten.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::names::Source;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::AppError;
 
@@ -19,14 +21,54 @@ const PAUSE: Duration = Duration::from_secs(6);
 /// Addresses that are remembered: some 1 MiB. Beyond it, whoever is new waits.
 const MOST_ADDRESSES: usize = 10_000;
 
-/// Who has reported lately.
-#[derive(Debug, Default)]
+/// Reports that are in hand at once: they share one writer, and each holds its tokens in memory.
+const MOST_IN_HAND: u32 = 32;
+
+/// Who has reported lately, and what is in hand.
+#[derive(Debug)]
 pub struct ReportLimit {
     /// For each address the instant from which on it has its whole burst again.
     rested_at: Mutex<HashMap<String, Timestamp>>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for ReportLimit {
+    fn default() -> Self {
+        let places = usize::try_from(MOST_IN_HAND).unwrap_or(usize::MAX);
+        Self { rested_at: Mutex::default(), places: Arc::new(Semaphore::new(places)) }
+    }
+}
+
+/// A report in hand; its place is free when the last copy is dropped.
+#[derive(Debug, Clone)]
+pub struct ReportPlace {
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl ReportLimit {
+    /// A place for a report of a stranger, if there is one.
+    ///
+    /// # Errors
+    /// [`AppError::Busy`] where too many reports are in hand.
+    pub fn place(&self) -> Result<ReportPlace, AppError> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| AppError::Busy)?;
+        Ok(ReportPlace { _permit: Arc::new(permit) })
+    }
+
+    /// A place for a report of somebody who has proved who he is, as soon as there is one: before strangers.
+    ///
+    /// # Errors
+    /// [`AppError::Busy`] if there never will be one.
+    pub async fn next_place(&self) -> Result<ReportPlace, AppError> {
+        let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| AppError::Busy)?;
+        Ok(ReportPlace { _permit: Arc::new(permit) })
+    }
+
+    /// Waits until no report is in hand: for a server that stops.
+    pub async fn all_done(&self) {
+        drop(self.places.acquire_many(MOST_IN_HAND).await);
+    }
+
     /// Counts a report from `source`.
     ///
     /// # Errors
@@ -96,6 +138,29 @@ mod tests {
 
         assert_eq!(wait(limit.admit(from("192.0.2.1"), T0)), Some(6));
         assert_eq!(wait(limit.admit(from("192.0.2.1"), T0 + PAUSE)), None);
+    }
+
+    #[tokio::test]
+    async fn places_are_bounded_and_who_stops_waits_for_the_last() {
+        let limit = ReportLimit::default();
+        let mut taken: Vec<ReportPlace> =
+            (0..MOST_IN_HAND).map(|_| limit.place().unwrap()).collect();
+        assert!(matches!(limit.place(), Err(AppError::Busy)));
+
+        let last = taken.pop().unwrap();
+        let (copy, done) = (last.clone(), limit.all_done());
+        tokio::pin!(done);
+        drop((taken, last));
+        let early = tokio::select! {
+            biased;
+            () = &mut done => true,
+            () = tokio::task::yield_now() => false,
+        };
+        drop(copy);
+        done.await;
+
+        assert!(!early);
+        assert!(limit.place().is_ok());
     }
 
     #[test]

@@ -194,7 +194,7 @@ pub(super) fn of_token(token: LiveToken) -> Credential {
         id: token.id,
         digest: token.digest,
         user: token.user,
-        sort: CredentialSort::Token { expires_at: token.expires_at },
+        sort: CredentialSort::Token { expires_at: token.expires_at, active_at: token.active_at },
         started_at: token.issued_at,
         device_type: Some(token.device_type),
     }

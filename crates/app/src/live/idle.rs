@@ -1,13 +1,13 @@
-//! Sessions that were not used at this node for too long: they may have been used at another, or through
-//! the database while the gate was closed. The database is asked before they are given up.
+//! Sessions and tokens that were not used at this node for too long: they may have been used at another, or
+//! through the database while the gate was closed. The database is asked before they are given up.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use symbolon_core::Id;
-use symbolon_core::id::Session;
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Session, Token};
 use symbolon_core::policy::DAY;
-use symbolon_store::{Conn, live as stored};
+use symbolon_store::{Conn, live as stored, tokens};
 use tokio::time::timeout;
 
 use crate::context::Ctx;
@@ -42,6 +42,20 @@ pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, 
     let mut reader = ctx.store.read().await?;
     let reading = read(ctx, &mut reader, session.raw()).await?;
     Ok(put(ctx, reading))
+}
+
+/// When a token was last used that seems dead of disuse, or when it was issued; `None` where it has ended.
+///
+/// Only a few are looked up at a time, as sessions are.
+///
+/// # Errors
+/// The database's; [`AppError::Busy`].
+pub(crate) async fn last_use(ctx: &Ctx, token: Id<Token>) -> Result<Option<Timestamp>, AppError> {
+    let Ok(_place) = ctx.live.looking_again.try_acquire() else {
+        return Err(AppError::Busy);
+    };
+    let mut reader = ctx.store.read().await?;
+    Ok(tokens::last_use(&mut reader, token).await?)
 }
 
 /// Looks many sessions up that seem idle; tells whether there is anything new about any of them. Whoever asks

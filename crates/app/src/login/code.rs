@@ -56,7 +56,7 @@ pub(crate) async fn look(
     now: Timestamp,
 ) -> Result<Code, AppError> {
     let (Some(typed), Some(user)) = (typed, &evidence.user) else { return Ok(Code::Absent) };
-    if user.code_failures.locked_at(now).is_some() {
+    if evidence.wrong_codes().locked_at(now).is_some() {
         return Ok(Code::Absent);
     }
     let mut reader = ctx.store.read().await?;

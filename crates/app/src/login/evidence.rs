@@ -7,7 +7,7 @@ use symbolon_core::factor::FactorKinds;
 use symbolon_core::id::Id;
 use symbolon_core::judge::{Door, Login, PasswordVerdict, TokenEvidence};
 use symbolon_core::keys::Purpose;
-use symbolon_core::lockout::SourceFailures;
+use symbolon_core::lockout::{Failures, SourceFailures};
 use symbolon_core::names::{Source, Username};
 use symbolon_core::policy::Policy;
 use symbolon_core::session::SessionKind;
@@ -71,6 +71,7 @@ impl Evidence {
             source_failures: self.source_failures,
             source_policy: &ctx.settings.source_policy,
             standing: self.user.as_ref().map(|user| &user.standing),
+            profile: self.user.as_ref().map_or(Id::from_raw(0), |user| user.profile),
             member_since: self.user.as_ref().map_or(now, |user| user.profile_since),
             policy: &self.policy,
             password,
@@ -78,16 +79,22 @@ impl Evidence {
             proof: None,
             place_known: self.place.is_some(),
             can_be_asked: self.can_be_asked(ctx),
-            codes_locked_until: self
-                .user
-                .as_ref()
-                .and_then(|user| user.code_failures.locked_at(now)),
+            codes_locked_until: self.wrong_codes().locked_at(now),
             code: self.code.evidence(),
             token: self.token,
             device_rules: self.device_rules.as_ref(),
             client_kind: self.client_kind,
             trusted_network: self.from_trusted_network,
             now,
+        }
+    }
+
+    /// The wrong codes that count for it: those from its known place, or else those of strangers.
+    pub(crate) fn wrong_codes(&self) -> Failures {
+        match (&self.place, &self.user) {
+            (Some(place), _) => place.code_failures,
+            (None, Some(user)) => user.code_failures,
+            (None, None) => Failures::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Opens the session of a login that was let in.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Client, Id, Place, Session, Token};
+use symbolon_core::id::{Client, Id, Place, Session, Token, User};
 use symbolon_core::judge::{Admission, Next, TokenEvidence};
 use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::Failures;
@@ -10,7 +10,7 @@ use symbolon_core::session::SessionKind;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::sessions::{NewSession as NewRow, Restriction};
 use symbolon_store::users::{PasswordRecord, UserRecord};
-use symbolon_store::{Tx, sessions, tokens, users};
+use symbolon_store::{Tx, places as stored_places, sessions, tokens, users};
 use zeroize::Zeroizing;
 
 use crate::actor::Origin;
@@ -67,11 +67,10 @@ pub(crate) async fn open(
         return Ok(None);
     }
     let completed = completion::complete(ctx, &mut tx, user, admission.token, now).await?;
-    if let Code::Right(app, step) = evidence.code {
-        if !second_factors::take_step(&mut tx, admission.user, (app, step), now).await? {
-            return Ok(None);
-        }
-        users::set_code_failures(&mut tx, admission.user, Failures::default()).await?;
+    if let Code::Right(app, step) = evidence.code
+        && !second_factors::take_step(&mut tx, admission.user, (app, step), now).await?
+    {
+        return Ok(None);
     }
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, admission.user, old, new).await?;
@@ -80,9 +79,7 @@ pub(crate) async fn open(
     else {
         return Ok(None);
     };
-    if evidence.place.is_none() {
-        users::set_failures(&mut tx, admission.user, Failures::default()).await?;
-    }
+    forget_failures(&mut tx, evidence, admission.user).await?;
     let opening = Opening {
         head: attempt.head,
         kind: attempt.kind,
@@ -105,6 +102,32 @@ pub(crate) async fn open(
         ctx.letters_waiting.notify_one();
     }
     Ok(Some(NewSession { token_expires_at: expiry_of(evidence, admission.token), ..session }))
+}
+
+/// Whoever is in does not guess: what failed where he comes from is forgotten, but for wrong codes, of which a right
+/// one takes one back. Nothing else is touched: what failed elsewhere is somebody else's guesses. A use of a
+/// known place forgets by itself.
+async fn forget_failures(tx: &mut Tx, evidence: &Evidence, user: Id<User>) -> Result<(), AppError> {
+    if evidence.place.is_none() {
+        users::set_failures(tx, user, Failures::default()).await?;
+    }
+    let Code::Right(..) = evidence.code else { return Ok(()) };
+    // As the row is now: other nodes may have counted since it was read.
+    match &evidence.place {
+        Some(known) => {
+            if let Some(place) = places::find(tx, user, Some(known.id)).await? {
+                let after = place.code_failures.after_right_code_at_api();
+                stored_places::set_code_failures(tx, place.id, after).await?;
+            }
+        }
+        None => {
+            if let Some(current) = users::find(tx, user).await? {
+                let after = current.code_failures.after_right_code_at_api();
+                users::set_code_failures(tx, user, after).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// When the token that opens a session expires.
@@ -226,6 +249,9 @@ fn reason_of(kind: SessionKind, evidence: &Evidence, admission: &Admission) -> &
             "password and security token; another kind of client than its device type is for"
         }
         (SessionKind::Api, Some(_)) => "password and security token",
-        (SessionKind::Api, None) => "password from a trusted network",
+        (SessionKind::Api, None) if evidence.from_trusted_network => {
+            "password from a trusted network"
+        }
+        (SessionKind::Api, None) => "password from within the login IP ranges",
     }
 }

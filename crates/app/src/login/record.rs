@@ -43,10 +43,9 @@ pub(crate) async fn record_refusal(
     let mut tx = ctx.store.begin().await?;
     if let Some(user) = &evidence.user {
         note_failure(ctx, &mut tx, user, evidence, refusal, origin, now).await?;
-        if let (Refusal::TokenRetired(at, cause), TokenEvidence::Known(record)) =
-            (refusal, evidence.token)
-        {
-            note_retired_use(ctx, &mut tx, user, record.token, (at, cause), origin, now).await?;
+        // Whichever rule refused: who still holds a retired token is its owner's business.
+        if let Some((token, retired)) = retired_token_of(evidence, user) {
+            note_retired_use(ctx, &mut tx, user, token, retired, origin, now).await?;
         }
     }
     note_at_source(ctx, &mut tx, refusal, &evidence.name_key(), origin, now).await?;
@@ -210,6 +209,22 @@ fn token_of(evidence: &Evidence) -> Option<Id<Token>> {
     }
 }
 
+/// The retired token of this very user that was presented, and when and why it was retired.
+fn retired_token_of(
+    evidence: &Evidence,
+    user: &UserRecord,
+) -> Option<(Id<Token>, (Timestamp, RetirementCause))> {
+    match evidence.token {
+        TokenEvidence::Known(record) if record.user == user.standing.user => {
+            record.retired.map(|retired| (record.token, retired))
+        }
+        TokenEvidence::Known(_)
+        | TokenEvidence::Absent
+        | TokenEvidence::Mistyped
+        | TokenEvidence::Unknown => None,
+    }
+}
+
 /// Counts a failure on what the row says *now*: other nodes may have counted since it was read.
 async fn note_failure(
     ctx: &Ctx,
@@ -246,10 +261,11 @@ async fn note_failure(
         let details = format!("until={until}\nsource={}", origin.source);
         trail::append(tx, Actor::Rule, "user.locked-out", subject, details, now).await?;
     }
-    if refusal == Refusal::CodeWrong {
-        note_wrong_code(ctx, tx, &current, origin, now).await?;
+    match &place {
+        _ if refusal != Refusal::CodeWrong => Ok(()),
+        Some(place) => note_wrong_code_at(ctx, tx, &current, place, origin, now).await,
+        None => note_wrong_code(ctx, tx, &current, origin, now).await,
     }
-    Ok(())
 }
 
 /// Counts a stranger's wrong code on a user whose row is held, and locks the entry of codes for strangers

@@ -134,7 +134,7 @@ async fn refuse(
     let Some(user) = &open.evidence.user else {
         return Ok(Outcome::Over);
     };
-    let (refusal, reason) = (Refusal::CodeWrong, format!("passkey: {fault}"));
+    let (refusal, reason) = (Refusal::PasskeyRefused, fault.as_reason());
     let decision = open.judge(ctx, None, origin, now);
     let chain = explain::chain_of(&decision.steps_after_refused_answer(&reason, refusal));
     let refused = (refusal, &reason[..], &chain[..]);

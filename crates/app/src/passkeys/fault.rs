@@ -2,6 +2,7 @@
 //!
 //! The library's own words may repeat what was sent, so none of them reaches a page, a log or the history.
 
+use symbolon_core::judge::Refusal;
 use thiserror::Error;
 use webauthn_rp::response::auth::error::AuthCeremonyErr;
 use webauthn_rp::response::register::error::RegCeremonyErr;
@@ -42,6 +43,13 @@ pub enum PasskeyFault {
     /// It is sound and not what was asked for.
     #[error("not what was asked for")]
     Unfit,
+}
+
+impl PasskeyFault {
+    /// The reason as the login history says it; by its first words [`crate::history`] finds the remedy.
+    pub(crate) fn as_reason(self) -> String {
+        format!("{}: {self}", Refusal::PasskeyRefused)
+    }
 }
 
 impl From<AuthCeremonyErr> for PasskeyFault {

@@ -267,7 +267,7 @@ async fn write_refusal(
     let Some(user) = users::find(tx, user).await? else {
         return Ok(());
     };
-    let reason = format!("passkey: {fault}");
+    let reason = fault.as_reason();
     let (head, reason) = (Head::Web, reason.as_str());
     let refused = RefusedCredential { head, token: None, reason, retired: None, origin };
     record_refused_credential(ctx, tx, &user, refused, now).await

@@ -28,7 +28,7 @@ use crate::error::AppError;
 use crate::live::commit;
 use crate::second_factors::enrolment::Owner;
 use crate::second_factors::{Added, Gains, kinds_of, note_added};
-use crate::users::take;
+use crate::users::take_unfrozen;
 
 /// How long there is to answer; the library holds to the same.
 pub const VALID: Duration = Duration::from_mins(5);
@@ -118,7 +118,7 @@ pub async fn finish(
     let party = Party::of(ctx)?;
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, owner.user).await?;
+    let record = take_unfrozen(&mut tx, owner.user).await?;
     let Some(state) = take_question(ctx, &mut tx, owner, name).await? else {
         return Ok(Registered::Refused(PasskeyFault::NotAsked));
     };

@@ -118,6 +118,6 @@ async fn refuse(
     origin: &Origin,
 ) -> Result<Refused, AppError> {
     let user = users::find(tx, session.user).await?.ok_or(AppError::NotFound("user"))?;
-    let refused = (Refusal::CodeWrong, &format!("passkey: {fault}")[..]);
+    let refused = (Refusal::PasskeyRefused, &fault.as_reason()[..]);
     step_up::refuse(ctx, tx, (session, &user), refused, origin, ctx.clock.now()).await
 }

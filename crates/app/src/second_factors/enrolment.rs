@@ -25,7 +25,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::sessions::LiveSession;
-use crate::users::take;
+use crate::users::take_unfrozen;
 
 /// How long there is to scan the code and type what the app shows.
 pub const VALID: Duration = Duration::from_mins(15);
@@ -162,7 +162,7 @@ pub async fn confirm(
 ) -> Result<Enrolled, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, owner.user).await?;
+    let record = take_unfrozen(&mut tx, owner.user).await?;
     let challenge = find(ctx, &mut tx, owner, name).await?;
     let secret = open_pending(ctx, owner.user, &challenge)?;
     // Nothing of this secret was taken before: any step is later than the beginning of time.

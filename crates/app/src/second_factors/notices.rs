@@ -19,6 +19,8 @@ use crate::facts::Facts;
 use crate::second_factors::recovery::RecoveryCodes;
 use crate::{browsers, outbox, step_up, trail};
 
+const SESSION_OVER: &str = "Your session has ended meanwhile, and nothing was added. Log in anew.";
+
 /// A second factor that was just added.
 pub(crate) struct Added<'a> {
     /// Which kind.
@@ -36,12 +38,13 @@ pub(crate) struct Added<'a> {
 pub struct Gains {
     /// Recovery codes, with the first one, to be shown this once.
     pub codes: Option<RecoveryCodes>,
-    /// The new secret of the session, which is proved by it; `None` if it has ended meanwhile.
-    pub session: Option<SessionSecret>,
+    /// The new secret of the session, which is proved by it.
+    pub session: SessionSecret,
 }
 
 /// Notes that `user` has just added a second factor. The session may do more now, so it gets a new secret
-/// (ASVS 7.2.4).
+/// (ASVS 7.2.4). Where it has ended since it was looked at nothing is added: the caller's transaction comes to
+/// nothing (I6).
 pub(crate) async fn note_added(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -52,8 +55,10 @@ pub(crate) async fn note_added(
 ) -> Result<Gains, AppError> {
     let id = user.standing.user;
     let Added { factor, name, before, session } = added;
+    let Some(secret) = step_up::note_proof(ctx, tx, session, now).await? else {
+        return Err(AppError::Forbidden(SESSION_OVER));
+    };
     sessions::lift_restriction(tx, session, now).await?;
-    let secret = step_up::note_proof(ctx, tx, session, now).await?;
     let facts = Facts::default()
         .with("factor", factor.word())
         .with("name", name)

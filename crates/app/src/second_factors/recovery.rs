@@ -16,7 +16,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::users::take;
+use crate::users::take_unfrozen;
 use crate::{outbox, trail};
 
 const NO_FACTOR: &str = "Recovery codes stand in for a lost second factor, and you have none. Add an \
@@ -38,7 +38,7 @@ impl fmt::Debug for RecoveryCodes {
 pub async fn renew(ctx: &Ctx, user: Id<User>, origin: &Origin) -> Result<RecoveryCodes, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, user).await?;
+    let record = take_unfrozen(&mut tx, user).await?;
     if !kinds_of(&mut tx, user).await?.any_real() {
         return Err(AppError::Forbidden(NO_FACTOR));
     }

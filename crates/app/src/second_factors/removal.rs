@@ -14,7 +14,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
-use crate::users::{take, take_by_name};
+use crate::users::{take_by_name, take_unfrozen};
 use crate::{browsers, outbox, trail};
 
 const LAST_UNDER_DUTY: &str = "Your profile demands a second factor, and this is your last one: add another \
@@ -62,7 +62,7 @@ pub async fn remove(
 ) -> Result<(), AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let record = take(&mut tx, user).await?;
+    let record = take_unfrozen(&mut tx, user).await?;
     let gone = authenticators::find(&mut tx, user, id).await?;
     let gone = gone.ok_or(AppError::NotFound("authenticator"))?;
     authenticators::remove(&mut tx, user, id).await?;

@@ -6,11 +6,15 @@ use std::time::Duration;
 use symbolon_app::explain::Said;
 use symbolon_app::history::{self, Reader};
 use symbolon_app::links::LinkKind;
+use symbolon_app::login::{NewSession, Refused};
+use symbolon_app::users::UserView;
 use symbolon_app::{Actor, owner_freeze, profiles, users};
 use symbolon_core::judge::{Refusal, Rule};
 use symbolon_core::policy::{DAY, Duty, Policy};
+use symbolon_store::users as stored_users;
 
 use crate::accounts::mailed_link;
+use crate::authenticator_app::AuthenticatorApp;
 use crate::house::{PASSWORD, TestHouse, origin, password};
 
 const STEP: Duration = Duration::from_secs(30);
@@ -38,7 +42,7 @@ async fn the_code_takes_the_place_of_the_token_and_the_history_says_so() {
     house.wait(Duration::from_millis(1));
     let with_code = house.log_in(&jane, &format!("{PASSWORD}{code}")).await;
 
-    assert_eq!(with_token.refusal, Refusal::CodeMissing);
+    assert_eq!(with_token.refusal, Refusal::TokenInPlaceOfCode);
     assert_eq!(without.refusal, Refusal::CodeMissing);
     assert!(with_code.is_ok());
     assert_eq!(house.last_entry(&jane).await.reason, "password and authenticator code");
@@ -165,4 +169,139 @@ async fn while_the_owner_has_frozen_the_tokens_a_right_code_is_refused_too_and_e
     assert!(step.input.contains("tokens frozen by their owner since"), "{}", step.input);
     assert!(step.remedy.contains("My Personal Information"), "{}", step.remedy);
     assert!(admitted.is_ok(), "the refusal took no code");
+}
+
+/// Guesses codes from elsewhere, which strangers are counted for, until `often` were tried.
+async fn guess(house: &TestHouse, jane: &UserView, source: &str, often: u32) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for _ in 0..often {
+        let credential = format!("{PASSWORD}000000");
+        let guessed = house.log_in_from(jane.username.as_str(), &credential, source).await;
+        refusals.push(guessed.expect_err("000000 is not the code").refusal);
+    }
+    refusals
+}
+
+/// Jane with an app, under the duty, whose passwords lock nobody out here; her program is known at 10.1.2.3.
+async fn jane_whose_program_is_known(house: &TestHouse) -> (UserView, AuthenticatorApp) {
+    let policy = Policy { duty: Duty::WebAndApi, lockout_failures: 100, ..Policy::default() };
+    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    let jane = house.user("jane").await;
+    let (app, _) = house.enrol(&jane).await;
+    house.wait(STEP);
+    assert!(program_logs_in(house, &jane, &app).await.is_ok());
+    (jane, app)
+}
+
+async fn program_logs_in(
+    house: &TestHouse,
+    jane: &UserView,
+    app: &AuthenticatorApp,
+) -> Result<NewSession, Refused> {
+    let outcome =
+        house.log_in(jane, &format!("{PASSWORD}{}", app.code(house.ctx.clock.now(), 0))).await;
+    house.wait(STEP);
+    outcome
+}
+
+#[tokio::test]
+async fn a_guesser_from_elsewhere_is_not_let_off_by_the_owners_program() {
+    let house = dutiful_house().await;
+    let (jane, app) = jane_whose_program_is_known(&house).await;
+
+    let mut refusals = Vec::new();
+    for _ in 0..6 {
+        refusals.extend(guess(&house, &jane, "10.9.9.9", 2).await);
+        assert!(program_logs_in(&house, &jane, &app).await.is_ok(), "it is at home here");
+    }
+
+    let (tried, locked) = refusals.split_at(10);
+    assert!(tried.iter().all(|refusal| *refusal == Refusal::CodeWrong), "{tried:?}");
+    let is_locked = |refusal: &Refusal| matches!(refusal, Refusal::CodesLockedOut(_));
+    assert!(locked.iter().all(is_locked), "{locked:?}");
+}
+
+#[tokio::test]
+async fn the_owners_program_is_not_locked_by_a_guesser_from_elsewhere_and_the_other_way_round() {
+    let house = dutiful_house().await;
+    let (jane, app) = jane_whose_program_is_known(&house).await;
+
+    guess(&house, &jane, "10.9.9.9", 10).await;
+    let at_home = program_logs_in(&house, &jane, &app).await;
+    let code = app.code(house.ctx.clock.now(), 0);
+    let credential = format!("{PASSWORD}{code}");
+    let elsewhere = house.log_in_from(jane.username.as_str(), &credential, "10.9.9.9").await;
+    guess(&house, &jane, "10.1.2.3", 10).await;
+    let locked_at_home = program_logs_in(&house, &jane, &app).await.unwrap_err().refusal;
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let of_strangers = stored_users::find(&mut reader, jane.id).await.unwrap().unwrap();
+    drop(reader);
+
+    assert!(at_home.is_ok());
+    assert!(matches!(elsewhere.unwrap_err().refusal, Refusal::CodesLockedOut(_)));
+    assert!(matches!(locked_at_home, Refusal::CodesLockedOut(_)), "{locked_at_home:?}");
+    assert_eq!(of_strangers.code_failures.count, 10, "what failed at home is not counted here");
+}
+
+#[tokio::test]
+async fn a_right_code_at_an_api_takes_back_one_wrong_one_where_it_comes_from() {
+    let house = dutiful_house().await;
+    let (jane, app) = jane_whose_program_is_known(&house).await;
+    guess(&house, &jane, "10.9.9.9", 9).await;
+    guess(&house, &jane, "10.1.2.3", 9).await;
+
+    let credential = format!("{PASSWORD}{}", app.code(house.ctx.clock.now(), 0));
+    let new = house.log_in_from(jane.username.as_str(), &credential, "10.8.8.8").await;
+    house.wait(STEP);
+    let known = program_logs_in(&house, &jane, &app).await;
+
+    assert!(new.is_ok() && known.is_ok());
+    for source in ["10.9.9.9", "10.1.2.3"] {
+        let more = guess(&house, &jane, source, 3).await;
+        assert_eq!(more[..2], [Refusal::CodeWrong; 2], "{source}");
+        assert!(matches!(more[2], Refusal::CodesLockedOut(_)), "{source}: {more:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_was_told_of_no_duty_locks_nobody_out_and_a_retired_token_is_told_of() {
+    let house = dutiful_house().await;
+    let jane = house.user("jane").await;
+    let retired = house.reset_and_read(&jane).await;
+    let live = house.reset_and_read(&jane).await;
+    house.enrol(&jane).await;
+    house.deliver_mail().await;
+    let before = house.arrived().len();
+
+    for token in [&live, &retired] {
+        for _ in 0..12 {
+            let refused = house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap_err();
+            assert_eq!(refused.refusal, Refusal::TokenInPlaceOfCode);
+        }
+    }
+
+    let view = users::show(&house.ctx, jane.username.as_str()).await.unwrap();
+    assert_eq!(view.locked_until, None);
+    house.deliver_mail().await;
+    let told: Vec<String> =
+        house.arrived().split_off(before).into_iter().map(|letter| letter.subject).collect();
+    assert_eq!(told.len(), 1, "of the retired one, once: {told:?}");
+    assert!(told[0].contains("retired"), "{told:?}");
+}
+
+#[tokio::test]
+async fn whoever_holds_a_retired_token_is_told_of_whichever_rule_refuses_him() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let retired = house.reset_and_read(&jane).await;
+    house.reset_and_read(&jane).await;
+    let before = house.arrived().len();
+
+    let refused = house.log_in(&jane, &format!("an old password{retired}")).await.unwrap_err();
+
+    assert_eq!(refused.refusal, Refusal::WrongPassword);
+    house.deliver_mail().await;
+    let told = house.arrived().split_off(before);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].subject.contains("retired"), "{}", told[0].subject);
 }

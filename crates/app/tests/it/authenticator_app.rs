@@ -4,9 +4,12 @@ use symbolon_app::second_factors::enrolment::{self, Enrolled, Owner};
 use symbolon_app::users::UserView;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session};
+use symbolon_core::keys::Purpose;
 use symbolon_core::names::DisplayName;
 use symbolon_core::secret::TypedCode;
+use symbolon_core::session::SessionKind;
 use symbolon_core::totp::{TotpSecret, step_at};
+use symbolon_store::sessions::{self, NewSession};
 
 use crate::house::{TestHouse, origin};
 
@@ -36,11 +39,6 @@ impl AuthenticatorApp {
     }
 }
 
-/// A session of this user, as far as enrolments are bound to one.
-pub(crate) fn owner(user: &UserView) -> Owner {
-    Owner { user: user.id, session: session(user.id.raw()) }
-}
-
 pub(crate) fn session(raw: i64) -> Id<Session> {
     Id::from_raw(raw)
 }
@@ -49,11 +47,44 @@ pub(crate) fn typed(text: &str) -> TypedCode {
     TypedCode::new(text.to_owned())
 }
 
+/// What the browser of [`TestHouse::desk`] says it is.
+const DESK: &str = "a browser to enrol in";
+
 impl TestHouse {
+    /// A web session of this user to enrol in: the same each time, as long as it lives.
+    pub(crate) async fn desk(&self, user: &UserView) -> Owner {
+        let ctx = &self.ctx;
+        let mut tx = ctx.store.begin().await.unwrap();
+        let open = sessions::open_of_user(&mut tx, user.id, 1000).await.unwrap();
+        if let Some(desk) = open.iter().find(|open| open.client == DESK) {
+            return Owner { user: user.id, session: desk.id };
+        }
+        let id: Id<Session> = ctx.chance.with(|mut rng| Id::mint(&mut rng));
+        let new = NewSession {
+            id,
+            digest: &ctx.keys.digest(Purpose::Session, &id.raw().to_be_bytes()),
+            kind: SessionKind::Web,
+            user: user.id,
+            token: None,
+            client_id: None,
+            head: "web",
+            client: DESK,
+            source: "10.1.2.3",
+            proof: "password",
+            proved_at: None,
+            place: None,
+            restriction: None,
+        };
+        sessions::insert(&mut tx, &new, ctx.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        Owner { user: user.id, session: id }
+    }
+
     /// Shows a new key to an app.
     pub(crate) async fn show_key(&self, user: &UserView) -> (String, AuthenticatorApp) {
-        let name = enrolment::begin(&self.ctx, owner(user)).await.unwrap();
-        let pending = enrolment::pending(&self.ctx, owner(user), &name).await.unwrap();
+        let owner = self.desk(user).await;
+        let name = enrolment::begin(&self.ctx, owner).await.unwrap();
+        let pending = enrolment::pending(&self.ctx, owner, &name).await.unwrap();
         (name, AuthenticatorApp::with_key(&pending.reveal_groups()))
     }
 
@@ -62,7 +93,7 @@ impl TestHouse {
         let (name, app) = self.show_key(user).await;
         let code = typed(&app.code(self.ctx.clock.now(), 0));
         let label = DisplayName::parse("Phone").unwrap();
-        let (owner, origin) = (owner(user), origin("10.1.2.3"));
+        let (owner, origin) = (self.desk(user).await, origin("10.1.2.3"));
         let done = enrolment::confirm(&self.ctx, owner, &name, label, &code, &origin).await;
         let Enrolled::Done(gains) = done.unwrap() else { panic!("the code is right") };
         let codes = gains.codes.map(|codes| codes.0).unwrap_or_default();

@@ -320,6 +320,43 @@ async fn a_token_of_another_device_type_that_lived_on_is_not_followed() {
 }
 
 #[tokio::test]
+async fn clients_of_a_token_that_was_ended_before_the_reset_are_followed_as_well() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let old = house.reset_and_read(&jane).await;
+    log_in(&house, &jane, &old, OFFICE).await;
+    house.wait(MINUTE);
+    let ended = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
+    tokens::revoke(&house.ctx, Actor::Operator, ended).await.unwrap();
+    house.wait(DAY);
+
+    let receipt = house.reset(&jane).await.token;
+    be_refused(&house, &jane, &old, OFFICE).await;
+
+    let followed = followed(&house, &jane, receipt).await;
+    assert_eq!(whereabouts(&followed), [(OFFICE, "on-retired-token")]);
+}
+
+#[tokio::test]
+async fn a_receipt_outlives_the_letter_that_it_tells_of() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let old = house.reset_and_read(&jane).await;
+    log_in(&house, &jane, &old, OFFICE).await;
+    let token = house.reset(&jane).await.token;
+    house.newest_token().await;
+    let before = reset::receipt(&house.ctx, jane.id, token).await.unwrap();
+
+    house.wait(31 * DAY);
+    janitor::tidy(&house.ctx).await.unwrap();
+    let after = reset::receipt(&house.ctx, jane.id, token).await.unwrap();
+
+    assert!(before.mail.is_some());
+    assert!(after.mail.is_none());
+    assert_eq!(followed(&house, &jane, token).await.clients.len(), 1);
+}
+
+#[tokio::test]
 async fn nobody_follows_the_clients_of_another() {
     let house = TestHouse::new().await;
     let (jane, eve) = (house.user("jane").await, house.user("eve").await);

@@ -4,13 +4,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use symbolon_app::bulk_reset::{self, Asked, State};
+use symbolon_app::login::{self, WebLogin};
 use symbolon_app::users::UserView;
 use symbolon_app::{Actor, AppError, users};
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use tokio::time::timeout;
 
-use crate::house::{PASSWORD, TestHouse};
+use crate::house::{PASSWORD, TestHouse, origin, password};
 
 const PROFILE: &str = "Standard";
 
@@ -68,6 +69,36 @@ async fn whom_a_rule_forbids_it_is_passed_over_and_counted_beforehand() {
 
     assert_eq!((forecast.users, forecast.passed_over), (3, 1));
     assert_eq!((stands.done, stands.passed_over), (2, 1));
+}
+
+/// As if somebody had written into the database.
+async fn break_row_of(house: &TestHouse, user: &UserView, statement: &'static str) {
+    let mut tx = house.ctx.store.begin().await.expect("there is a connection");
+    tx.execute(statement, &[user.id.raw().into()]).await.expect("the engine takes it");
+    tx.commit().await.expect("it is kept");
+}
+
+#[tokio::test]
+async fn users_of_whom_a_row_cannot_be_read_are_passed_over_and_nobody_else_with_them() {
+    let house = TestHouse::new().await;
+    let people = people(&house, 5).await;
+    let olds = [house.reset_and_read(&people[0]).await, house.reset_and_read(&people[1]).await];
+    break_row_of(&house, &people[1], "UPDATE token SET device_type = '' WHERE user_id = $1").await;
+    break_row_of(&house, &people[3], "UPDATE user_account SET email = '' WHERE id = $1").await;
+    let before = token_mails(&house).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let id = begun.unwrap().0.id;
+
+    bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap();
+    let stands = bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap().0;
+
+    assert_eq!((stands.done, stands.passed_over, stands.state), (3, 2, State::Done));
+    assert_eq!(token_mails(&house).await, before + 3);
+    break_row_of(&house, &people[1], "UPDATE token SET device_type = 'any' WHERE user_id = $1")
+        .await;
+    let [reset, passed_over] = [0, 1].map(|at| format!("{PASSWORD}{}", olds[at]));
+    assert!(house.log_in(&people[0], &reset).await.is_err());
+    assert!(house.log_in(&people[1], &passed_over).await.is_ok(), "nothing of his was changed");
 }
 
 #[tokio::test]
@@ -130,6 +161,41 @@ async fn a_step_whose_driver_goes_away_comes_to_its_end_and_wakes_the_courier() 
         }
     };
     assert!(timeout(Duration::from_secs(20), ended).await.is_ok());
+}
+
+#[tokio::test]
+async fn whoever_resets_alone_or_waits_for_a_code_does_not_queue_behind_a_bulk_reset() {
+    let house = TestHouse::new().await;
+    let people = people(&house, 60).await;
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+    let id = begun.unwrap().0.id;
+    while bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap().0.state == State::Running
+    {
+    }
+    house.wait(Duration::from_mins(1));
+
+    house.reset(&people[59]).await;
+    let attempt = WebLogin {
+        username: people[58].username.to_string(),
+        password: password(PASSWORD),
+        places: Vec::new(),
+        origin: origin("10.1.2.3"),
+    };
+    login::log_in_to_web(&house.ctx, attempt).await.unwrap();
+    house.deliver_mail().await;
+
+    let arrived = house.arrived();
+    let first: Vec<(&str, &str)> =
+        arrived.iter().take(3).map(|mail| (mail.to.as_str(), mail.subject.as_str())).collect();
+    let (alone, logs_in) = (people[59].email.as_str(), people[58].email.as_str());
+    for awaited in [
+        (alone, "Your new Acme security token"),
+        (logs_in, "Your Acme verification code"),
+        (alone, "Your Acme security token was changed"),
+    ] {
+        assert!(first.contains(&awaited), "{awaited:?} not in {first:?}");
+    }
+    assert_eq!(arrived.len(), 2 * 60 - 1 + 3, "the token that was reset again is not mailed");
 }
 
 #[tokio::test]

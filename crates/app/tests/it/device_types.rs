@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use symbolon_app::explain::Said;
+use symbolon_app::history::Reader;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::tokens::TokenState;
-use symbolon_app::{Actor, AppError, device_types, janitor, profiles, setup, tokens};
+use symbolon_app::{Actor, AppError, device_types, history, janitor, profiles, setup, tokens};
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{DeviceRules, Holders, Mismatch};
-use symbolon_core::id::Id;
+use symbolon_core::id::{Id, Profile};
 use symbolon_core::judge::{Refusal, RetirementCause};
 use symbolon_core::names::{DeviceType, DisplayName};
 use symbolon_core::network::LoginRanges;
@@ -286,4 +288,43 @@ async fn who_may_hold_no_token_of_a_device_type_is_told_the_rule() {
         .map(|offer| offer.device_type.as_str())
         .collect();
     assert_eq!((forbidden, all.len()), (vec!["any"], 5));
+}
+
+/// The profile that everybody begins under.
+async fn first_profile(house: &TestHouse) -> Id<Profile> {
+    let all = profiles::list(&house.ctx).await.unwrap();
+    all.into_iter().find(|profile| profile.name == setup::STANDARD_PROFILE).unwrap().id
+}
+
+#[tokio::test]
+async fn whom_his_device_type_no_longer_names_among_its_holders_no_token_lets_in() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+    let name = DisplayName::parse("Integration Users").unwrap();
+    let others = profiles::add(&house.ctx, OPERATOR, name, Policy::default()).await.unwrap().id;
+    let own = first_profile(&house).await;
+    let held_by = async |profiles: Vec<Id<Profile>>| {
+        rule(&house, |rules| rules.holders = Holders::Profiles(profiles)).await;
+        house.wait(Duration::from_millis(1));
+        let refused = refusal(&house, &token, "10.1.2.3").await;
+        let obstacle = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].obstacle;
+        (refused, obstacle.is_some())
+    };
+
+    let by_others = held_by(vec![others]).await;
+    let told = house.last_entry(&jane).await;
+    let by_both = held_by(vec![others, own]).await;
+    held_by(vec![own]).await;
+    profiles::assign(&house.ctx, OPERATOR, "jane@example.com", "Integration Users").await.unwrap();
+    let under_another_profile = refusal(&house, &token, "10.1.2.3").await;
+
+    let not_held = Some(Refusal::TokenNotForProfile);
+    assert_eq!((by_others, by_both), ((not_held, true), (None, false)));
+    assert_eq!(under_another_profile, not_held);
+    assert_eq!(told.reason, Refusal::TokenNotForProfile.to_string());
+    let own = Reader::Owner(jane.id);
+    let explained = history::explain_entry(&house.ctx, own, &told.correlation_id).await.unwrap();
+    let said = explained.steps.iter().find(|step| step.said == Said::Refused).unwrap();
+    assert_eq!(said.remedy, Refusal::TokenNotForProfile.remedy());
 }

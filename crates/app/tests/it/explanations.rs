@@ -6,15 +6,17 @@ use symbolon_app::explain::{self, Conclusion, ExplainedStep, Explanation, Questi
 use symbolon_app::history::{self, Reader};
 use symbolon_app::login::Head;
 use symbolon_app::users::{self, UserView};
-use symbolon_app::{Actor, AppError, profiles};
+use symbolon_app::{Actor, AppError, networks, passkeys, profiles};
 use symbolon_core::Timestamp;
-use symbolon_core::judge::Rule;
+use symbolon_core::judge::{Refusal, Rule};
 use symbolon_core::login_hours::LoginHours;
 use symbolon_core::names::{ClientName, Source};
-use symbolon_core::network::LoginRanges;
+use symbolon_core::network::{LoginRanges, Network};
 use symbolon_core::policy::{Access, Duty, Policy};
 
-use crate::house::{PASSWORD, TestHouse};
+use crate::house::{PASSWORD, TestHouse, origin};
+use crate::passkey_device::Device;
+use crate::passkeys::register;
 
 const HERE: &str = "10.1.2.3";
 
@@ -179,6 +181,67 @@ async fn a_refusal_is_explained_to_its_owner_and_to_administrators_alone() {
     assert!(matches!(explained(Reader::Owner(john.id)).await, Err(AppError::NotFound(_))));
     let unknown = history::explain_entry(&house.ctx, Reader::Administrator, "unknown").await;
     assert!(matches!(unknown, Err(AppError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn it_is_told_whether_a_trusted_network_or_the_login_ip_ranges_spared_the_token() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token_input = async || {
+        let explanation = explain(&house, &jane, Head::SoapPartner).await;
+        let step = explanation.steps.into_iter().find(|step| step.rule == Rule::Token.word());
+        step.unwrap().input
+    };
+    let ranges = LoginRanges::parse("10.0.0.0/8").unwrap().into_iter().collect();
+    set_policy(&house, Policy { login_ranges: ranges, ..Policy::default() }).await;
+
+    let by_ranges = token_input().await;
+    let trusted = Network::parse("10.1.0.0/16").unwrap();
+    networks::add(&house.ctx, Actor::Operator, trusted, None).await.unwrap();
+    let by_network = token_input().await;
+
+    let none = "none, and none is needed: the address lies";
+    assert_eq!(by_ranges, format!("{none} within the login IP ranges"));
+    assert_eq!(by_network, format!("{none} in a trusted network"));
+}
+
+#[tokio::test]
+async fn the_refusal_of_an_address_keeps_what_failed_from_there() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    for n in 0..10 {
+        house.log_in_from(&format!("name{n}@example.com"), "whatever", HERE).await.unwrap_err();
+    }
+    let refused = house.log_in(&jane, PASSWORD).await.unwrap_err().correlation_id.to_string();
+
+    let kept = history::explain_entry(&house.ctx, Reader::Administrator, &refused).await.unwrap();
+
+    let steps: Vec<(&str, Said)> =
+        kept.steps.iter().map(|step| (step.rule.as_str(), step.said)).collect();
+    assert_eq!(steps, [(Rule::Source.word(), Said::Refused)]);
+    assert!(kept.steps[0].input.contains("10 names of at most 10"), "{}", kept.steps[0].input);
+    assert_eq!(kept.remedy, Some(Refusal::SourceLockedOut.remedy()));
+}
+
+#[tokio::test]
+async fn a_refused_passkey_is_explained_by_a_remedy_of_its_own() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let mut device = Device::new(1);
+    register(&house, &ada, &mut device).await;
+    let here = origin(HERE);
+    let asked = passkeys::login::begin_login(&house.ctx, "browser").unwrap();
+    let other = passkeys::login::begin_login(&house.ctx, "browser").unwrap();
+    let answer = device.prove(&other.options);
+    let (ctx, name) = (&house.ctx, &asked.name);
+    let refused = passkeys::login::log_in(ctx, "browser", name, &answer, Vec::new(), &here).await;
+
+    let entry = house.last_entry(&ada).await.correlation_id;
+    let kept = history::explain_entry(ctx, Reader::Owner(ada.id), &entry).await.unwrap();
+
+    assert!(matches!(refused.unwrap(), passkeys::login::Entrance::NotTaken(_)));
+    assert_eq!(kept.entry.reason, "passkey refused: answers another question");
+    assert_eq!(kept.remedy, Some(Refusal::PasskeyRefused.remedy()));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A whole authority for one test: database in memory, clock by hand, seeded chance, mail in a list.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, So
 use symbolon_core::policy::SourcePolicy;
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{Credential, Password};
-use symbolon_mail::{Delivery, Letterhead, Message, Transport};
+use symbolon_mail::{Delivery, KeyDirectory, Letterhead, LookupFault, Message, Transport};
 use symbolon_store::{DatabaseTarget, Store, changes, migrate_all};
 
 pub(crate) const PASSWORD: &str = "violet tundra marble 42";
@@ -71,10 +72,25 @@ impl Transport for Post {
     }
 }
 
+/// A Web Key Directory that knows the keys that it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    pub(crate) keys: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+#[async_trait]
+impl KeyDirectory for Directory {
+    async fn fetch(&self, address: &EmailAddress) -> Result<Vec<u8>, LookupFault> {
+        let known = self.keys.lock().unwrap().get(address.as_str()).cloned();
+        known.ok_or_else(|| LookupFault::NotFound("openpgpkey.example".to_owned()))
+    }
+}
+
 pub(crate) struct TestHouse {
     pub(crate) ctx: Ctx,
     pub(crate) clock: ManualClock,
     pub(crate) post: Post,
+    pub(crate) directory: Arc<Directory>,
     letterhead: Letterhead,
 }
 
@@ -146,6 +162,7 @@ impl TestHouse {
             from,
             public_url: settings.public_url.clone(),
         };
+        let directory = Arc::new(Directory::default());
         let ctx = Ctx::new(House {
             store,
             keys: KeyRing::new(keys).unwrap(),
@@ -158,8 +175,9 @@ impl TestHouse {
             live: symbolon_app::live::Live::to_be_filled(),
             notebook: symbolon_app::notebook::Notebook::default(),
             leak_reports: symbolon_app::leaks::ReportLimit::default(),
+            key_directory: Some(Arc::<Directory>::clone(&directory)),
         });
-        Self { ctx, clock, post: Post::default(), letterhead }
+        Self { ctx, clock, post: Post::default(), directory, letterhead }
     }
 
     pub(crate) fn wait(&self, time: Duration) {
@@ -180,14 +198,11 @@ impl TestHouse {
 
     /// A user called `name@example.com` with [`PASSWORD`].
     pub(crate) async fn user(&self, name: &str) -> UserView {
-        let new = NewUser {
-            username: Username::parse(&format!("{name}@example.com")).unwrap(),
-            email: EmailAddress::parse(&format!("{name}@mail.example")).unwrap(),
-            name: None,
-            profile: None,
-            administrator: false,
-            password: Some(password(PASSWORD)),
-        };
+        users::add(&self.ctx, Actor::Operator, Asker::Operator, called(name)).await.unwrap()
+    }
+
+    pub(crate) async fn administrator(&self, name: &str) -> UserView {
+        let new = NewUser { administrator: true, ..called(name) };
         users::add(&self.ctx, Actor::Operator, Asker::Operator, new).await.unwrap()
     }
 
@@ -216,6 +231,11 @@ impl TestHouse {
     /// Lets the courier carry everything that is due.
     pub(crate) async fn deliver_mail(&self) {
         while courier::deliver_due(&self.ctx, &self.letterhead, &self.post).await.unwrap() > 0 {}
+    }
+
+    /// Lets the courier carry what is due to another mail server, once; tells how many letters.
+    pub(crate) async fn deliver_by(&self, transport: &dyn Transport) -> usize {
+        courier::deliver_due(&self.ctx, &self.letterhead, transport).await.unwrap()
     }
 
     /// Everything that has arrived, oldest first.
@@ -282,6 +302,18 @@ impl TestHouse {
 
     pub(crate) async fn last_entry(&self, user: &UserView) -> LoginEntry {
         history::list(&self.ctx, Some(user.id), 1, None).await.unwrap().remove(0)
+    }
+}
+
+/// A user of this name, with [`PASSWORD`].
+fn called(name: &str) -> NewUser {
+    NewUser {
+        username: Username::parse(&format!("{name}@example.com")).expect("a username"),
+        email: EmailAddress::parse(&format!("{name}@mail.example")).expect("an address"),
+        name: None,
+        profile: None,
+        administrator: false,
+        password: Some(password(PASSWORD)),
     }
 }
 

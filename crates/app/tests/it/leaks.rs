@@ -1,11 +1,23 @@
 //! Leaks: what is reported dies at once, its owner learns where it was seen, and nobody else anything.
 
+use std::time::Duration;
+
 use symbolon_app::leaks::{self, Issued, SeenToken};
 use symbolon_app::tokens::{self, TokenState};
+use symbolon_app::users::UserView;
+use symbolon_core::id::Id;
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::judge::{Refusal, RetirementCause};
+use symbolon_core::keys::Purpose;
 use symbolon_core::leak::{Reporter, Sighting};
+use symbolon_core::names::DeviceType;
+use symbolon_core::reset::Scope;
+use symbolon_core::secret::Nonce;
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::PresentedToken;
+use symbolon_store::tokens::{self as stored_tokens, NewToken};
+use symbolon_store::users as stored_users;
+use tokio::time::timeout;
 
 use crate::house::{PASSWORD, TestHouse, origin};
 
@@ -16,8 +28,27 @@ fn seen(token: &str, place: &str) -> SeenToken {
 }
 
 async fn report(house: &TestHouse, reported: Vec<SeenToken>) -> Vec<Issued> {
-    let origin = origin("192.0.2.77");
-    leaks::report(&house.ctx, reported, Reporter::Anyone, &origin).await.unwrap()
+    let (ctx, origin) = (&house.ctx, origin("192.0.2.77"));
+    let place = ctx.leak_reports.place().unwrap();
+    let received = leaks::report(ctx, reported, Reporter::Anyone, &origin, place).await.unwrap();
+    let issued = received.issued.clone();
+    received.ended().await.unwrap();
+    issued
+}
+
+/// The same while somebody else writes: what needs the writer does not come to an end.
+async fn report_beside_a_writer(house: &TestHouse, reported: Vec<SeenToken>) -> bool {
+    let writer = house.ctx.store.begin().await.unwrap();
+    let patience = Duration::from_secs(2);
+    let in_time = timeout(patience, report(house, reported)).await.is_ok();
+    drop(writer);
+    house.ctx.leak_reports.all_done().await;
+    in_time
+}
+
+async fn epoch(house: &TestHouse, user: &UserView) -> i64 {
+    let mut reader = house.ctx.store.read().await.unwrap();
+    stored_users::find(&mut reader, user.id).await.unwrap().unwrap().epoch
 }
 
 /// A token of another house: the right format, and never issued here.
@@ -151,4 +182,110 @@ async fn a_report_of_many_ends_each_that_lives() {
         let views = tokens::of_user(&house.ctx, user.id).await.unwrap();
         assert!(views.iter().all(|view| view.state == TokenState::Retired));
     }
+}
+
+#[tokio::test]
+async fn a_retired_token_that_is_named_a_thousand_times_is_noted_once_and_then_not_at_all() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let old = house.reset_and_read(&jane).await;
+    house.reset_and_read(&jane).await;
+    let (revision, before) = (house.revision().await, epoch(&house, &jane).await);
+    let a_thousand = || (0..1000).map(|_| seen(&old, PLACE)).collect::<Vec<_>>();
+
+    let news = report_beside_a_writer(&house, a_thousand()).await;
+    let issued = report(&house, a_thousand()).await;
+    let known = report_beside_a_writer(&house, a_thousand()).await;
+
+    assert!(!news, "a sighting that is news is written down");
+    assert!(known, "one that is known needs no transaction");
+    assert!(issued.iter().all(|one| *one == Issued::Ever) && issued.len() == 1000);
+    assert_eq!(leaks::of_user(&house.ctx, jane.id).await.unwrap().len(), 1);
+    // Whoever logs in meanwhile need not begin anew.
+    assert_eq!((house.revision().await, epoch(&house, &jane).await), (revision, before));
+}
+
+#[tokio::test]
+async fn retired_tokens_of_which_enough_was_seen_need_no_transaction() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let old = house.reset_and_read(&jane).await;
+    house.reset_and_read(&jane).await;
+    let at = |number: usize| seen(&old, &format!("{PLACE}#L{number}"));
+    report(&house, (0..50).map(at).collect()).await;
+
+    assert!(report_beside_a_writer(&house, (50..80).map(at).collect()).await);
+    assert_eq!(leaks::of_user(&house.ctx, jane.id).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn a_thousand_retired_tokens_are_noted_each_and_then_not_at_all() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let mut retired = Vec::new();
+    for number in 0..1000 {
+        retired.push(retired_token(&house, &jane, number).await);
+    }
+    let all = || retired.iter().map(|token| seen(token, PLACE)).collect::<Vec<_>>();
+
+    report(&house, all()).await;
+
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let noted = symbolon_store::leaks::of_user(&mut reader, jane.id, 2000).await.unwrap();
+    drop(reader);
+    assert_eq!(noted.len(), 1000);
+    assert!(report_beside_a_writer(&house, all()).await);
+}
+
+/// A retired token of Jane's, written down as the database has it.
+async fn retired_token(house: &TestHouse, jane: &UserView, number: u32) -> String {
+    let keys = &house.ctx.keys;
+    let nonce = house.ctx.chance.with(|mut rng| Nonce::draw(&mut rng));
+    let token = keys.token_of(keys.current(), &nonce, Id::from_raw(1)).expect("the key is there");
+    let token = token.reveal().to_owned();
+    let digest = keys.digest(Purpose::Token, token.as_bytes());
+    let now = house.ctx.clock.now();
+    let id = Id::from_raw(i64::from(number) + 1);
+    let device_type = DeviceType::any();
+    let row = NewToken {
+        id,
+        user: jane.id,
+        device_type: &device_type,
+        digest: &digest,
+        expires_at: now + Duration::from_hours(1),
+        issue: Issue {
+            cause: IssueCause::Reset,
+            scope: Scope::Account,
+            issuer: None,
+            source: None,
+        },
+    };
+    let mut tx = house.ctx.store.begin().await.expect("the database is there");
+    stored_tokens::insert(&mut tx, &row, now).await.expect("the token is new");
+    let cause = RetirementCause::Reset;
+    stored_tokens::retire(&mut tx, id, cause, "", now).await.expect("it is live");
+    tx.commit().await.expect("the database is there");
+    token
+}
+
+#[tokio::test]
+async fn a_token_that_was_never_issued_needs_no_transaction() {
+    let house = TestHouse::new().await;
+    let foreign = foreign_token().await;
+
+    let a_thousand = (0..1000).map(|number| seen(&foreign, &format!("{PLACE}#L{number}")));
+
+    assert!(report_beside_a_writer(&house, a_thousand.collect()).await);
+}
+
+#[tokio::test]
+async fn what_is_live_is_ended_also_if_nobody_waits() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let token = house.reset_and_read(&jane).await;
+
+    let in_time = report_beside_a_writer(&house, vec![seen(&token, PLACE)]).await;
+
+    assert!(!in_time);
+    assert!(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.is_err());
 }

@@ -1,11 +1,15 @@
 //! Letters: neither lost nor left lying about; each ends in exactly one of its four ends.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use symbolon_app::{janitor, mail_status, reset};
 use symbolon_core::letter::{LetterKind, LetterState};
-use symbolon_mail::Delivery;
+use symbolon_mail::{Delivery, Message, Transport};
 use symbolon_store::sql::Value;
+use tokio::sync::Barrier;
+use tokio::time::timeout;
 
 use crate::house::{PASSWORD, TestHouse};
 
@@ -23,6 +27,41 @@ async fn nonces_left(house: &TestHouse) -> i64 {
     reader.fetch_one(sql, &[Value::from(0_i64)]).await.unwrap().int(0).unwrap()
 }
 
+/// A mail server with three lines, which answers only once all three are busy.
+#[derive(Debug)]
+struct ThreeLines {
+    busy: Barrier,
+    taken: AtomicUsize,
+}
+
+#[async_trait]
+impl Transport for ThreeLines {
+    async fn deliver(&self, _: &Message) -> Delivery {
+        self.busy.wait().await;
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        Delivery::HandedOver { reply: "250 Ok".to_owned() }
+    }
+
+    fn at_once(&self) -> usize {
+        3
+    }
+}
+
+#[tokio::test]
+async fn as_many_letters_are_carried_at_a_time_as_the_mail_server_has_lines_for() {
+    let house = TestHouse::new().await;
+    for name in ["jane", "joe", "ada"] {
+        let user = house.user(name).await;
+        house.reset(&user).await;
+    }
+    let server = ThreeLines { busy: Barrier::new(3), taken: AtomicUsize::new(0) };
+
+    let carried = timeout(Duration::from_secs(20), house.deliver_by(&server)).await;
+
+    assert_eq!((carried, server.taken.into_inner()), (Ok(6), 6));
+    assert_eq!(nonces_left(&house).await, 0);
+}
+
 #[tokio::test]
 async fn a_letter_refused_for_now_is_tried_again_with_the_same_token() {
     let house = TestHouse::new().await;
@@ -31,15 +70,15 @@ async fn a_letter_refused_for_now_is_tried_again_with_the_same_token() {
     house.post.answers.lock().unwrap().extend([later(), later()]);
     house.deliver_mail().await;
     let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(view.mail_state, LetterState::Waiting);
-    assert_eq!(view.mail_reply.as_deref(), Some("451 4.7.1 greylisted"));
+    assert_eq!(view.mail.as_ref().unwrap().state, LetterState::Waiting);
+    assert_eq!(view.mail.unwrap().reply.as_deref(), Some("451 4.7.1 greylisted"));
 
     house.wait(Duration::from_secs(15));
     let token = house.newest_token().await;
 
     assert!(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.is_ok());
-    let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!((view.mail_state, view.mail_attempts), (LetterState::HandedOver, 2));
+    let mail = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap().mail.unwrap();
+    assert_eq!((mail.state, mail.attempts), (LetterState::HandedOver, 2));
 }
 
 #[tokio::test]
@@ -81,7 +120,7 @@ async fn a_letter_that_nobody_takes_for_three_days_is_too_old() {
     house.deliver_mail().await;
 
     let view = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(view.mail_state, LetterState::TooOld);
+    assert_eq!(view.mail.as_ref().unwrap().state, LetterState::TooOld);
     assert!(house.arrived().is_empty());
     assert_eq!(nonces_left(&house).await, 0);
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use symbolon_app::context::Switch;
 use symbolon_app::login::Head;
+use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question};
-use symbolon_app::{Actor, Ctx, clients, device_types, live, sessions, users};
+use symbolon_app::{Actor, Ctx, clients, device_types, live, sessions, tokens, users};
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Session};
 use symbolon_core::keys::Purpose;
@@ -17,7 +18,7 @@ use symbolon_core::names::{DeviceType, DisplayName, Source};
 use symbolon_core::policy::DAY;
 use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_live::{Credential, CredentialSort};
-use symbolon_store::sessions as stored_sessions;
+use symbolon_store::{sessions as stored_sessions, tokens as stored_tokens};
 
 use crate::house::{PASSWORD, TestHouse};
 
@@ -328,4 +329,59 @@ async fn the_gate_stays_open_however_many_changes_are_committed() {
         writer.await.unwrap();
     }
     assert_eq!(open, 300, "nobody could be answered for a second after each of the others");
+}
+
+#[tokio::test]
+async fn an_unused_token_is_refused_by_itself_from_the_instant_its_time_is_full_and_never_revived()
+{
+    const MS: Duration = Duration::from_millis(1);
+    let (house, jane) = house_with_jane().await;
+    let_tokens_stand_alone(&house).await;
+    let idle = 30 * DAY;
+    let set = |rules: &mut DeviceRules| rules.idle_end = Some(idle);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let token = house.reset_and_read(&jane).await;
+    let ask = async || present(&house.ctx, Presented::token(&token).unwrap()).await;
+    let unused = Err(NoAdmission::Refused(CredentialRefusal::Unused));
+
+    house.wait(idle.saturating_sub(MS));
+    assert_eq!(ask().await, Ok(()), "the database knows the millisecond");
+    Scribe::default().write_down(&house.ctx).await.unwrap();
+    house.wait(idle.saturating_sub(MS));
+    assert_eq!(ask().await, Ok(()), "from the use on it has as much time again");
+    Scribe::default().write_down(&house.ctx).await.unwrap();
+    house.wait(idle);
+    assert_eq!(ask().await, unused);
+    Scribe::default().write_down(&house.ctx).await.unwrap();
+    house.wait(MS);
+    assert_eq!(ask().await, unused, "what was refused was no use");
+    live::sweep(&house.ctx).await.unwrap();
+    assert_eq!(ask().await, unused);
+
+    let told = house.last_entry(&jane).await.reason;
+    assert_eq!(told, CredentialRefusal::Unused.to_string());
+}
+
+#[tokio::test]
+async fn a_token_that_is_used_at_another_node_does_not_die_of_disuse_here() {
+    let (house, jane) = house_with_jane().await;
+    let_tokens_stand_alone(&house).await;
+    let idle = 30 * DAY;
+    let set = |rules: &mut DeviceRules| rules.idle_end = Some(idle);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let token = house.reset_and_read(&jane).await;
+    let id = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
+    let used_elsewhere = async || {
+        let mut tx = house.ctx.store.begin().await.unwrap();
+        stored_tokens::note_use(&mut tx, id, house.ctx.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+
+    for _ in 0..3 {
+        house.wait(20 * DAY);
+        used_elsewhere().await;
+        house.wait(20 * DAY);
+        let here = present(&house.ctx, Presented::token(&token).unwrap()).await;
+        assert_eq!(here, Ok(()));
+    }
 }

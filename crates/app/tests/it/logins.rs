@@ -1,15 +1,18 @@
 //! Logins: who is let in, what the owner's history says, and how guessing is stopped.
 
+use std::collections::HashSet;
+use std::mem::discriminant;
 use std::time::Duration;
 
 use symbolon_app::context::Switch;
-use symbolon_app::login::{Head, refuse_unread};
-use symbolon_app::{Actor, history, networks, sessions, users};
+use symbolon_app::login::{Head, WebLogin, log_in_to_web, refuse_unread};
+use symbolon_app::{Actor, history, networks, profiles, sessions, users};
 use symbolon_core::judge::Refusal;
 use symbolon_core::network::Network;
+use symbolon_core::policy::{Duty, Policy};
 use symbolon_core::session::SessionKind;
 
-use crate::house::{PASSWORD, TestHouse, origin};
+use crate::house::{PASSWORD, TestHouse, origin, password};
 
 #[tokio::test]
 async fn a_missing_token_is_refused_outside_and_not_asked_for_in_a_trusted_network() {
@@ -271,4 +274,67 @@ async fn every_refusal_costs_the_same_one_hash_whoever_is_refused() {
     }
 
     assert!(costs.iter().all(|(_, hashes)| *hashes == 1), "{costs:?}");
+}
+
+#[tokio::test]
+async fn on_the_web_too_every_refusal_costs_one_hash() {
+    let house = TestHouse::new().await;
+    let (jane, ada, eve) =
+        (house.user("jane").await, house.user("ada").await, house.user("eve").await);
+    users::freeze(&house.ctx, Actor::Operator, ada.username.as_str()).await.unwrap();
+    for _ in 0..10 {
+        house.log_in(&eve, "a guess").await.unwrap_err();
+    }
+    let mut costs = Vec::new();
+
+    for (username, typed) in [
+        ("nobody@example.com", "a guess"),
+        ("not a username at all", "a guess"),
+        (jane.username.as_str(), "a guess"),
+        (jane.username.as_str(), PASSWORD),
+        (ada.username.as_str(), PASSWORD),
+        (eve.username.as_str(), PASSWORD),
+    ] {
+        let before = house.ctx.hasher.asked_for();
+        let login = WebLogin {
+            username: username.to_owned(),
+            password: password(typed),
+            places: Vec::new(),
+            origin: origin("10.1.2.3"),
+        };
+        let outcome = log_in_to_web(&house.ctx, login).await.map(drop);
+        costs.push((outcome, house.ctx.hasher.asked_for() - before));
+    }
+
+    assert!(costs.iter().all(|(_, hashes)| *hashes == 1), "{costs:?}");
+}
+
+#[tokio::test]
+async fn under_the_duty_of_a_code_too_every_refusal_costs_one_hash() {
+    let house = TestHouse::new().await;
+    let (jane, ada) = (house.user("jane").await, house.user("ada").await);
+    let token = house.reset_and_read(&jane).await;
+    house.enrol(&jane).await;
+    let grace = Duration::ZERO;
+    let policy = Policy { duty: Duty::WebAndApi, enrol_grace: grace, ..Policy::default() };
+    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    let mut costs = Vec::new();
+
+    for (user, credential) in [
+        (&jane, PASSWORD.to_owned()),
+        (&jane, format!("{PASSWORD}000000")),
+        (&jane, "a guess".to_owned()),
+        (&jane, "a guess000000".to_owned()),
+        (&jane, format!("{PASSWORD}{token}")),
+        (&ada, PASSWORD.to_owned()),
+        (&ada, format!("{PASSWORD}000000")),
+    ] {
+        let before = house.ctx.hasher.asked_for();
+        let refused = house.log_in(user, &credential).await.unwrap_err();
+        costs.push((refused.refusal, house.ctx.hasher.asked_for() - before));
+    }
+
+    assert!(costs.iter().all(|(_, hashes)| *hashes == 1), "{costs:?}");
+    let told: HashSet<_> = costs.iter().map(|(refusal, _)| discriminant(refusal)).collect();
+    assert_eq!(told.len(), 5, "each for another reason: {costs:?}");
 }

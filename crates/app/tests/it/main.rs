@@ -39,3 +39,4 @@ mod scribe;
 mod second_factors;
 mod sharing;
 mod step_up;
+mod tokens;

@@ -168,7 +168,30 @@ struct Known {
 #[derive(Debug, Clone, Default)]
 struct Model {
     tokens: Vec<Known>,
-    keys: HashMap<String, usize>,
+    /// What each request key was used for.
+    keys: HashMap<String, Asked>,
+}
+
+/// What a request with a key asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Reset(usize, Scope),
+    Rotation(usize, Duration),
+}
+
+impl Asked {
+    /// Administrators' resets have no key.
+    fn of(step: &Step) -> Option<Self> {
+        match *step {
+            Step::Reset { device, scope, by: Hand::Owner, .. } => Some(Self::Reset(device, scope)),
+            Step::Rotate { device, overlap, .. } => Some(Self::Rotation(device, overlap)),
+            Step::Reset { by: Hand::Administrator, .. }
+            | Step::Cancel { .. }
+            | Step::Revoke { .. }
+            | Step::Surrender { .. }
+            | Step::Sweep => None,
+        }
+    }
 }
 
 /// What a step should have come to.
@@ -214,23 +237,27 @@ impl Model {
     }
 
     fn take(&mut self, step: &Step, key: &str, now: Timestamp) -> Outcome {
+        let asked = Asked::of(step);
+        if let (Some(asked), Some(before)) = (&asked, self.keys.get(key)) {
+            return if asked == before { Outcome::Nothing } else { Outcome::Refused };
+        }
+        let outcome = self.change(step, now);
+        if let (Some(asked), Outcome::Issued) = (asked, &outcome) {
+            self.keys.insert(key.to_owned(), asked);
+        }
+        outcome
+    }
+
+    fn change(&mut self, step: &Step, now: Timestamp) -> Outcome {
         match *step {
-            Step::Reset { by: Hand::Owner, .. } | Step::Rotate { .. }
-                if self.keys.contains_key(key) =>
-            {
-                Outcome::Nothing
-            }
-            Step::Reset { device, scope, by, .. } => {
+            Step::Reset { device, scope, .. } => {
                 let in_scope =
                     |token: &&mut Known| scope == Scope::Account || token.device == device;
                 self.tokens.iter_mut().filter(in_scope).for_each(|token| token.retired = true);
-                let new = self.issue(device, now);
-                if by == Hand::Owner {
-                    self.keys.insert(key.to_owned(), new);
-                }
+                self.issue(device, now);
                 Outcome::Issued
             }
-            Step::Rotate { device, overlap, .. } => self.rotate(device, overlap, key, now),
+            Step::Rotate { device, overlap, .. } => self.rotate(device, overlap, now),
             Step::Cancel { device } => {
                 let Some(old) = self.of(device, true).filter(|old| self.lives(*old, now)) else {
                     return Outcome::Refused;
@@ -262,7 +289,7 @@ impl Model {
         }
     }
 
-    fn rotate(&mut self, device: usize, overlap: Duration, key: &str, now: Timestamp) -> Outcome {
+    fn rotate(&mut self, device: usize, overlap: Duration, now: Timestamp) -> Outcome {
         let outgoing = self.of(device, true);
         let under_way = outgoing.is_some_and(|old| self.lives(old, now));
         let current = self.of(device, false).filter(|current| self.lives(*current, now));
@@ -275,7 +302,6 @@ impl Model {
         let new = self.issue(device, now);
         let old = &mut self.tokens[current];
         (old.successor, old.expires_at) = (Some(new), old.expires_at.min(now + overlap));
-        self.keys.insert(key.to_owned(), new);
         Outcome::Issued
     }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use symbolon_app::bulk_reset::{self, Asked};
+use symbolon_app::openpgp::LookupError;
 use symbolon_app::reset::ResetError;
+use symbolon_app::users::UserView;
 use symbolon_app::{
     Actor, AppError, account, delivery, device_types, openpgp, profiles, reset, rotation,
 };
@@ -12,10 +14,14 @@ use symbolon_core::letter::LetterState;
 use symbolon_core::names::{DeviceType, EmailAddress};
 use symbolon_core::policy::{MailEncryption, Policy, TokensOnPasswordChange};
 use symbolon_core::reset::Scope;
+use symbolon_mail::{KeyFault, LookupFault};
+use symbolon_store::openpgp_keys;
 
 use crate::house::{PASSWORD, TestHouse, origin, password};
 
 const KEY: &[u8] = include_bytes!("../../../mail/tests/keys/curve.asc");
+/// The address that this key names.
+const NAMED: &str = "curve@example.com";
 const TOKEN: &str = "Security token (case-sensitive)";
 
 #[tokio::test]
@@ -55,8 +61,8 @@ async fn with_a_key_that_has_expired_no_mail_with_a_token_is_sent_and_the_reply_
     house.deliver_mail().await;
 
     let seen = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(seen.mail_state, LetterState::Refused);
-    let reply = seen.mail_reply.unwrap();
+    assert_eq!(seen.mail.as_ref().unwrap().state, LetterState::Refused);
+    let reply = seen.mail.unwrap().reply.unwrap();
     assert!(reply.starts_with("not sent: the OpenPGP key "), "{reply}");
     assert!(reply.contains("expired"), "{reply}");
     assert!(house.arrived().iter().all(|mail| !mail.text.contains(TOKEN)));
@@ -215,8 +221,8 @@ async fn a_letter_that_waits_when_the_demand_comes_is_not_sent_in_clear() {
     house.deliver_mail().await;
 
     let seen = reset::receipt(&house.ctx, jane.id, receipt.token).await.unwrap();
-    assert_eq!(seen.mail_state, LetterState::Refused);
-    let reply = seen.mail_reply.unwrap();
+    assert_eq!(seen.mail.as_ref().unwrap().state, LetterState::Refused);
+    let reply = seen.mail.unwrap().reply.unwrap();
     assert!(reply.starts_with("not sent: the profile demands "), "{reply}");
     assert!(house.arrived().iter().all(|mail| !mail.text.contains(TOKEN)));
 }
@@ -258,4 +264,79 @@ async fn a_bulk_reset_passes_over_whom_mail_cannot_be_encrypted_to_and_foretells
     assert_eq!((foretold.users, foretold.passed_over), (2, 1));
     assert_eq!((stands.done, stands.passed_over), (1, 1));
     assert!(house.log_in(&joe, &format!("{PASSWORD}{joes}")).await.is_ok());
+}
+
+/// Jane, whose mail with a token goes to the address that [`KEY`] is of.
+async fn jane_who_is_read_at_her_keys_address(house: &TestHouse) -> UserView {
+    let jane = house.user("jane").await;
+    let to = EmailAddress::parse(NAMED).unwrap();
+    let username = jane.username.as_str();
+    delivery::set_for(&house.ctx, Actor::Operator, username, Some(to)).await.unwrap();
+    jane
+}
+
+fn publish(house: &TestHouse, address: &str, key: &[u8]) {
+    house.directory.keys.lock().unwrap().insert(address.to_owned(), key.to_vec());
+}
+
+#[tokio::test]
+async fn a_key_that_is_looked_up_is_that_of_whoever_reads_the_mail_and_is_told_as_any_other() {
+    let house = TestHouse::new().await;
+    let jane = jane_who_is_read_at_her_keys_address(&house).await;
+    publish(&house, NAMED, KEY);
+    house.deliver_mail().await;
+    let before = house.arrived().len();
+
+    let (key, found) = openpgp::look_up_own(&house.ctx, jane.id).await.unwrap();
+    let (current, from) = (password(PASSWORD), origin("10.1.2.3"));
+    openpgp::set_own(&house.ctx, jane.id, current, Some(key), &from).await.unwrap();
+    house.deliver_mail().await;
+
+    let shown = openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.unwrap();
+    assert_eq!((found.fingerprint.as_str(), found.address.as_str()), (&*shown.fingerprint, NAMED));
+    let told = house.arrived().split_off(before);
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|mail| mail.text.contains(&shown.fingerprint)));
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let row = openpgp_keys::find(&mut reader, jane.id).await.unwrap().unwrap();
+    assert_eq!(row.origin, "wkd");
+    let audited = house.last_audited(1).await.remove(0);
+    assert_eq!(audited.action, "openpgp-key.changed");
+    assert!(audited.details.ends_with(&format!("\nfound_for={NAMED}")), "{}", audited.details);
+}
+
+#[tokio::test]
+async fn what_a_directory_has_is_taken_only_if_it_serves_and_names_the_very_address() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let look_up =
+        async || openpgp::look_up_for(&house.ctx, Actor::Operator, jane.username.as_str()).await;
+
+    let unknown = look_up().await.unwrap_err();
+    publish(&house, jane.email.as_str(), b"<html>Welcome</html>");
+    let no_key = look_up().await.unwrap_err();
+    publish(&house, jane.email.as_str(), KEY);
+    let foreign = look_up().await.unwrap_err();
+
+    assert!(matches!(unknown, LookupError::Directory(LookupFault::NotFound(_))), "{unknown}");
+    assert!(matches!(no_key, LookupError::Key(KeyFault::NotAKey)), "{no_key}");
+    assert!(matches!(foreign, LookupError::Foreign(_)), "{foreign}");
+    assert!(openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.is_none());
+    let nobody = openpgp::look_up_for(&house.ctx, Actor::Operator, "nobody").await;
+    assert!(matches!(nobody, Err(LookupError::App(AppError::NotFound("user")))));
+}
+
+#[tokio::test]
+async fn a_key_that_was_found_for_an_address_that_gets_the_mail_no_more_is_not_set() {
+    let house = TestHouse::new().await;
+    let jane = jane_who_is_read_at_her_keys_address(&house).await;
+    publish(&house, NAMED, KEY);
+    let (key, _) = openpgp::look_up_own(&house.ctx, jane.id).await.unwrap();
+    let username = jane.username.as_str();
+    delivery::set_for(&house.ctx, Actor::Operator, username, None).await.unwrap();
+
+    let refused = openpgp::set_for(&house.ctx, Actor::Operator, username, Some(key)).await;
+
+    assert!(matches!(refused, Err(AppError::Forbidden(_))));
+    assert!(openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.is_none());
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use symbolon_app::explain::Said;
+use symbolon_app::history::{self, Reader};
 use symbolon_app::login::challenge::{self, Outcome};
 use symbolon_app::login::{Entrance, WebLogin, log_in_to_web};
 use symbolon_app::passkeys::{self, login};
 use symbolon_app::sessions::{self, LiveSession};
 use symbolon_app::step_up;
 use symbolon_app::users::UserView;
+use symbolon_core::judge::Refusal;
 use symbolon_core::secret::{ChallengeSecret, SessionSecret};
 use symbolon_core::session::SessionKind;
 
@@ -83,7 +86,12 @@ async fn a_challenge_takes_no_passkey_of_another_user() {
     let outcome = answer(&house, &secret, &other.prove(&asked)).await;
 
     assert!(matches!(outcome, Outcome::Wrong { left: 4, .. }), "{outcome:?}");
-    assert_eq!(house.last_entry(&ada).await.reason, "passkey: no such passkey");
+    let entry = house.last_entry(&ada).await;
+    assert_eq!(entry.reason, "passkey refused: no such passkey");
+    let reader = Reader::Owner(ada.id);
+    let kept = history::explain_entry(&house.ctx, reader, &entry.correlation_id).await.unwrap();
+    let refused = kept.steps.iter().find(|step| step.said == Said::Refused).unwrap();
+    assert_eq!(refused.remedy, Refusal::PasskeyRefused.remedy());
 }
 
 #[tokio::test]
@@ -120,7 +128,7 @@ async fn an_answer_to_the_challenge_of_another_log_in_is_wrong() {
     let outcome = answer(&house, &stolen, &device.prove(&asked)).await;
 
     assert!(matches!(outcome, Outcome::Wrong { .. }), "{outcome:?}");
-    assert_eq!(house.last_entry(&ada).await.reason, "passkey: answers another question");
+    assert_eq!(house.last_entry(&ada).await.reason, "passkey refused: answers another question");
 }
 
 #[tokio::test]

@@ -22,10 +22,6 @@ use crate::passkey_device::Device;
 const BROWSER: &str = "what this browser holds";
 const HERE: &str = "10.1.2.3";
 
-fn owner_of(user: &UserView) -> Owner {
-    Owner { user: user.id, session: Id::from_raw(7) }
-}
-
 fn named(text: &str) -> DisplayName {
     DisplayName::parse(text).unwrap()
 }
@@ -36,7 +32,7 @@ async fn finish(ctx: &Ctx, owner: Owner, asked: &Question, answer: &str) -> Regi
 }
 
 pub(crate) async fn register(house: &TestHouse, user: &UserView, device: &mut Device) {
-    let owner = owner_of(user);
+    let owner = house.desk(user).await;
     let asked = registration::begin(&house.ctx, owner).await.unwrap();
     let answer = device.make(&asked.options);
     let made = finish(&house.ctx, owner, &asked, &answer).await;
@@ -92,7 +88,7 @@ async fn what_is_asked_of_a_device_is_a_key_it_finds_and_a_user_it_verifies() {
     let ada = house.user("ada").await;
     register(&house, &ada, &mut Device::new(1)).await;
 
-    let made = registration::begin(&house.ctx, owner_of(&ada)).await.unwrap().options;
+    let made = registration::begin(&house.ctx, house.desk(&ada).await).await.unwrap().options;
     let held = login::begin_login(&house.ctx, BROWSER).unwrap().options;
 
     assert!(made.contains(r#""residentKey":"required""#), "{made}");
@@ -107,7 +103,7 @@ async fn what_is_asked_of_a_device_is_a_key_it_finds_and_a_user_it_verifies() {
 async fn the_first_passkey_brings_recovery_codes_a_letter_and_an_audit_row() {
     let house = TestHouse::new().await;
     let ada = house.user("ada").await;
-    let owner = owner_of(&ada);
+    let owner = house.desk(&ada).await;
     let asked = registration::begin(&house.ctx, owner).await.unwrap();
     let answer = Device::new(1).make(&asked.options);
 
@@ -125,7 +121,7 @@ async fn the_first_passkey_brings_recovery_codes_a_letter_and_an_audit_row() {
 async fn an_answer_is_taken_once() {
     let house = TestHouse::new().await;
     let ada = house.user("ada").await;
-    let owner = owner_of(&ada);
+    let owner = house.desk(&ada).await;
     let mut device = Device::new(1);
     let asked = registration::begin(&house.ctx, owner).await.unwrap();
     let answer = device.make(&asked.options);
@@ -165,7 +161,7 @@ async fn an_answer_to_another_question_or_from_another_browser_is_not_taken() {
     assert_eq!(fault_of(&elsewhere.unwrap()), PasskeyFault::NotAsked);
     assert_eq!(fault_of(&crossed), PasskeyFault::OtherChallenge);
     let entry = house.last_entry(&ada).await;
-    assert_eq!(entry.reason, "passkey: answers another question");
+    assert_eq!(entry.reason, "passkey refused: answers another question");
 }
 
 #[tokio::test]
@@ -339,7 +335,7 @@ async fn a_device_without_a_counter_goes_on_working() {
 async fn junk_is_refused_without_a_panic() {
     let house = TestHouse::new().await;
     let ada = house.user("ada").await;
-    let owner = owner_of(&ada);
+    let owner = house.desk(&ada).await;
     let mut device = Device::new(1);
     register(&house, &ada, &mut device).await;
     let question = login::begin_login(&house.ctx, BROWSER).unwrap();
@@ -366,9 +362,9 @@ async fn a_passkey_is_one_persons_and_registered_once() {
     register(&house, &ada, &mut device).await;
     let passkey = passkeys::list(&house.ctx, ada.id).await.unwrap().remove(0).id;
 
-    let asked = registration::begin(&house.ctx, owner_of(&eve)).await.unwrap();
+    let asked = registration::begin(&house.ctx, house.desk(&eve).await).await.unwrap();
     let answer = device.clone().make(&asked.options);
-    let taken_over = finish(&house.ctx, owner_of(&eve), &asked, &answer).await;
+    let taken_over = finish(&house.ctx, house.desk(&eve).await, &asked, &answer).await;
     let (ctx, here) = (&house.ctx, origin(HERE));
     let renamed = passkeys::rename(ctx, eve.id, passkey, named("Mine")).await;
     let removed = passkeys::remove(ctx, eve.id, passkey, &here).await;
@@ -386,15 +382,15 @@ async fn a_passkey_is_one_persons_and_registered_once() {
 async fn a_registration_is_finished_in_the_session_that_began_it() {
     let house = TestHouse::new().await;
     let (ada, eve) = (house.user("ada").await, house.user("eve").await);
-    let asked = registration::begin(&house.ctx, owner_of(&ada)).await.unwrap();
+    let asked = registration::begin(&house.ctx, house.desk(&ada).await).await.unwrap();
     let answer = Device::new(1).make(&asked.options);
 
-    for owner in [owner_of(&eve), Owner { user: ada.id, session: Id::from_raw(8) }] {
+    for owner in [house.desk(&eve).await, Owner { user: ada.id, session: Id::from_raw(8) }] {
         let made = finish(&house.ctx, owner, &asked, &answer).await;
         assert!(matches!(made, Registered::Refused(PasskeyFault::NotAsked)));
     }
 
-    let made = finish(&house.ctx, owner_of(&ada), &asked, &answer).await;
+    let made = finish(&house.ctx, house.desk(&ada).await, &asked, &answer).await;
     assert!(matches!(made, Registered::Done(Gains { codes: Some(_), .. })));
 }
 
@@ -454,7 +450,7 @@ async fn at_a_bare_address_nothing_is_asked() {
     let ada = house.user("ada").await;
 
     let told = passkeys::obstacle(&house.ctx).expect("an obstacle");
-    let made = registration::begin(&house.ctx, owner_of(&ada)).await;
+    let made = registration::begin(&house.ctx, house.desk(&ada).await).await;
     let held = login::begin_login(&house.ctx, BROWSER);
 
     assert!(told.contains("--public-url http://localhost:8080"), "{told}");
@@ -471,7 +467,7 @@ async fn there_is_room_for_twenty_passkeys() {
         house.wait(Duration::from_secs(1));
     }
 
-    let more = registration::begin(&house.ctx, owner_of(&ada)).await;
+    let more = registration::begin(&house.ctx, house.desk(&ada).await).await;
 
     assert!(matches!(more, Err(AppError::Forbidden(_))), "{more:?}");
 }

@@ -2,31 +2,18 @@
 
 use std::time::Duration;
 
-use symbolon_app::hashing::Asker;
 use symbolon_app::profiles::{self, SetError};
-use symbolon_app::users::{self, NewUser, UserView};
+use symbolon_app::users::{self, UserView};
 use symbolon_app::{Actor, AppError, Origin, sessions};
 use symbolon_core::login_hours::LoginHours;
-use symbolon_core::names::{DisplayName, EmailAddress, Username};
+use symbolon_core::names::DisplayName;
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{Access, Barrier, Policy};
 use symbolon_core::session::SessionKind;
 
-use crate::house::{PASSWORD, TestHouse, origin, password};
+use crate::house::{PASSWORD, TestHouse, origin};
 
 const MS: Duration = Duration::from_millis(1);
-
-async fn administrator(house: &TestHouse) -> UserView {
-    let new = NewUser {
-        username: Username::parse("root@example.com").unwrap(),
-        email: EmailAddress::parse("root@mail.example").unwrap(),
-        name: None,
-        profile: None,
-        administrator: true,
-        password: Some(password(PASSWORD)),
-    };
-    users::add(&house.ctx, Actor::Operator, Asker::Operator, new).await.unwrap()
-}
 
 async fn add_profile(house: &TestHouse, name: &str, policy: Policy) {
     let name = DisplayName::parse(name).unwrap();
@@ -63,7 +50,7 @@ fn shutting_out() -> [(Policy, Barrier); 3] {
 #[tokio::test]
 async fn an_administrator_cannot_shut_himself_out_by_his_own_profile_or_by_everybodys() {
     let house = TestHouse::new().await;
-    let admin = administrator(&house).await;
+    let admin = house.administrator("root").await;
     for profile in ["Standard", "Organization"] {
         let before = policy_of(&house, profile).await;
         for (policy, barrier) in shutting_out() {
@@ -78,7 +65,7 @@ async fn an_administrator_cannot_shut_himself_out_by_his_own_profile_or_by_every
 #[tokio::test]
 async fn an_administrator_may_shut_out_others_and_the_operator_everybody() {
     let house = TestHouse::new().await;
-    let admin = administrator(&house).await;
+    let admin = house.administrator("root").await;
     add_profile(&house, "Robots", Policy::default()).await;
     for (policy, _) in shutting_out() {
         set_by(&house, &admin, "Robots", policy.clone()).await.unwrap();
@@ -89,7 +76,7 @@ async fn an_administrator_may_shut_out_others_and_the_operator_everybody() {
 #[tokio::test]
 async fn a_user_is_put_under_another_profile_and_it_is_written_down() {
     let house = TestHouse::new().await;
-    let (admin, jane) = (administrator(&house).await, house.user("jane").await);
+    let (admin, jane) = (house.administrator("root").await, house.user("jane").await);
     add_profile(&house, "Sales", Policy::default()).await;
     let name = jane.username.as_str();
     let before = house.revision().await;
@@ -124,7 +111,7 @@ async fn nobody_is_put_under_the_profile_of_everybody_or_under_none() {
 #[tokio::test]
 async fn an_administrator_cannot_put_himself_where_he_is_shut_out_but_may_put_others_there() {
     let house = TestHouse::new().await;
-    let (admin, jane) = (administrator(&house).await, house.user("jane").await);
+    let (admin, jane) = (house.administrator("root").await, house.user("jane").await);
     add_profile(&house, "Robots", Policy { access: Access::ApiOnly, ..Policy::default() }).await;
     let assign = async |user: &UserView| {
         let (name, here) = (user.username.as_str(), origin("10.1.2.3"));

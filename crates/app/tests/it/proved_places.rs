@@ -147,6 +147,55 @@ async fn a_stranger_who_is_locked_out_does_not_keep_a_known_browser_from_its_dut
 }
 
 #[tokio::test]
+async fn a_known_client_of_an_api_gets_in_while_strangers_are_locked_out() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let credential = format!("{PASSWORD}{}", house.reset_and_read(&jane).await);
+    let name = jane.username.as_str();
+    house.log_in_from(name, &credential, HOME).await.unwrap();
+    for _ in 0..10 {
+        house.log_in_from(name, "not the right one", ELSEWHERE).await.unwrap_err();
+    }
+
+    let stranger = house.log_in_from(name, &credential, ELSEWHERE).await.unwrap_err();
+    let known = house.log_in_from(name, &credential, HOME).await;
+    let still = house.log_in_from(name, &credential, ELSEWHERE).await.unwrap_err();
+
+    assert!(matches!(stranger.refusal, Refusal::LockedOut(_)), "{stranger:?}");
+    assert!(known.is_ok());
+    assert!(matches!(still.refusal, Refusal::LockedOut(_)), "it lets nobody else in: {still:?}");
+}
+
+#[tokio::test]
+async fn wrong_codes_of_many_users_lock_their_address_and_end_what_is_open_there() {
+    let house = TestHouse::new().await;
+    let mut open = Vec::new();
+    for name in ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ida", "jane"] {
+        house.user(name).await;
+        let entered = enter(&house, name, PASSWORD, None, ELSEWHERE).await.unwrap();
+        let Entrance::Challenged(secret) = entered else { panic!("nobody is known there") };
+        open.push(secret);
+    }
+    house.deliver_mail().await;
+    let to_jane = house.arrived().into_iter().find(|letter| letter.to == "jane@mail.example");
+    let text = to_jane.unwrap().text;
+    let code = text.lines().find_map(|line| line.strip_prefix("Verification code: ")).unwrap();
+
+    for secret in &open {
+        let refusal = refusal_of(answer(&house, secret, "wrong", ELSEWHERE).await);
+        assert_eq!(refusal, Refusal::CodeWrong);
+    }
+    let last = answer(&house, &open[9], code, ELSEWHERE).await;
+    let begun_anew = enter(&house, "jane", PASSWORD, None, ELSEWHERE).await;
+    let from_home = enter(&house, "jane", PASSWORD, None, HOME).await;
+
+    assert!(matches!(last, Outcome::Over), "{last:?}");
+    let locked = matches!(begun_anew, Err(LoginError::Refused(refused)) if refused.refusal == Refusal::SourceLockedOut);
+    assert!(locked);
+    assert!(from_home.is_ok());
+}
+
+#[tokio::test]
 async fn a_login_under_duty_from_a_known_browser_makes_no_second_place() {
     let house = TestHouse::new().await;
     let (jane, app, held) = dutiful_jane(&house).await;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use symbolon_app::hashing::Asker;
-use symbolon_app::users::{NewUser, UserView};
-use symbolon_app::{Actor, device_types, digest, reminders, users};
+use symbolon_app::users::UserView;
+use symbolon_app::{Actor, delivery, device_types, digest, reminders, users};
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::ReminderDays;
-use symbolon_core::names::{DeviceType, EmailAddress, Username};
+use symbolon_core::names::{DeviceType, EmailAddress};
 use symbolon_core::policy::DAY;
 use symbolon_core::weekly::Zone;
 
-use crate::house::{Letter, PASSWORD, T0, TestHouse, password};
+use crate::house::{Letter, PASSWORD, T0, TestHouse};
 
 const YEAR: Duration = DAY.saturating_mul(365);
 
@@ -88,8 +87,33 @@ async fn a_reminder_names_who_uses_the_token_and_leads_to_the_reset() {
 
     let text = house.arrived().pop().unwrap().text;
     assert!(text.contains("expires in 30 days at most"), "{text}");
+    assert!(text.contains("Used by: jsforce/3.10 from 10.1.2.3, last on "), "{text}");
     assert!(text.contains("https://symbolon.example/setup/reset-security-token"), "{text}");
     assert!(!text.contains(&token));
+}
+
+#[tokio::test]
+async fn the_delivery_contact_is_reminded_as_well_and_both_letters_end_with_the_token() {
+    let house = TestHouse::new().await;
+    let (jane, joe) = (house.user("jane").await, house.user("joe").await);
+    for user in [&jane, &joe] {
+        let contact = EmailAddress::parse("integrations@example.com").unwrap();
+        let username = user.username.as_str();
+        delivery::set_for(&house.ctx, Actor::Operator, username, Some(contact)).await.unwrap();
+        house.reset_and_read(user).await;
+    }
+    house.wait(335 * DAY);
+    assert_eq!(reminders::sweep(&house.ctx).await.unwrap(), 2);
+
+    house.reset(&joe).await;
+    house.deliver_mail().await;
+
+    let arrived = house.arrived();
+    let reminders = arrived.iter().filter(|letter| letter.subject == SOON);
+    let mut reminded: Vec<&str> = reminders.map(|letter| letter.to.as_str()).collect();
+    reminded.sort_unstable();
+    assert_eq!(reminded, ["integrations@example.com", jane.email.as_str()]);
+    assert_eq!(reminders::sweep(&house.ctx).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -180,8 +204,8 @@ async fn copy_tokens(house: &TestHouse, user: &UserView, count: i64) {
                1, 0, created_at
         FROM user_account WHERE id = $3";
     const TOKEN: &str = "
-        INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
-        VALUES ($1, $1, 'any', $2, $3, $4)";
+        INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at, issued_as, issued_scope)
+        VALUES ($1, $1, 'any', $2, $3, $4, 'reset', 'account')";
     let now = T0;
     let end = (Timestamp::from_unix_ms(T0) + YEAR).unix_ms();
     let mut tx = house.ctx.store.begin().await.unwrap();
@@ -223,15 +247,7 @@ async fn digests(house: &TestHouse) -> usize {
 async fn house_with_administrator(zone: &str) -> TestHouse {
     let zone = Zone::parse(zone).unwrap();
     let house = TestHouse::with_settings(|settings| settings.time_zone = zone).await;
-    let administrator = NewUser {
-        username: Username::parse("ada@example.com").unwrap(),
-        email: EmailAddress::parse("ada@mail.example").unwrap(),
-        name: None,
-        profile: None,
-        administrator: true,
-        password: Some(password(PASSWORD)),
-    };
-    users::add(&house.ctx, Actor::Operator, Asker::Operator, administrator).await.unwrap();
+    house.administrator("ada").await;
     house.user("jane").await;
     house
 }
@@ -298,11 +314,32 @@ async fn the_digest_counts_tokens_and_names_the_next_to_die() {
         "Expired within 30 days: 0",
         "Never used in 30 days: 1",
         "Users without second factor: 3",
-        "Expires: 23 November 2027, 07:00 UTC: joe@example.com, any",
+        "Username: joe@example.com",
+        "Device type: any",
+        "Expires at: 23 November 2027, 07:00 UTC",
+        "Used by: nothing of late",
+        "https://symbolon.example/setup/users/joe@example.com/reset-security-token",
+        "https://symbolon.example/setup/all-tokens",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert_eq!(house.ctx.clock.now(), Timestamp::from_unix_ms(T0) + 345 * DAY);
+}
+
+#[tokio::test]
+async fn the_digest_names_who_logs_in_with_a_token_and_from_where() {
+    let house = house_with_administrator("UTC").await;
+    let joe = house.user("joe").await;
+    let token = house.reset_and_read(&joe).await;
+    house.wait(340 * DAY);
+    house.log_in(&joe, &format!("{PASSWORD}{token}")).await.unwrap();
+    house.wait(5 * DAY);
+
+    digests(&house).await;
+
+    let digest = house.arrived().into_iter().rfind(|letter| letter.subject.contains("week"));
+    let text = digest.unwrap().text;
+    assert!(text.contains("Used by: jsforce/3.10 from 10.1.2.3, last on "), "{text}");
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn a_letter_whose_token_was_reset_meanwhile_is_never_sent() {
     house.deliver_mail().await;
 
     let receipt = reset::receipt(&house.ctx, jane.id, first.token).await.unwrap();
-    assert_eq!(receipt.mail_state, LetterState::Superseded);
+    assert_eq!(receipt.mail.as_ref().unwrap().state, LetterState::Superseded);
     let token_mails = house.arrived().iter().filter(|m| m.subject.starts_with("Your new")).count();
     assert_eq!(token_mails, 1);
 }

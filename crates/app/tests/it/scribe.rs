@@ -10,6 +10,7 @@ use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question, Sort, Subject};
 use symbolon_app::{Actor, device_types, history, live, tokens};
+use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::Id;
 use symbolon_core::keys::Purpose;
@@ -406,4 +407,33 @@ async fn the_use_of_a_token_that_an_older_key_made_is_told_when_it_is_retired() 
 
     let reason = reasons(&house, &jane).await.remove(0);
     assert!(reason.starts_with("token retired"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_uses_a_token_by_itself_and_is_plainly_of_another_kind_is_remarked_upon() {
+    let (house, jane, token) = house_with_token().await;
+    let rule = async |change: &dyn Fn(&mut DeviceRules)| {
+        let (any, operator) = (DeviceType::any(), Actor::Operator);
+        device_types::set(&house.ctx, operator, &any, |rules| change(rules)).await.unwrap();
+    };
+    rule(&|rules| (rules.bearer, rules.kind) = (BearerUse::Allowed, Some(ClientKind::Server)))
+        .await;
+    for client in ["okhttp/4.9", "jsforce/3", "shop/1.0"] {
+        let presented = Presented::token(&token).unwrap();
+        present(&house, presented, presenter("10.1.2.3", client)).await.unwrap();
+    }
+    write_down(&house).await;
+    let remarked = async || {
+        let uses = tokens::of_user(&house.ctx, jane.id).await.unwrap().remove(0).uses;
+        let kinds = uses.into_iter().filter_map(|used| Some((used.client, used.another_kind?)));
+        kinds.map(|(client, kinds)| (client, kinds.meant, kinds.client)).collect::<Vec<_>>()
+    };
+
+    let for_servers = remarked().await;
+    rule(&|rules| rules.kind = Some(ClientKind::Mobile)).await;
+    let for_telephones = remarked().await;
+
+    let (mobile, server) = (ClientKind::Mobile, ClientKind::Server);
+    assert_eq!(for_servers, [("okhttp/4.9".to_owned(), server, mobile)]);
+    assert_eq!(for_telephones, [("jsforce/3".to_owned(), mobile, server)]);
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use symbolon_app::challenges::Entered;
 use symbolon_app::login::{Entrance, challenge};
+use symbolon_app::passkeys::{self, registration};
 use symbolon_app::second_factors::enrolment::{self, Enrolled, Owner};
 use symbolon_app::second_factors::recovery;
 use symbolon_app::second_factors::removal::{remove, remove_all_of};
 use symbolon_app::second_factors::resealing::{other_nodes_answer, reseal_all};
 use symbolon_app::second_factors::{self, MOST_AUTHENTICATORS, take_code};
 use symbolon_app::users::UserView;
-use symbolon_app::{Actor, AppError, Ctx, profiles};
+use symbolon_app::{Actor, AppError, Ctx, own_sessions, profiles, users};
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::keys::KeyId;
 use symbolon_core::names::DisplayName;
@@ -18,7 +19,7 @@ use symbolon_core::policy::{Duty, Policy};
 use symbolon_core::secret::Credential;
 use symbolon_store::authenticators;
 
-use crate::authenticator_app::{owner, session, typed};
+use crate::authenticator_app::{AuthenticatorApp, session, typed};
 use crate::house::{Letter, PASSWORD, TestHouse, origin, password};
 use crate::other_browsers::enter;
 use crate::passkey_device::Device;
@@ -84,16 +85,16 @@ async fn a_wrong_code_enrols_nothing_and_the_right_one_may_follow() {
     let house = TestHouse::new().await;
     let (ada, origin) = (house.user("ada").await, origin("10.1.2.3"));
     let (name, app) = house.show_key(&ada).await;
-    let far = app.code(house.ctx.clock.now(), 5);
+    let (far, owner) = (app.code(house.ctx.clock.now(), 5), house.desk(&ada).await);
 
     for wrong in [far.as_str(), "", "12345", "abc"] {
         let code = typed(wrong);
-        let tried = enrolment::confirm(&house.ctx, owner(&ada), &name, label("A"), &code, &origin);
+        let tried = enrolment::confirm(&house.ctx, owner, &name, label("A"), &code, &origin);
         assert!(matches!(tried.await.unwrap(), Enrolled::WrongCode), "{wrong}");
     }
     assert_eq!(kinds(&house.ctx, &ada).await, FactorKinds::NONE);
     let right = typed(&app.code(house.ctx.clock.now(), 0));
-    let tried = enrolment::confirm(&house.ctx, owner(&ada), &name, label("A"), &right, &origin);
+    let tried = enrolment::confirm(&house.ctx, owner, &name, label("A"), &right, &origin);
     let Enrolled::Done(gains) = tried.await.unwrap() else { panic!("the code is right") };
     assert!(gains.codes.is_some());
 }
@@ -103,10 +104,11 @@ async fn an_enrolment_is_found_in_its_own_session_for_a_quarter_of_an_hour_and_o
     let house = TestHouse::new().await;
     let (ada, eve) = (house.user("ada").await, house.user("eve").await);
     let (name, app) = house.show_key(&ada).await;
+    let (own, of_eve) = (house.desk(&ada).await, house.desk(&eve).await);
     let strangers = [
-        owner(&eve),
+        of_eve,
         Owner { user: ada.id, session: session(1) },
-        Owner { user: eve.id, session: owner(&ada).session },
+        Owner { user: eve.id, session: own.session },
     ];
 
     for stranger in strangers {
@@ -117,14 +119,14 @@ async fn an_enrolment_is_found_in_its_own_session_for_a_quarter_of_an_hour_and_o
         assert!(matches!(done.await, Err(AppError::NotFound(_))));
     }
     house.wait(enrolment::VALID.checked_sub(Duration::from_millis(1)).unwrap());
-    assert!(enrolment::pending(&house.ctx, owner(&ada), &name).await.is_ok());
+    assert!(enrolment::pending(&house.ctx, own, &name).await.is_ok());
     house.wait(Duration::from_millis(1));
-    let over = enrolment::pending(&house.ctx, owner(&ada), &name).await;
+    let over = enrolment::pending(&house.ctx, own, &name).await;
     assert!(matches!(over, Err(AppError::NotFound(_))));
 
     let (first, _) = house.show_key(&ada).await;
     house.enrol(&ada).await;
-    let ended = enrolment::pending(&house.ctx, owner(&ada), &first).await;
+    let ended = enrolment::pending(&house.ctx, own, &first).await;
     assert!(matches!(ended, Err(AppError::NotFound(_))), "a new one ends the one before");
 }
 
@@ -136,7 +138,7 @@ async fn no_more_than_five_apps_are_enrolled() {
         house.enrol(&ada).await;
     }
 
-    let sixth = enrolment::begin(&house.ctx, owner(&ada)).await;
+    let sixth = enrolment::begin(&house.ctx, house.desk(&ada).await).await;
 
     assert!(matches!(sixth, Err(AppError::Forbidden(_))));
 }
@@ -359,6 +361,7 @@ async fn an_administrator_removes_all_of_them_and_the_owner_is_told() {
     let ada = house.user("ada").await;
     let (app, codes) = house.enrol(&ada).await;
     let (pending, _) = house.show_key(&ada).await;
+    let owner = house.desk(&ada).await;
     house.wait(STEP);
 
     remove_all_of(&house.ctx, Actor::Operator, ada.username.as_str()).await.unwrap();
@@ -366,7 +369,7 @@ async fn an_administrator_removes_all_of_them_and_the_owner_is_told() {
     assert_eq!(kinds(&house.ctx, &ada).await, FactorKinds::NONE);
     assert_eq!(take(&house.ctx, &ada, &app.code(house.ctx.clock.now(), 0)).await, None);
     assert_eq!(take(&house.ctx, &ada, &codes[0]).await, None);
-    assert!(enrolment::pending(&house.ctx, owner(&ada), &pending).await.is_err());
+    assert!(enrolment::pending(&house.ctx, owner, &pending).await.is_err());
     let letter =
         letter_about(&house, "All second factors were removed from your Acme account").await;
     assert!(letter.text.contains("Removed by: an administrator"), "{}", letter.text);
@@ -397,4 +400,69 @@ async fn rotation_seals_secrets_anew_and_codes_go_on_being_taken() {
     assert_eq!(take(&house.ctx, &ada, &codes[0]).await, Some(Factor::RecoveryCode));
     assert_eq!(house.last_audited(2).await[0].action, "keys.rotated");
     assert!(!other_nodes_answer(&house.ctx).await.unwrap());
+}
+
+/// Adds an app of which a code has come back, in a session that the test holds.
+async fn confirm(
+    house: &TestHouse,
+    owner: Owner,
+    (name, app): (&str, &AuthenticatorApp),
+) -> Result<Enrolled, AppError> {
+    let code = typed(&app.code(house.ctx.clock.now(), 0));
+    enrolment::confirm(&house.ctx, owner, name, label("A"), &code, &origin("10.1.2.3")).await
+}
+
+#[tokio::test]
+async fn in_a_session_that_has_ended_meanwhile_nothing_is_enrolled() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let (name, app) = house.show_key(&ada).await;
+    let owner = house.desk(&ada).await;
+    let mut device = Device::new(1);
+    let asked = registration::begin(&house.ctx, owner).await.unwrap();
+    let answer = device.make(&asked.options);
+    own_sessions::end(&house.ctx, ada.id, owner.session).await.unwrap();
+    let before = house.last_audited(1).await.remove(0).number;
+
+    let app = confirm(&house, owner, (&name, &app)).await;
+    let (laptop, here) = (label("Laptop"), origin("10.1.2.3"));
+    let passkey =
+        registration::finish(&house.ctx, owner, &asked.name, laptop, &answer, &here).await;
+
+    assert!(matches!(app, Err(AppError::Forbidden(_))), "{app:?}");
+    assert!(matches!(passkey, Err(AppError::Forbidden(_))), "{passkey:?}");
+    assert_eq!(kinds(&house.ctx, &ada).await, FactorKinds::NONE);
+    assert_eq!(house.last_audited(1).await[0].number, before, "nothing is half done");
+}
+
+#[tokio::test]
+async fn who_was_frozen_meanwhile_neither_adds_nor_removes_a_second_factor() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let mut device = Device::new(1);
+    register(&house, &ada, &mut device).await;
+    house.enrol(&ada).await;
+    let (name, app) = house.show_key(&ada).await;
+    let owner = house.desk(&ada).await;
+    let asked = registration::begin(&house.ctx, owner).await.unwrap();
+    let answer = Device::new(2).make(&asked.options);
+    let enrolled = second_factors::list(&house.ctx, ada.id).await.unwrap().authenticators[0].id;
+    let held = passkeys::list(&house.ctx, ada.id).await.unwrap()[0].id;
+    let before = kinds(&house.ctx, &ada).await;
+    users::freeze(&house.ctx, Actor::Operator, ada.username.as_str()).await.unwrap();
+    let (ctx, here, laptop) = (&house.ctx, origin("10.1.2.3"), label("Laptop"));
+
+    let outcomes = [
+        confirm(&house, owner, (&name, &app)).await.map(drop),
+        registration::finish(ctx, owner, &asked.name, laptop, &answer, &here).await.map(drop),
+        recovery::renew(ctx, ada.id, &here).await.map(drop),
+        remove(ctx, ada.id, enrolled, &here).await,
+        passkeys::remove(ctx, ada.id, held, &here).await,
+    ];
+
+    for outcome in outcomes {
+        assert!(matches!(outcome, Err(AppError::Forbidden(_))), "{outcome:?}");
+    }
+    assert_eq!(kinds(&house.ctx, &ada).await, before);
+    assert_eq!(house.last_audited(1).await[0].action, "user.frozen");
 }

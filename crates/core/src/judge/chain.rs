@@ -3,7 +3,7 @@
 use crate::factor::Factor;
 use crate::id::{Id, Token};
 use crate::judge::{
-    CodeEvidence, Demand, Door, Login, PasswordVerdict, Refusal, Rule, Standing, Step,
+    CodeEvidence, Demand, Door, Login, PasswordVerdict, Refusal, Rule, Spared, Standing, Step,
     TokenEvidence, TokenUse, Verdict,
 };
 use crate::policy::Duty;
@@ -33,11 +33,11 @@ pub(super) fn walk(login: &Login<'_>) -> (Vec<Step>, Option<Id<Token>>) {
 
 /// Until when a second factor is to be enrolled, if one is demanded and there is none.
 pub(super) fn enrol_by(login: &Login<'_>) -> Option<Timestamp> {
-    let by = match login.door {
-        Door::Web | Door::WebByPasskey => login.policy.enrol_for_web_by(login.member_since),
-        Door::Api => login.policy.enrol_for_api_by(login.member_since),
-    };
-    by.filter(|_| !login.factors.any_real())
+    let (policy, since, factors) = (login.policy, login.member_since, login.factors);
+    match login.door {
+        Door::Web | Door::WebByPasskey => policy.owed_on_the_web_by(since, factors),
+        Door::Api => policy.owed_at_apis_by(since, factors),
+    }
 }
 
 fn step(rule: Rule, input: impl Into<String>, verdict: Verdict) -> Step {
@@ -53,7 +53,8 @@ fn refused_if(refuse: bool, refusal: Refusal) -> Verdict {
     if refuse { Verdict::Refused(refusal) } else { Verdict::Passed }
 }
 
-fn source(login: &Login<'_>) -> Step {
+/// Whether the address has not failed too often.
+pub(super) fn source(login: &Login<'_>) -> Step {
     let (failures, policy) = (login.source_failures, login.source_policy);
     let input = format!(
         "{}: {} of at most {} lately, on {} of at most {}",
@@ -197,12 +198,25 @@ fn second_factor_at_an_api(login: &Login<'_>) -> Step {
             (_, CodeEvidence::Wrong) => {
                 ("demanded; the code was wrong".to_owned(), Verdict::Refused(Refusal::CodeWrong))
             }
+            (_, CodeEvidence::Absent) if brings_own_token(login) => (
+                "demanded; a token of the user’s in its place".to_owned(),
+                Verdict::Refused(Refusal::TokenInPlaceOfCode),
+            ),
             (_, CodeEvidence::Absent) => {
                 ("demanded; no code".to_owned(), Verdict::Refused(Refusal::CodeMissing))
             }
         },
     };
     step(Rule::SecondFactor, input, verdict)
+}
+
+/// Whether a token of the user's own is presented, whether it lives or not.
+fn brings_own_token(login: &Login<'_>) -> bool {
+    match (login.token, login.standing) {
+        (TokenEvidence::Known(record), Some(standing)) => record.user == standing.user,
+        (TokenEvidence::Known(_), None)
+        | (TokenEvidence::Absent | TokenEvidence::Mistyped | TokenEvidence::Unknown, _) => false,
+    }
 }
 
 /// Whether an API login must bring a code.
@@ -212,17 +226,11 @@ enum DemandOfCode {
     TooLate(Timestamp),
 }
 
-/// At an API an authenticator alone will do: a passkey needs a browser.
 fn demand_of_code(login: &Login<'_>) -> DemandOfCode {
-    match login.policy.enrol_for_api_by(login.member_since) {
-        Some(by) if !login.factors.authenticator => {
-            if login.now < by {
-                DemandOfCode::NotYet(by)
-            } else {
-                DemandOfCode::TooLate(by)
-            }
-        }
-        Some(_) | None => DemandOfCode::Yes,
+    match login.policy.owed_at_apis_by(login.member_since, login.factors) {
+        Some(by) if login.now < by => DemandOfCode::NotYet(by),
+        Some(by) => DemandOfCode::TooLate(by),
+        None => DemandOfCode::Yes,
     }
 }
 
@@ -234,10 +242,10 @@ fn token(login: &Login<'_>, standing: &Standing) -> (Step, Option<Id<Token>>) {
     if login.policy.duty == Duty::WebAndApi
         && !matches!(demand_of_code(login), DemandOfCode::NotYet(_))
     {
-        // What the owner froze lets nobody in by the other way either: he was told that no API does.
-        let (input, verdict) = match standing.tokens_frozen_at {
-            Some(at) => {
-                let refusal = Refusal::TokensFrozen(at);
+        // What is frozen lets nobody in by the other way either: the owner was told that no API does.
+        let (input, verdict) = match standing.tokens_frozen {
+            Some(freeze) => {
+                let refusal = Refusal::TokensFrozen(freeze);
                 (format!("a code in its place; {refusal}"), Verdict::Refused(refusal))
             }
             None => ("a code in its place".to_owned(), Verdict::NotAsked),
@@ -248,12 +256,22 @@ fn token(login: &Login<'_>, standing: &Standing) -> (Step, Option<Id<Token>>) {
         Ok(Some(token)) => {
             (step(Rule::Token, live_token_words(login), Verdict::Passed), Some(token))
         }
-        Ok(None) => (step(Rule::Token, "none, and none is needed", Verdict::Passed), None),
+        Ok(None) => (step(Rule::Token, no_token_words(login), Verdict::Passed), None),
         Err(refusal) => {
             let input = refused_token_words(login, refusal);
             (step(Rule::Token, input, Verdict::Refused(refusal)), None)
         }
     }
+}
+
+/// Why there need not be a token.
+fn no_token_words(login: &Login<'_>) -> String {
+    let why = match login.spared_token() {
+        Some(Spared::TrustedNetwork) => ": the address lies in a trusted network",
+        Some(Spared::LoginRanges) => ": the address lies within the login IP ranges",
+        None => "",
+    };
+    format!("none, and none is needed{why}")
 }
 
 /// A token that is let in, with a note where it is of another kind.
@@ -285,14 +303,11 @@ fn kinds_of(login: &Login<'_>) -> Option<(&'static str, &'static str)> {
 }
 
 fn judge_token(login: &Login<'_>, standing: &Standing) -> Result<Option<Id<Token>>, Refusal> {
-    if let Some(at) = standing.tokens_frozen_at {
-        return Err(Refusal::TokensFrozen(at));
+    if let Some(freeze) = standing.tokens_frozen {
+        return Err(Refusal::TokensFrozen(freeze));
     }
-    // Who is within all login IP ranges that there are needs none (contract §5).
-    let ranges = &login.policy.login_ranges;
-    let within = !ranges.is_empty() && ranges.iter().all(|ranges| ranges.hold(login.source));
     let record = match login.token {
-        TokenEvidence::Absent if login.trusted_network || within => return Ok(None),
+        TokenEvidence::Absent if login.spared_token().is_some() => return Ok(None),
         TokenEvidence::Absent => return Err(Refusal::TokenMissing),
         TokenEvidence::Mistyped => return Err(Refusal::TokenMistyped),
         TokenEvidence::Unknown => return Err(Refusal::TokenUnknown),
@@ -300,6 +315,7 @@ fn judge_token(login: &Login<'_>, standing: &Standing) -> Result<Option<Id<Token
     };
     let used = TokenUse {
         user: standing.user,
+        profile: login.profile,
         rules: login.device_rules,
         source: login.source,
         client_kind: login.client_kind,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::judge::RetirementCause;
+use crate::judge::{FrozenBy, RetirementCause, TokenFreeze};
 use crate::time::Timestamp;
 
 /// Why a login is refused. Told to the owner and to administrators, never to the client.
@@ -21,8 +21,8 @@ pub enum Refusal {
     LockedOut(Timestamp),
     /// Wrong password.
     WrongPassword,
-    /// The owner has frozen the account's tokens.
-    TokensFrozen(Timestamp),
+    /// The account's tokens are frozen, by their owner or because one looks shared.
+    TokensFrozen(TokenFreeze),
     /// The password was right, the token is missing.
     TokenMissing,
     /// The password was right, the token mistyped or cut.
@@ -37,6 +37,8 @@ pub enum Refusal {
     TokenExpired(Timestamp),
     /// The password was right; the token was last used, or issued, too long ago for its device type.
     TokenUnused(Timestamp),
+    /// The password was right; the owner's profile is none of those whose users may hold such a token.
+    TokenNotForProfile,
     /// The password was right; the token may not be used from there.
     TokenOutsideAddresses,
     /// The password was right; plainly another kind of client presents the token than it is for.
@@ -51,10 +53,14 @@ pub enum Refusal {
     SecondFactorNotEnrolled(Timestamp),
     /// The password was right; the code of the authenticator is missing.
     CodeMissing,
+    /// The password was right; a token of the user's own stands where a code is demanded by now.
+    TokenInPlaceOfCode,
     /// The password was right; the code of the authenticator was wrong, or used before.
     CodeWrong,
     /// Too many wrong codes.
     CodesLockedOut(Timestamp),
+    /// What the browser answered for a passkey was not taken.
+    PasskeyRefused,
     /// This way of logging in is switched off.
     SwitchedOff,
     /// The request could not be read.
@@ -64,8 +70,9 @@ pub enum Refusal {
 impl Refusal {
     /// Whether the attempt counts towards lockout.
     ///
-    /// A token that used to be right, behind the right password, is a client that nobody has told of
-    /// the reset: it must not lock its owner out. A locked, frozen or unknown user has nothing to count.
+    /// A token that is or used to be right, behind the right password, is a client that nobody has told of
+    /// the reset or of the duty: it must not lock its owner out. A passkey cannot be guessed. A locked,
+    /// frozen or unknown user has nothing to count.
     pub const fn counts(self) -> bool {
         match self {
             Self::WrongPassword
@@ -84,13 +91,16 @@ impl Refusal {
             | Self::TokenRetired(..)
             | Self::TokenExpired(_)
             | Self::TokenUnused(_)
+            | Self::TokenNotForProfile
             | Self::TokenOutsideAddresses
             | Self::TokenOfAnotherKind
             | Self::NoAccess
             | Self::OutsideLoginHours
             | Self::OutsideLoginRanges
             | Self::SecondFactorNotEnrolled(_)
+            | Self::TokenInPlaceOfCode
             | Self::CodesLockedOut(_)
+            | Self::PasskeyRefused
             | Self::SwitchedOff
             | Self::Malformed => false,
         }
@@ -132,6 +142,10 @@ impl Refusal {
                 "Put the six digits that the authenticator app shows behind the password, in place of \
                  the security token."
             }
+            Self::TokenInPlaceOfCode => {
+                "Put the six digits that the authenticator app shows where the security token stands: the \
+                 profile demands a code by now. Or have an administrator lift the duty in the profile."
+            }
             Self::CodeWrong => {
                 "Give the code that the authenticator app shows now, or the one that was mailed last; each \
                  works once."
@@ -140,7 +154,15 @@ impl Refusal {
                 "Wait until codes are taken again, use a passkey, or have an administrator unlock the \
                  user."
             }
-            Self::TokensFrozen(_) => "The owner unfreezes the tokens on My Personal Information.",
+            Self::PasskeyRefused => {
+                "Try again with a passkey that stands under Second Factors, on the device that holds it and \
+                 with its screen lock; or prove yourself in another way. Remove a passkey that somebody may \
+                 have copied."
+            }
+            Self::TokensFrozen(_) => {
+                "The owner unfreezes the tokens on My Personal Information, or an administrator on the \
+                 user's page; a reset of the whole account does so too."
+            }
             Self::TokenMissing => {
                 "Put the security token behind the password, or have an administrator add the address \
                  to the trusted networks."
@@ -158,6 +180,10 @@ impl Refusal {
             Self::TokenUnused(_) => {
                 "Reset the security token, or have an administrator lengthen the idle end of its device \
                  type."
+            }
+            Self::TokenNotForProfile => {
+                "Use a token of a device type that users of the profile may hold, or have an administrator \
+                 add the profile to the holders of this one."
             }
             Self::TokenOutsideAddresses => {
                 "Use the token from the addresses of its device type, or have an administrator add this \
@@ -188,7 +214,10 @@ impl fmt::Display for Refusal {
             Self::Frozen(at) => write!(f, "user frozen since {at}"),
             Self::LockedOut(until) => write!(f, "locked out until {until}"),
             Self::WrongPassword => f.write_str("wrong password"),
-            Self::TokensFrozen(at) => write!(f, "tokens frozen by their owner since {at}"),
+            Self::TokensFrozen(TokenFreeze { at, by }) => match by {
+                FrozenBy::Owner => write!(f, "tokens frozen by their owner since {at}"),
+                FrozenBy::Sharing => write!(f, "tokens frozen as one looks shared, since {at}"),
+            },
             Self::TokenMissing => f.write_str("security token missing"),
             Self::TokenMistyped => f.write_str("security token mistyped or cut"),
             Self::TokenUnknown => f.write_str("security token never issued"),
@@ -196,6 +225,9 @@ impl fmt::Display for Refusal {
             Self::TokenRetired(at, cause) => write!(f, "token retired {at} by {}", cause.word()),
             Self::TokenExpired(at) => write!(f, "token expired {at}"),
             Self::TokenUnused(at) => write!(f, "token dead of disuse, last used or issued {at}"),
+            Self::TokenNotForProfile => {
+                f.write_str("token of a device type whose holders do not include the profile")
+            }
             Self::TokenOutsideAddresses => {
                 f.write_str("token used from outside the addresses of its device type")
             }
@@ -209,10 +241,14 @@ impl fmt::Display for Refusal {
                 write!(f, "no second factor enrolled, demanded since {since}")
             }
             Self::CodeMissing => f.write_str("code of the authenticator missing"),
+            Self::TokenInPlaceOfCode => {
+                f.write_str("security token in place of the code that is demanded")
+            }
             Self::CodeWrong => f.write_str("code wrong or used before"),
             Self::CodesLockedOut(until) => {
                 write!(f, "too many wrong codes, none taken until {until}")
             }
+            Self::PasskeyRefused => f.write_str("passkey refused"),
             Self::SwitchedOff => f.write_str("this way of logging in is switched off"),
             Self::Malformed => {
                 f.write_str("request could not be read: an unescaped & or < in the password?")

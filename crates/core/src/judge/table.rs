@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::lines::lines;
 use super::*;
 use crate::client_kind::ClientKind;
-use crate::device_type::Mismatch;
+use crate::device_type::{Holders, Mismatch};
 use crate::judge::CodeEvidence::Absent as NoCode;
 use crate::judge::Demand::{Place, SecondFactor};
 use crate::judge::Door::{Api, WebByPasskey};
@@ -26,7 +26,10 @@ use crate::policy::{Access, Duty};
 
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const USER: Id<User> = Id::from_raw(1);
+const PROFILE: Id<Profile> = Id::from_raw(3);
 const TOKEN: Id<Token> = Id::from_raw(2);
+const FREEZE: TokenFreeze =
+    TokenFreeze { at: Timestamp::from_unix_ms(1_800_000_000_000), by: FrozenBy::Owner };
 const LIVE: TokenRecord = TokenRecord {
     token: TOKEN,
     user: USER,
@@ -66,7 +69,7 @@ impl Facts {
                 user: USER,
                 activated: true,
                 frozen_at: None,
-                tokens_frozen_at: None,
+                tokens_frozen: None,
                 failures: Failures::default(),
             }),
             policy: Policy::default(),
@@ -93,6 +96,7 @@ impl Facts {
             source_failures: self.source_failures,
             source_policy: &SourcePolicy::default(),
             standing: self.standing.as_ref(),
+            profile: PROFILE,
             member_since: self.member_since,
             policy: &self.policy,
             password: self.password,
@@ -128,7 +132,7 @@ impl Facts {
     }
 
     fn tokens_frozen(self) -> Self {
-        self.of_user(|user| user.tokens_frozen_at = Some(T0))
+        self.of_user(|user| user.tokens_frozen = Some(FREEZE))
     }
 
     fn failed_in_a_row(self, count: u32) -> Self {
@@ -180,6 +184,12 @@ impl Facts {
     /// The device type of the token is for this kind of client.
     fn meant_for(mut self, kind: ClientKind, mismatch: Mismatch) -> Self {
         (self.device_rules.kind, self.device_rules.mismatch) = (Some(kind), mismatch);
+        self
+    }
+
+    /// The device type of the token is for users of this profile.
+    fn held_by(mut self, profile: Id<Profile>) -> Self {
+        self.device_rules.holders = Holders::Profiles(vec![profile]);
         self
     }
 
@@ -257,6 +267,7 @@ const fn prove(demand: Demand) -> Outcome {
 
 const LATER: Timestamp = Timestamp::from_unix_ms(1_800_000_000_001);
 const RETIRED: TokenRecord = TokenRecord { retired: Some((T0, RetirementCause::Reset)), ..LIVE };
+const OF_ANOTHER: TokenRecord = TokenRecord { user: Id::from_raw(2), ..LIVE };
 const PASSKEY: FactorKinds = FactorKinds { passkey: true, ..FactorKinds::NONE };
 const CODES: FactorKinds = FactorKinds { recovery_code: true, ..FactorKinds::NONE };
 
@@ -287,7 +298,7 @@ fn the_table_has_every_refusal_of_the_chain_and_every_demand() {
 }
 
 /// How many [`is_of_the_chain`] says yes to.
-const REFUSALS_OF_THE_CHAIN: usize = 23;
+const REFUSALS_OF_THE_CHAIN: usize = 25;
 
 /// Whether the chain refuses so: all but what is refused before there is anything to decide by.
 fn is_of_the_chain(refusal: Refusal) -> bool {
@@ -306,6 +317,7 @@ fn is_of_the_chain(refusal: Refusal) -> bool {
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
         | Refusal::TokenUnused(_)
+        | Refusal::TokenNotForProfile
         | Refusal::TokenOutsideAddresses
         | Refusal::TokenOfAnotherKind
         | Refusal::NoAccess
@@ -313,9 +325,10 @@ fn is_of_the_chain(refusal: Refusal) -> bool {
         | Refusal::OutsideLoginRanges
         | Refusal::SecondFactorNotEnrolled(_)
         | Refusal::CodeMissing
+        | Refusal::TokenInPlaceOfCode
         | Refusal::CodeWrong
         | Refusal::CodesLockedOut(_) => true,
-        Refusal::SwitchedOff | Refusal::Malformed => false,
+        Refusal::PasskeyRefused | Refusal::SwitchedOff | Refusal::Malformed => false,
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::device_type::Mismatch;
+use crate::device_type::{Holders, Mismatch};
 use crate::login_hours::LoginHours;
 use crate::network::LoginRanges;
 use crate::policy::{Access, Duty};
 
 const T0: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const MS: Duration = Duration::from_millis(1);
+const FREEZE: TokenFreeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
 const USER: Id<User> = Id::from_raw(1);
 const TOKEN: Id<Token> = Id::from_raw(2);
 
@@ -28,7 +29,7 @@ fn standing() -> Standing {
         user: USER,
         activated: true,
         frozen_at: None,
-        tokens_frozen_at: None,
+        tokens_frozen: None,
         failures: Failures::default(),
     }
 }
@@ -55,6 +56,7 @@ fn facts<'a>(
         source_failures: SourceFailures::default(),
         source_policy: sources,
         standing,
+        profile: Id::from_raw(3),
         member_since: T0,
         policy,
         password: PasswordVerdict::Right,
@@ -171,9 +173,12 @@ fn a_retired_token_behind_the_right_password_never_counts() {
 
 #[test]
 fn what_a_device_type_refuses_never_counts() {
-    for refusal in
-        [Refusal::TokenUnused(T0), Refusal::TokenOutsideAddresses, Refusal::TokenOfAnotherKind]
-    {
+    for refusal in [
+        Refusal::TokenUnused(T0),
+        Refusal::TokenNotForProfile,
+        Refusal::TokenOutsideAddresses,
+        Refusal::TokenOfAnotherKind,
+    ] {
         assert!(!refusal.counts() && !refusal.counts_against_source(), "{refusal}");
     }
 }
@@ -206,7 +211,8 @@ fn the_reason_of_a_retired_token_says_when_and_by_what() {
     assert_eq!(reason, "token retired 2026-11-23T07:00:00Z by reset");
 }
 
-/// Rules of a device type that refuse, or do not, for their address, for the kind of client, for disuse.
+/// Rules of a device type that refuse, or do not, for its holders, for their address, for the kind of client, for
+/// disuse.
 fn any_device_rules() -> impl Strategy<Value = Option<DeviceRules>> {
     let addresses = prop_oneof![Just(""), Just("192.0.2.0/24"), Just("198.51.100.0/24")];
     let kind = proptest::option::of(Just(ClientKind::Server));
@@ -215,11 +221,16 @@ fn any_device_rules() -> impl Strategy<Value = Option<DeviceRules>> {
         Just(Duration::from_hours(24)),
         Just(Duration::from_hours(48)),
     ]);
-    let rules =
-        (addresses, kind, mismatch, idle).prop_map(|(addresses, kind, mismatch, idle_end)| {
+    let holders = prop_oneof![
+        2 => Just(Holders::Everybody),
+        1 => (3_i64..5).prop_map(|profile| Holders::Profiles(vec![Id::from_raw(profile)])),
+    ];
+    let rules = (addresses, kind, mismatch, idle, holders).prop_map(
+        |(addresses, kind, mismatch, idle_end, holders)| {
             let addresses = LoginRanges::parse(addresses).unwrap();
-            DeviceRules { addresses, idle_end, kind, mismatch, ..DeviceRules::default() }
-        });
+            DeviceRules { addresses, idle_end, holders, kind, mismatch, ..DeviceRules::default() }
+        },
+    );
     proptest::option::weighted(0.6, rules)
 }
 
@@ -321,7 +332,7 @@ proptest! {
             user: USER,
             activated,
             frozen_at: frozen.then_some(T0),
-            tokens_frozen_at: tokens_frozen.then_some(T0),
+            tokens_frozen: tokens_frozen.then_some(FREEZE),
             failures: Failures { locked_until, ..Failures::default() },
         };
         let sources = SourcePolicy::default();
@@ -350,12 +361,15 @@ proptest! {
         prop_assert_eq!(admission.user, USER);
         prop_assert!(policy.login_hours.iter().all(|hours| hours.allow(T0)));
         prop_assert!(policy.login_ranges.iter().all(|ranges| ranges.hold(login.source)));
+        let none = !authenticator && !passkey;
         let enrol_by = match door {
-            Door::Web | Door::WebByPasskey => policy.enrol_for_web_by(login.member_since),
-            Door::Api => policy.enrol_for_api_by(login.member_since),
+            Door::Web | Door::WebByPasskey => {
+                policy.enrol_for_web_by(login.member_since).filter(|_| none)
+            }
+            Door::Api => policy.enrol_for_api_by(login.member_since).filter(|_| !authenticator),
         };
         let late = enrol_by.is_some_and(|by| by <= T0);
-        prop_assert_eq!(admission.enrol_by, enrol_by.filter(|_| !authenticator && !passkey));
+        prop_assert_eq!(admission.enrol_by, enrol_by);
         if door != Door::WebByPasskey {
             prop_assert!(right && !locked);
             let quiet = source_failures.names < 10 && source_failures.failures < 100;
@@ -401,6 +415,7 @@ proptest! {
                     if let Some(rules) = device_rules.as_ref().filter(|_| live_token) {
                         let addresses = rules.addresses.as_ref();
                         prop_assert!(addresses.is_none_or(|ranges| ranges.hold(login.source)));
+                        prop_assert!(rules.holders.include(login.profile));
                         let other = rules.kind.is_some() && client_kind == Some(ClientKind::Mobile);
                         prop_assert!(!other || rules.mismatch == Mismatch::Noted);
                         prop_assert!(rules.idle_end != Some(Duration::from_hours(24)));

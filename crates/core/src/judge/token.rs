@@ -5,7 +5,7 @@
 
 use crate::client_kind::ClientKind;
 use crate::device_type::{DeviceRules, Misuse};
-use crate::id::{Id, User};
+use crate::id::{Id, Profile, User};
 use crate::judge::{Refusal, TokenRecord};
 use crate::names::Source;
 use crate::time::Timestamp;
@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 pub struct TokenUse<'a> {
     /// By whom it must be held.
     pub user: Id<User>,
+    /// His profile.
+    pub profile: Id<Profile>,
     /// What holds for the tokens of its device type.
     pub rules: Option<&'a DeviceRules>,
     /// From where.
@@ -47,7 +49,9 @@ impl TokenRecord {
         if rules.idle_at(self.active_at, used.now) {
             return Err(Refusal::TokenUnused(self.active_at));
         }
-        rules.allow(used.source, || used.client_kind).map_err(|misuse| match misuse {
+        let allowed = rules.allow(used.profile, used.source, || used.client_kind);
+        allowed.map_err(|misuse| match misuse {
+            Misuse::NotAHolder => Refusal::TokenNotForProfile,
             Misuse::OutsideAddresses => Refusal::TokenOutsideAddresses,
             Misuse::OfAnotherKind => Refusal::TokenOfAnotherKind,
         })

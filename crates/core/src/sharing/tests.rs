@@ -17,8 +17,13 @@ fn rules(kind: Option<ClientKind>) -> DeviceRules {
     DeviceRules { kind, ..DeviceRules::default() }
 }
 
+/// 198.1.0.0/16 lies in Germany, and so on.
+fn by_second_part() -> Countries {
+    Countries::parse("198.1.0.0/16 DE\n198.2.0.0/16 FR\n198.3.0.0/16 FR\n2001:db8::/32 AT").unwrap()
+}
+
 fn raised(sightings: &[Sighting], rules: &DeviceRules) -> Vec<SharingRule> {
-    let signals = signals(sightings, rules, T0 + 59 * MINUTE);
+    let signals = signals(sightings, rules, &by_second_part(), T0 + 59 * MINUTE);
     signals.into_iter().map(|signal| signal.rule).collect()
 }
 
@@ -86,11 +91,46 @@ fn turns_within_one_area_or_between_the_families_of_addresses_are_one_device() {
 }
 
 #[test]
+fn a_border_is_crossed_five_times_by_one_device_and_not_six_times() {
+    let (home, abroad) = ("198.1.0.7", "198.2.0.7");
+    let turns = |networks: &[&str]| -> Vec<Sighting> {
+        (0..).zip(networks).map(|(minute, network)| seen("jsforce/3", network, minute)).collect()
+    };
+    let crossing =
+        turns(&[home, abroad, "198.3.0.9", abroad, home, home, abroad, home, abroad, home]);
+
+    assert_eq!(raised(&crossing[..9], &rules(None)), [], "one country has several networks");
+    assert_eq!(raised(&crossing, &rules(None)), [SharingRule::Countries]);
+    for other in ["10.1.2.3", "198.9.0.1", "2001:db8:7::/64"] {
+        let uses = turns(&[home, other, home, other, home, other, home, other]);
+        assert_eq!(raised(&uses, &rules(None)), [], "{other}: nowhere, unknown or another family");
+    }
+    let without = signals(&crossing, &rules(None), &Countries::default(), T0 + 9 * MINUTE);
+    assert_eq!(without, [], "nothing is said without a file");
+}
+
+#[test]
+fn a_signal_by_countries_tells_countries_addresses_and_times() {
+    let uses: Vec<_> = (0..8_u32)
+        .map(|at| seen("x", if at % 2 == 0 { "198.1.0.7" } else { "198.2.0.7" }, at))
+        .collect();
+
+    let found = signals(&uses, &rules(None), &by_second_part(), T0 + 9 * MINUTE).remove(0);
+
+    assert_eq!(found.subject.to_string(), "DE + FR");
+    let evidence = "used within an hour from several countries, by turns more often than one device is taken \
+                    over borders: DE (198.1.0.7 at 2027-01-15T08:00:00Z), FR (198.2.0.7 at \
+                    2027-01-15T08:01:00Z), ";
+    assert!(found.evidence.starts_with(evidence), "{}", found.evidence);
+    assert!(found.evidence.ends_with(" and 2 more"), "{}", found.evidence);
+}
+
+#[test]
 fn what_is_an_hour_ago_is_forgotten() {
     let uses = [seen("okhttp/4", "203.0.113.7", 0), seen("jsforce/3", "203.0.113.7", 59)];
 
-    assert_eq!(signals(&uses, &rules(None), T0 + 59 * MINUTE).len(), 1);
-    assert_eq!(signals(&uses, &rules(None), T0 + 60 * MINUTE).len(), 0);
+    assert_eq!(signals(&uses, &rules(None), &Countries::default(), T0 + 59 * MINUTE).len(), 1);
+    assert_eq!(signals(&uses, &rules(None), &Countries::default(), T0 + 60 * MINUTE).len(), 0);
 }
 
 #[test]
@@ -98,7 +138,8 @@ fn the_evidence_says_who_and_from_where_and_the_subject_stays_while_addresses_ch
     let first = [seen("okhttp/4", "203.0.113.7", 0), seen("jsforce/3", "198.51.100.2", 5)];
     let later = [seen("okhttp/4", "203.0.113.9", 9), seen("jsforce/3", "198.51.100.8", 9)];
 
-    let [one, other] = [first, later].map(|uses| signals(&uses, &rules(None), T0 + 9 * MINUTE));
+    let [one, other] = [first, later]
+        .map(|uses| signals(&uses, &rules(None), &Countries::default(), T0 + 9 * MINUTE));
 
     assert_eq!(one[0].subject.to_string(), "mobile + server");
     assert_eq!(one[0].subject, other[0].subject);
@@ -158,8 +199,8 @@ proptest! {
     #[test]
     fn the_order_in_which_uses_come_to_be_known_does_not_matter(all in uses(), rules in any_rules()) {
         let reversed: Vec<_> = all.iter().rev().cloned().collect();
-        let now = T0 + 59 * MINUTE;
+        let (now, table) = (T0 + 59 * MINUTE, by_second_part());
 
-        prop_assert_eq!(signals(&all, &rules, now), signals(&reversed, &rules, now));
+        prop_assert_eq!(signals(&all, &rules, &table, now), signals(&reversed, &rules, &table, now));
     }
 }

@@ -1,9 +1,10 @@
-//! Who asks, by the API session in `Authorization: Bearer`.
+//! Who asks, by the API session in `Authorization: Bearer`, and by the current password where that is not enough.
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, StatusCode};
+use serde::Deserialize;
 use symbolon_app::Origin;
 use symbolon_app::login::Head;
 use symbolon_app::sessions::LiveSession;
@@ -25,6 +26,13 @@ pub(super) struct Caller {
     pub(super) origin: Origin,
     /// The key of this request: the client's, or one that nobody sends again.
     pub(super) request_key: String,
+}
+
+/// The proof that whoever asks is more than the bearer of a session.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proved {
+    pub(super) current_password: String,
 }
 
 impl FromRequestParts<HttpState> for Caller {

@@ -6,20 +6,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use symbolon_app::reset::{self, OwnReset};
 use symbolon_app::rotation::{self, OwnRotation};
-use symbolon_app::tokens::{self, Rotation, TokenView};
-use symbolon_app::{Actor, breakage};
-use symbolon_core::Timestamp;
+use symbolon_app::tokens::{self, TokenView};
+use symbolon_app::{breakage, whole_token};
 use symbolon_core::device_type::USUAL_OVERLAP;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::Password;
 
 use crate::answer::tell_revision;
-use crate::api::caller::Caller;
+use crate::api::caller::{Caller, Proved};
+use crate::api::paging::PageFields;
+use crate::api::shapes::{TokenShape, WholeShape};
 use crate::control::ask::{Body, Fields, Named, id_of};
 use crate::control::breakage::BreakageShape;
 use crate::control::problem::Failed;
@@ -31,12 +32,11 @@ const ONE: &str = "/api/v1/tokens/{token}";
 const BREAKAGE: &str = "/api/v1/tokens/breakage";
 const RESET: &str = "/api/v1/tokens/reset";
 const ROTATE: &str = "/api/v1/tokens/rotate";
+const REVOKE: &str = "/api/v1/tokens/{token}/revoke";
 const CANCEL: &str = "/api/v1/tokens/{token}/cancel-rotation";
 
-const MOST_ROWS: i64 = 200;
-
-/// The routes of this room.
-pub(crate) fn routes() -> Vec<Route> {
+/// The routes about tokens.
+pub(super) fn routes() -> Vec<Route> {
     let route = |method, path, handler| Route {
         method,
         path,
@@ -51,71 +51,9 @@ pub(crate) fn routes() -> Vec<Route> {
         route(Method::POST, ROTATE, post(rotate_own)),
         route(Method::GET, ONE, get(show)),
         route(Method::DELETE, ONE, delete(revoke)),
+        route(Method::POST, REVOKE, post(revoke)),
         route(Method::POST, CANCEL, post(cancel)),
     ]
-}
-
-#[derive(Serialize)]
-struct TokenShape {
-    id: String,
-    device_type: String,
-    state: &'static str,
-    issued_at: String,
-    expires_at: String,
-    last_used_at: Option<String>,
-    retired_at: Option<String>,
-    retired_cause: Option<&'static str>,
-    /// `outgoing` or `incoming`, while a rotation is under way.
-    rotation: Option<&'static str>,
-    uses: Vec<UseShape>,
-}
-
-#[derive(Serialize)]
-struct UseShape {
-    client: String,
-    source: String,
-    network: String,
-    first_at: String,
-    last_at: String,
-    times: i64,
-}
-
-impl From<TokenView> for TokenShape {
-    fn from(token: TokenView) -> Self {
-        Self {
-            id: token.token.to_string(),
-            device_type: token.device_type.to_string(),
-            state: token.state.word(),
-            issued_at: token.issued_at.rfc3339(),
-            expires_at: token.expires_at.rfc3339(),
-            last_used_at: token.last_used_at.map(Timestamp::rfc3339),
-            retired_at: token.retired.map(|(at, _)| at.rfc3339()),
-            retired_cause: token.retired.map(|(_, cause)| cause.word()),
-            rotation: token.rotation.map(|part| match part {
-                Rotation::Outgoing(_) => "outgoing",
-                Rotation::Incoming(_) => "incoming",
-            }),
-            uses: token
-                .uses
-                .into_iter()
-                .map(|used| UseShape {
-                    client: used.client,
-                    source: used.source,
-                    network: used.network,
-                    first_at: used.first_at.rfc3339(),
-                    last_at: used.last_at.rfc3339(),
-                    times: used.times,
-                })
-                .collect(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PageFields {
-    limit: Option<i64>,
-    after: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -129,48 +67,39 @@ async fn list(
     Fields(page): Fields<PageFields>,
 ) -> Result<Response, Failed> {
     let ctx = &state.ctx;
-    let limit = page.limit.unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS);
     let after = page.after.as_deref().map(|text| id_of(&state, "token", text)).transpose()?;
-    let all = tokens::of_user(ctx, caller.session.user).await;
-    let all = all.map_err(|error| Failed::app(ctx, &error))?;
-    let start = match after {
-        Some(after) => match all.iter().position(|token| token.token == after) {
-            Some(at) => at + 1,
-            None => return Err(Failed::not_found(ctx, "token")),
-        },
-        None => 0,
-    };
-    let count = usize::try_from(limit).unwrap_or(1);
-    let more = all.len() > start + count;
+    // One more than are shown: whether others follow.
+    let found = tokens::page_of_user(ctx, caller.session.user, page.limit() + 1, after).await;
+    let found = found.map_err(|error| Failed::app(ctx, &error))?;
+    let more = found.len() > page.count();
     let tokens: Vec<TokenShape> =
-        all.into_iter().skip(start).take(count).map(TokenShape::from).collect();
-    let next = tokens.last().filter(|_| more).map(|last| {
-        let url = &ctx.settings.public_url;
-        format!("<{url}{TOKENS}?limit={limit}&after={}>; rel=\"next\"", last.id)
-    });
-    let mut response = Json(ListShape { tokens }).into_response();
-    if let Some(next) = next.and_then(|next| HeaderValue::try_from(next).ok()) {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
+        found.into_iter().take(page.count()).map(TokenShape::from).collect();
+    let last = tokens.last().filter(|_| more).map(|last| last.id.clone());
+    Ok(page.answer(ctx, TOKENS, ListShape { tokens }, last.as_deref()))
 }
 
 async fn show(
     caller: Caller,
     State(state): State<HttpState>,
     Named(token): Named,
-) -> Result<Json<TokenShape>, Failed> {
-    own(&state, &caller, &token).await.map(|token| Json(token.into()))
+) -> Result<Json<WholeShape>, Failed> {
+    let ctx = &state.ctx;
+    let token = id_of(&state, "token", &token)?;
+    let token = whole_token::of_user(ctx, caller.session.user, token).await;
+    token.map(|token| Json(token.into())).map_err(|error| Failed::app(ctx, &error))
 }
 
 async fn revoke(
     caller: Caller,
     State(state): State<HttpState>,
     Named(token): Named,
+    Body(asked): Body<Proved>,
 ) -> Result<Response, Failed> {
-    let token = own(&state, &caller, &token).await?.token;
-    let revoked = tokens::revoke(&state.ctx, Actor::User(caller.session.user), token).await;
-    let revision = revoked.map_err(|error| Failed::app(&state.ctx, &error))?;
+    let ctx = &state.ctx;
+    let token = id_of(&state, "token", &token)?;
+    let (user, current) = (caller.session.user, Password::new(asked.current_password));
+    let revoked = tokens::revoke_own(ctx, user, &current, token, &caller.origin).await;
+    let revision = revoked.map_err(|error| Failed::reset(ctx, &error.into()))?;
     Ok(tell_revision(StatusCode::NO_CONTENT.into_response(), revision))
 }
 
@@ -311,11 +240,12 @@ async fn cancel(
     caller: Caller,
     State(state): State<HttpState>,
     Named(token): Named,
+    Body(asked): Body<Proved>,
 ) -> Result<Json<CancelledShape>, Failed> {
     let ctx = &state.ctx;
     let device_type = own(&state, &caller, &token).await?.device_type;
-    let user = caller.session.user;
-    let done = rotation::cancel(ctx, Actor::User(user), user, &device_type).await;
+    let (user, current) = (caller.session.user, Password::new(asked.current_password));
+    let done = rotation::cancel_own(ctx, user, &current, &device_type, &caller.origin).await;
     let done = done.map_err(|error| Failed::reset(ctx, &error))?;
     Ok(Json(CancelledShape {
         retired: done.retired.to_string(),
@@ -328,10 +258,8 @@ async fn cancel(
 async fn own(state: &HttpState, caller: &Caller, token: &str) -> Result<TokenView, Failed> {
     let ctx = &state.ctx;
     let token = id_of(state, "token", token)?;
-    let all = tokens::of_user(ctx, caller.session.user).await;
-    let all = all.map_err(|error| Failed::app(ctx, &error))?;
-    let found = all.into_iter().find(|each| each.token == token);
-    found.ok_or_else(|| Failed::not_found(ctx, "token"))
+    let found = tokens::one_of_user(ctx, caller.session.user, token).await;
+    found.map_err(|error| Failed::app(ctx, &error))
 }
 
 fn device_type_of(state: &HttpState, text: Option<&str>) -> Result<DeviceType, Failed> {

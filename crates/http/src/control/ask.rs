@@ -59,9 +59,10 @@ impl<T: DeserializeOwned> FromRequestParts<HttpState> for Fields<T> {
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, Failed> {
         match Query::try_from_uri(&parts.uri) {
             Ok(Query(fields)) => Ok(Self(fields)),
-            Err(_) => {
-                Err(Failed::unreadable(&state.ctx, "the query has fields that are not known"))
-            }
+            Err(_) => Err(Failed::unreadable(
+                &state.ctx,
+                "the query has a field that is not known or not readable",
+            )),
         }
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct ClientShape {
     first_at: String,
     last_at: String,
     times: i64,
+    another_kind: Option<&'static str>,
     outcome: &'static str,
 }
 
@@ -82,6 +83,7 @@ impl From<ClientOutlook> for ClientShape {
             first_at: used.first_at.rfc3339(),
             last_at: used.last_at.rfc3339(),
             times: used.times,
+            another_kind: used.another_kind.map(|kinds| kinds.client.word()),
             outcome: outcome.word(),
         }
     }

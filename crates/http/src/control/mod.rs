@@ -18,7 +18,7 @@ pub(crate) mod problem;
 mod profiles;
 mod rotations;
 mod setup;
-mod sharing;
+pub(crate) mod sharing;
 pub mod spans;
 mod tokens;
 mod users;

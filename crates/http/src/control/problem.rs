@@ -18,6 +18,8 @@ pub mod kind {
     pub const NOT_FOUND: &str = "urn:symbolon:problem:not-found";
     /// It exists already.
     pub const TAKEN: &str = "urn:symbolon:problem:taken";
+    /// The key of the request was used for something else.
+    pub const KEY_USED: &str = "urn:symbolon:problem:key-used";
     /// A value that cannot be one.
     pub const INVALID: &str = "urn:symbolon:problem:invalid";
     /// A password that the rules refuse.
@@ -62,6 +64,7 @@ impl Failed {
         let (status, title) = match kind {
             kind::NOT_FOUND => (StatusCode::NOT_FOUND, "Not found"),
             kind::TAKEN => (StatusCode::CONFLICT, "Taken"),
+            kind::KEY_USED => (StatusCode::CONFLICT, "Another request has this key"),
             kind::INVALID | kind::WEAK_PASSWORD => (StatusCode::UNPROCESSABLE_ENTITY, "Not valid"),
             kind::SESSION_NOT_LIVE => (StatusCode::UNAUTHORIZED, "Not logged in"),
             kind::FORBIDDEN => (StatusCode::FORBIDDEN, "Not permitted"),
@@ -104,6 +107,7 @@ impl Failed {
         let kind = match error {
             AppError::NotFound(_) => kind::NOT_FOUND,
             AppError::Taken(_) => kind::TAKEN,
+            AppError::KeyUsed => kind::KEY_USED,
             AppError::Name { .. } | AppError::Invalid(_) => kind::INVALID,
             AppError::Password(_) => kind::WEAK_PASSWORD,
             AppError::Forbidden(_) => kind::FORBIDDEN,

@@ -26,9 +26,10 @@ struct Of {
     user: Option<String>,
 }
 
+/// A signal, as programs read it.
 #[derive(Serialize)]
-struct SignalShape {
-    id: String,
+pub(crate) struct SignalShape {
+    pub(crate) id: String,
     user: String,
     token: String,
     rule: &'static str,

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodFilter;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use symbolon_app::tokens::{self, TokenState, TokenView};
-use symbolon_app::{Actor, breakage, reset};
+use symbolon_app::tokens::{self, TokenView};
+use symbolon_app::{Actor, breakage, reset, whole_token};
 use symbolon_core::Timestamp;
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
@@ -16,12 +16,14 @@ use super::ask::{Body, Fields, Named, Operator, PageFields, id_of, route};
 use super::breakage::BreakageShape;
 use super::problem::Failed;
 use crate::answer::tell_revision;
+use crate::api::shapes::WholeShape;
 use crate::routes::Route;
 use crate::state::HttpState;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         route(MethodFilter::GET, "/tokens", list),
+        route(MethodFilter::GET, "/tokens/{token}", show),
         route(MethodFilter::DELETE, "/tokens/{token}", revoke),
         route(MethodFilter::POST, "/users/{username}/reset", reset_for),
         route(MethodFilter::GET, "/users/{username}/breakage", breakage_of),
@@ -46,11 +48,7 @@ impl From<TokenView> for TokenShape {
             id: token.token.to_string(),
             user: token.username.to_string(),
             device_type: token.device_type.to_string(),
-            state: match token.state {
-                TokenState::Live => "live",
-                TokenState::Expired => "expired",
-                TokenState::Retired => "retired",
-            },
+            state: token.state.word(),
             issued_at: token.issued_at.rfc3339(),
             expires_at: token.expires_at.rfc3339(),
             last_used_at: token.last_used_at.map(Timestamp::rfc3339),
@@ -68,6 +66,17 @@ async fn list(
     let tokens = tokens::list(ctx, page.user.as_deref(), page.limit(), after).await;
     let tokens = tokens.map_err(|error| Failed::app(ctx, &error))?;
     Ok(Json(tokens.into_iter().map(TokenShape::from).collect()))
+}
+
+/// Everything that is known of one token, as its owner reads it from the JSON API.
+async fn show(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(token): Named,
+) -> Result<Json<WholeShape>, Failed> {
+    let token = id_of(&state, "token", &token)?;
+    let token = whole_token::of_anybody(&state.ctx, token).await;
+    token.map(|token| Json(token.into())).map_err(|error| Failed::app(&state.ctx, &error))
 }
 
 async fn revoke(

@@ -9,8 +9,9 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use symbolon_app::delivery;
 use symbolon_app::hashing::Asker;
-use symbolon_app::openpgp;
+use symbolon_app::openpgp::{self, FoundKey, LookupError};
 use symbolon_app::own_sessions::{self, SessionView};
+use symbolon_app::owner_freeze;
 use symbolon_app::profiles;
 use symbolon_app::second_factors::removal;
 use symbolon_app::users::{self, NewUser, UserView};
@@ -34,11 +35,13 @@ pub(super) fn routes() -> Vec<Route> {
         route(MethodFilter::DELETE, "/users/{username}", remove),
         route(MethodFilter::POST, "/users/{username}/freeze", freeze),
         route(MethodFilter::POST, "/users/{username}/unfreeze", unfreeze),
+        route(MethodFilter::POST, "/users/{username}/unfreeze-tokens", unfreeze_tokens),
         route(MethodFilter::POST, "/users/{username}/unlock", unlock),
         route(MethodFilter::PUT, "/users/{username}/password", set_password),
         route(MethodFilter::PUT, "/users/{username}/profile", set_profile),
         route(MethodFilter::PUT, "/users/{username}/delivery", set_delivery),
         route(MethodFilter::PUT, "/users/{username}/openpgp-key", set_openpgp_key),
+        route(MethodFilter::POST, "/users/{username}/openpgp-key/look-up", look_openpgp_key_up),
         route(MethodFilter::DELETE, "/users/{username}/second-factors", reset_second_factors),
         route(MethodFilter::GET, "/users/{username}/sessions", list_sessions),
         route(MethodFilter::DELETE, "/users/{username}/sessions", end_sessions),
@@ -57,9 +60,19 @@ struct UserShape {
     activated: bool,
     frozen_at: Option<String>,
     tokens_frozen_at: Option<String>,
+    tokens_frozen_by: Option<&'static str>,
     locked_until: Option<String>,
     last_login_at: Option<String>,
     created_at: String,
+}
+
+/// One user, with where mail with a token goes and the fingerprint of the key that it is encrypted to.
+#[derive(Serialize)]
+struct WholeUserShape {
+    #[serde(flatten)]
+    user: UserShape,
+    delivery: Option<String>,
+    openpgp_key: Option<String>,
 }
 
 impl From<UserView> for UserShape {
@@ -73,7 +86,8 @@ impl From<UserView> for UserShape {
             administrator: user.administrator,
             activated: user.activated,
             frozen_at: user.frozen_at.map(Timestamp::rfc3339),
-            tokens_frozen_at: user.tokens_frozen_at.map(Timestamp::rfc3339),
+            tokens_frozen_at: user.tokens_frozen.map(|freeze| freeze.at.rfc3339()),
+            tokens_frozen_by: user.tokens_frozen.map(|freeze| freeze.by.word()),
             locked_until: user.locked_until.map(Timestamp::rfc3339),
             last_login_at: user.last_login_at.map(Timestamp::rfc3339),
             created_at: user.created_at.rfc3339(),
@@ -129,9 +143,17 @@ async fn show(
     _: Operator,
     State(state): State<HttpState>,
     Named(username): Named,
-) -> Result<Json<UserShape>, Failed> {
-    let user = users::show(&state.ctx, &username).await;
-    user.map(|user| Json(user.into())).map_err(|error| Failed::app(&state.ctx, &error))
+) -> Result<Json<WholeUserShape>, Failed> {
+    let user = async {
+        let user = users::show(&state.ctx, &username).await?;
+        let key = openpgp::of_user(&state.ctx, user.id).await?.key;
+        Ok(WholeUserShape {
+            delivery: user.delivery.as_ref().map(ToString::to_string),
+            openpgp_key: key.map(|key| key.fingerprint),
+            user: user.into(),
+        })
+    };
+    user.await.map(Json).map_err(|error| Failed::app(&state.ctx, &error))
 }
 
 async fn remove(
@@ -156,6 +178,14 @@ async fn unfreeze(
     Named(username): Named,
 ) -> Result<StatusCode, Failed> {
     done(&state, users::unfreeze(&state.ctx, Actor::Operator, &username).await)
+}
+
+async fn unfreeze_tokens(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<StatusCode, Failed> {
+    done(&state, owner_freeze::lift_for(&state.ctx, Actor::Operator, &username).await)
 }
 
 async fn unlock(
@@ -237,6 +267,30 @@ async fn set_openpgp_key(
     let key =
         key.map_err(|fault| Failed::unreadable(ctx, &format!("the key cannot be taken: {fault}")))?;
     done(&state, openpgp::set_for(ctx, Actor::Operator, &username, key).await)
+}
+
+#[derive(Serialize)]
+struct FoundKeyShape {
+    fingerprint: String,
+    address: String,
+}
+
+async fn look_openpgp_key_up(
+    _: Operator,
+    State(state): State<HttpState>,
+    Named(username): Named,
+) -> Result<Json<FoundKeyShape>, Failed> {
+    let ctx = &state.ctx;
+    match openpgp::look_up_for(ctx, Actor::Operator, &username).await {
+        Ok(FoundKey { fingerprint, address }) => {
+            Ok(Json(FoundKeyShape { fingerprint, address: address.to_string() }))
+        }
+        Err(LookupError::App(error)) => Err(Failed::app(ctx, &error)),
+        Err(LookupError::Off) => Err(Failed::app(ctx, &AppError::Forbidden(openpgp::LOOKUP_OFF))),
+        Err(
+            fault @ (LookupError::Directory(_) | LookupError::Key(_) | LookupError::Foreign(_)),
+        ) => Err(Failed::unreadable(ctx, &fault.to_string())),
+    }
 }
 
 async fn reset_second_factors(

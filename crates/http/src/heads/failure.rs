@@ -43,6 +43,7 @@ impl Failure {
             | AppError::NotFound(_)
             | AppError::Invalid(_)
             | AppError::Taken(_)
+            | AppError::KeyUsed
             | AppError::Name { .. }
             | AppError::Password(_)
             | AppError::Forbidden(_) => {

@@ -134,6 +134,7 @@ fn failed(failure: &AppError) -> Response {
         | AppError::KeyMissing
         | AppError::Invalid(_)
         | AppError::Taken(_)
+        | AppError::KeyUsed
         | AppError::Name { .. } => with_limits(Failure::noted(failure).refuse(Kind::Rest)),
     }
 }

@@ -5,6 +5,7 @@
 //! Labels, buttons and headings of the main walk are those of the product, to the letter.
 
 mod admin;
+mod api_docs;
 mod assets;
 mod door;
 mod errors;

@@ -10,7 +10,7 @@ use http::Method;
 use crate::pages::web::access::WantsProof;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::visit::Visit;
-use crate::pages::{admin, assets, door, mailbox, own};
+use crate::pages::{admin, api_docs, assets, door, mailbox, own};
 use crate::routes::{Admits, Proof, Route};
 use crate::state::HttpState;
 
@@ -40,6 +40,7 @@ fn visitors() -> Vec<Route> {
         get("/activate/{kind}/{secret}", LinkBearer, door::activate::show),
         post("/activate/{kind}/{secret}", LinkBearer, door::activate::act),
         get("/assets/{file}", Anyone, assets::serve),
+        get(api_docs::PATH, Anyone, |visit: Visit| async move { api_docs::show(&visit) }),
         get("/dev/mailbox", Anyone, |visit: Visit| async move { mailbox::list(&visit) }),
         get("/dev/mailbox/{number}", Anyone, |visit: Visit, number: InPath<String>| async move {
             mailbox::show(&visit, number)
@@ -82,6 +83,11 @@ fn owners() -> Vec<Route> {
         proved(post("/setup/personal-information/delivery", LoggedIn, own::delivery::set)),
         proved(get("/setup/personal-information/openpgp-key", LoggedIn, own::openpgp::show)),
         proved(post("/setup/personal-information/openpgp-key", LoggedIn, own::openpgp::set)),
+        proved(post(
+            "/setup/personal-information/openpgp-key/look-up",
+            LoggedIn,
+            own::openpgp::look_up,
+        )),
         get("/setup/reset-security-token", LoggedIn, own::reset::show),
         proved(get("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::show)),
         proved(post("/setup/reset-security-token/confirm", LoggedIn, own::reset_confirm::save)),
@@ -232,6 +238,11 @@ fn user_administration() -> Vec<Route> {
         get("/setup/users/{username}", Administrator, admin::user::show),
         proved(post("/setup/users/{username}/freeze", Administrator, act::freeze)),
         proved(post("/setup/users/{username}/unfreeze", Administrator, act::unfreeze)),
+        proved(post(
+            "/setup/users/{username}/unfreeze-tokens",
+            Administrator,
+            act::unfreeze_tokens,
+        )),
         proved(post("/setup/users/{username}/unlock", Administrator, act::unlock)),
         proved(post(
             "/setup/users/{username}/remove-openpgp-key",

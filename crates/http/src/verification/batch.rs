@@ -1,11 +1,14 @@
 //! `POST /api/v1/verify`: up to a thousand credentials in one request, for gateways and readers of logs.
 
+use std::collections::HashMap;
+
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
 use symbolon_app::verify::{self, NoAdmission, NotAdmitted, Presenter, Question, Together, Waiter};
-use symbolon_core::id::{Id, Session};
+use symbolon_core::Timestamp;
+use symbolon_core::id::{Id, Session, Token};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 use symbolon_wire::verify_batch::{MAX_BODY, VerifyBatch, VerifyBatchAnswer};
@@ -91,51 +94,73 @@ struct Verdicts {
     allowed: usize,
     /// Sessions that seem idle to this node.
     idle: Vec<Id<Session>>,
+    /// Tokens that seem dead of disuse to it.
+    unused: Vec<Id<Token>>,
 }
 
-/// Asks memory, and the database once for all sessions that seem idle: their uses at other nodes count, too.
+/// What the database has told of the last uses of tokens.
+type LastUses = HashMap<Id<Token>, Timestamp>;
+
+/// Asks memory, and the database for all that seem to have been used too long ago: their uses at other nodes count,
+/// too.
 async fn verdicts(
     state: &HttpState,
     asked: &VerifyBatch<'_>,
     presenter: Presenter<'_>,
 ) -> Result<Verdicts, NoAdmission> {
-    let verdicts = verdicts_from_memory(state, asked, presenter)?;
-    if verdicts.idle.is_empty() {
+    let verdicts = verdicts_from_memory(state, asked, presenter, &LastUses::new())?;
+    if verdicts.idle.is_empty() && verdicts.unused.is_empty() {
         return Ok(verdicts);
     }
     // Seldom, and large.
-    if Box::pin(verify::look_again(&state.ctx, &verdicts.idle)).await? {
-        return verdicts_from_memory(state, asked, presenter);
-    }
-    Ok(verdicts)
+    Box::pin(async move {
+        let mut last_uses = LastUses::new();
+        for token in verdicts.unused {
+            last_uses.insert(token, verify::last_use(&state.ctx, token).await?);
+        }
+        if !verdicts.idle.is_empty() {
+            verify::look_again(&state.ctx, &verdicts.idle).await?;
+        }
+        verdicts_from_memory(state, asked, presenter, &last_uses)
+    })
+    .await
 }
 
 fn verdicts_from_memory(
     state: &HttpState,
     asked: &VerifyBatch<'_>,
     presenter: Presenter<'_>,
+    last_uses: &LastUses,
 ) -> Result<Verdicts, NoAdmission> {
     let together = Together::begin(&state.ctx, presenter)?;
     let mut text = Vec::with_capacity(64 + asked.credentials.len() * ANSWER_SIZE);
     let mut answers = VerifyBatchAnswer::begin(&mut text, state.ctx.live.view.applied());
-    let (mut allowed, mut idle) = (0, Vec::new());
+    let (mut allowed, mut idle, mut unused) = (0, Vec::new(), Vec::new());
     for credential in &asked.credentials {
         let question = Question { presented: presented(credential.reveal()), username: None };
-        match together.verify(&question) {
+        let mut verdict = together.verify(&question);
+        if let Err(NotAdmitted::Unused(token)) = verdict
+            && let Some(last_use) = last_uses.get(&token)
+        {
+            verdict = together.verify_used(&question, *last_use);
+        }
+        match verdict {
             Ok(admission) => {
                 allowed += 1;
                 answers.push_active(&active(state, &admission));
             }
             Err(refused) => {
-                if let NotAdmitted::Idle(session) = refused {
-                    idle.push(session);
+                match refused {
+                    NotAdmitted::Idle(session) => idle.push(session),
+                    NotAdmitted::Unused(token) => unused.push(token),
+                    NotAdmitted::Refused(_) => {}
                 }
                 answers.push_inactive();
             }
         }
     }
     answers.end();
-    Ok(Verdicts { text, allowed, idle })
+    Ok(Verdicts { text, allowed, idle, unused })
 }
 
 fn fault_of_body(state: &HttpState, fault: crate::body::BodyFault) -> Response {

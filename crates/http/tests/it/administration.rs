@@ -1,10 +1,11 @@
-//! Pages of administrators: clients' secrets, device types, a user's OpenPGP key.
+//! Pages of administrators: clients' secrets, device types, a user's OpenPGP key and frozen tokens.
 
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use symbolon_app::clients::{self, ClientView};
 use symbolon_app::context::Switch;
 use symbolon_app::{Actor, device_types, openpgp};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::secret::ClientSecret;
 use symbolon_core::verification::BearerUse;
 
@@ -102,6 +103,32 @@ async fn a_secret_is_removed_after_a_question() {
 }
 
 #[tokio::test]
+async fn an_administrator_resets_his_own_token_with_the_current_password_alone() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    house.user("ada").await;
+    let rule =
+        "This is your own: use Reset My Security Token, which asks for your current password.";
+    let (own, adas) = ["root", "ada"].map(|name| format!("/setup/users/{name}@example.com")).into();
+    let reset = |page: &str| format!("{page}/reset-security-token");
+    let fields = "&scope=account&device_type=any&reason=";
+    let before = house.mark().await;
+
+    let shown = root.see(&own).await.body;
+    let asked = root.see(&reset(&own)).await.body;
+    let forced = root.post(&own, &reset(&own), fields).await;
+    let after = house.mark().await;
+    let of_ada = root.post(&adas, &reset(&adas), fields).await;
+
+    assert!(shown.contains(rule), "{shown}");
+    assert!(asked.contains(rule), "{asked}");
+    assert_eq!(forced.status, StatusCode::FORBIDDEN);
+    assert!(forced.body.contains("Reset My Security Token"), "{}", forced.body);
+    assert_eq!(after, before, "nothing was reset");
+    assert!(of_ada.header("location").starts_with(&adas), "{}", of_ada.status);
+}
+
+#[tokio::test]
 async fn what_a_rule_forbids_stays_in_sight_with_the_rule() {
     let house = TestHouse::open().await;
     let root = Administrator::of(&house).await;
@@ -181,4 +208,39 @@ async fn an_administrator_sees_the_key_of_a_user_and_removes_it() {
     assert!(!after.contains(&fingerprint));
     assert!(after.contains("The OpenPGP key was removed"));
     assert!(after.contains("The user has no OpenPGP key."));
+}
+
+#[tokio::test]
+async fn an_administrator_reads_who_froze_the_tokens_of_a_user_and_lifts_it() {
+    const PAGE: &str = "/setup/users/jane@example.com";
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let jane = house.user("jane").await;
+    let freeze = async |by| {
+        let freeze = TokenFreeze { at: house.ctx.clock.now(), by };
+        let mut tx = house.ctx.store.begin().await.unwrap();
+        symbolon_store::users::freeze_tokens(&mut tx, jane, freeze).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+
+    let unfrozen = root.see(PAGE).await.body;
+    freeze(FrozenBy::Owner).await;
+    let by_owner = root.see(PAGE).await.body;
+    freeze(FrozenBy::Sharing).await;
+    let by_rule = root.see(PAGE).await.body;
+    let own = house.web_session("jane").await;
+    let seen_by_jane = request(Method::GET, "/setup/personal-information")
+        .header(header::COOKIE, format!("__Host-symbolon={own}"));
+    let seen_by_jane = house.send(seen_by_jane.body(Body::empty()).unwrap()).await.body;
+    let lifted = root.post(PAGE, &format!("{PAGE}/unfreeze-tokens"), "").await;
+    let after = root.see(lifted.header("location")).await.body;
+
+    assert!(unfrozen.contains("The tokens are not frozen."), "{unfrozen}");
+    assert!(by_owner.contains(", by their owner</dd>"), "{by_owner}");
+    assert!(by_rule.contains(", because one looks shared</dd>"), "{by_rule}");
+    assert!(seen_by_jane.contains(">looks shared</a>"), "{seen_by_jane}");
+    assert!(!seen_by_jane.contains("Freeze my tokens"), "{seen_by_jane}");
+    assert!(after.contains("The freeze was lifted"), "{after}");
+    assert!(!after.contains("because one looks shared"));
+    assert!(after.contains("The tokens are not frozen."));
 }

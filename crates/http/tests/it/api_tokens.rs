@@ -6,6 +6,7 @@ use axum::body::Body;
 use http::{Method, StatusCode, header};
 use symbolon_app::{Actor, device_types};
 use symbolon_core::device_type::{DeviceRules, Overlap};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::names::DeviceType;
 
 use crate::calls::{Answer, bearer, request};
@@ -23,10 +24,16 @@ impl TestHouse {
         self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
-    async fn delete_as(&self, session: &str, path: &str) -> Answer {
-        let request = request(Method::DELETE, path).header(header::AUTHORIZATION, bearer(session));
-        self.send(request.body(Body::empty()).unwrap()).await
+    async fn delete_as(&self, session: &str, path: &str, body: &str) -> Answer {
+        let request = request(Method::DELETE, path)
+            .header(header::AUTHORIZATION, bearer(session))
+            .header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
+}
+
+fn proved() -> String {
+    format!(r#"{{"current_password":"{PASSWORD}"}}"#)
 }
 
 #[tokio::test]
@@ -46,7 +53,7 @@ async fn an_owner_reads_his_tokens_and_nobody_elses() {
     assert!(!list.body.contains("sbn"), "no answer holds a token");
     assert_eq!(house.get_as(&janes, &path).await.json()["id"], tokens[0]["id"]);
     assert_eq!(house.get_as(&adas, &path).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(house.delete_as(&adas, &path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(house.delete_as(&adas, &path, &proved()).await.status, StatusCode::NOT_FOUND);
     let stranger = house.get(TOKENS).await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert_eq!(stranger.header("www-authenticate"), "Bearer error=\"invalid_token\"");
@@ -92,10 +99,14 @@ async fn a_rotation_sent_twice_is_one_and_can_be_cancelled() {
     let first = house.post_json(&session, (&rotate, "spring"), &body).await.json();
     let again = house.post_json(&session, (&rotate, "spring"), &body).await.json();
     let path = format!("{TOKENS}/{}/cancel-rotation", first["token"].as_str().unwrap());
-    let cancelled = house.post_json(&session, (&path, "1"), "").await;
+    let unproved = house.post_json(&session, (&path, "1"), "{}").await;
+    let guessed = house.post_json(&session, (&path, "2"), r#"{"current_password":"no"}"#).await;
+    let cancelled = house.post_json(&session, (&path, "3"), &proved()).await;
 
     assert_eq!((&first["repeated"], &again["repeated"]), (&false.into(), &true.into()));
     assert_eq!(first["token"], again["token"]);
+    assert_eq!(unproved.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(guessed.status, StatusCode::FORBIDDEN);
     assert_eq!(cancelled.json()["retired"], first["token"], "{}", cancelled.body);
     assert_eq!(cancelled.json()["kept"], first["outgoing"]);
 }
@@ -121,4 +132,132 @@ async fn pages_of_a_list_follow_one_another() {
         house.get_as(&session, &format!("{TOKENS}?colour=red")).await.status,
         StatusCode::UNPROCESSABLE_ENTITY
     );
+}
+
+#[tokio::test]
+async fn whoever_holds_a_session_alone_ends_no_token() {
+    for method in [Method::DELETE, Method::POST] {
+        let house = TestHouse::open().await;
+        house.user("jane").await;
+        let session = house.api_session("jane").await;
+        let list = house.get_as(&session, TOKENS).await.json();
+        let path = format!("{TOKENS}/{}", list["tokens"][0]["id"].as_str().unwrap());
+        let revoke = async |body: &str| match method {
+            Method::DELETE => house.delete_as(&session, &path, body).await,
+            _ => house.post_json(&session, (&format!("{path}/revoke"), "1"), body).await,
+        };
+
+        let unproved = revoke("").await;
+        let guessed = revoke(r#"{"current_password":"no"}"#).await;
+        let before = house.get_as(&session, &path).await;
+        let revoked = revoke(&proved()).await;
+
+        assert_eq!(unproved.status, StatusCode::UNPROCESSABLE_ENTITY, "{method}");
+        assert_eq!(guessed.status, StatusCode::FORBIDDEN, "{method}");
+        assert_eq!(guessed.json()["detail"], "the password was wrong", "{method}");
+        assert_eq!(before.json()["state"], "live", "{method}");
+        assert_eq!(revoked.status, StatusCode::NO_CONTENT, "{method}: {}", revoked.body);
+        // Its session has ended along with it.
+        assert_eq!(house.get_as(&session, &path).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn guesses_of_the_password_at_a_token_count_towards_the_lockout() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let list = house.get_as(&session, TOKENS).await.json();
+    let path = format!("{TOKENS}/{}", list["tokens"][0]["id"].as_str().unwrap());
+
+    for _ in 0..20 {
+        house.delete_as(&session, &path, r#"{"current_password":"no"}"#).await;
+    }
+    let locked_out = house.delete_as(&session, &path, &proved()).await;
+
+    assert_eq!(locked_out.status, StatusCode::FORBIDDEN);
+    assert_eq!(house.get_as(&session, &path).await.json()["state"], "live");
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_for_something_else_is_a_conflict_of_its_own_type() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let reset = format!("{TOKENS}/reset");
+    let of_type = |device_type: &str| {
+        format!(
+            r#"{{"current_password":"{PASSWORD}","scope":"device-type","device_type":"{device_type}"}}"#
+        )
+    };
+
+    let first = house.post_json(&session, (&reset, "one"), &of_type("server")).await;
+    let again = house.post_json(&session, (&reset, "one"), &of_type("server")).await;
+    let other = house.post_json(&session, (&reset, "one"), &of_type("mobile")).await;
+    let rotate = format!("{TOKENS}/rotate");
+    let rotated = house.post_json(&session, (&rotate, "one"), &proved()).await;
+
+    assert_eq!((first.status, again.status), (StatusCode::OK, StatusCode::OK), "{}", first.body);
+    assert_eq!(first.json()["token"], again.json()["token"]);
+    for refused in [other, rotated] {
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+        assert_eq!(refused.json()["type"], "urn:symbolon:problem:key-used");
+    }
+}
+
+#[tokio::test]
+async fn one_token_tells_of_its_rotation_its_mail_and_who_has_come_back() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let set = |rules: &mut DeviceRules| {
+        rules.overlap = Overlap::Allowed;
+        rules.idle_end = Some(Duration::from_hours(24 * 30));
+    };
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    house.clock.advance(Duration::from_secs(1));
+    let rotated = house.post_json(&session, (&format!("{TOKENS}/rotate"), "1"), &proved()).await;
+    let rotated = rotated.json();
+    let one = async |id: &serde_json::Value| {
+        house.get_as(&session, &format!("{TOKENS}/{}", id.as_str().unwrap())).await.json()
+    };
+
+    let (new, old) = (one(&rotated["token"]).await, one(&rotated["outgoing"]).await);
+
+    assert_eq!((&new["rotation"], &old["rotation"]), (&"incoming".into(), &"outgoing".into()));
+    assert_eq!((&new["rotation_partner"], &old["rotation_partner"]), (&old["id"], &new["id"]));
+    assert_eq!(new["outgoing_until"], rotated["outgoing_until"]);
+    assert_eq!(old["outgoing_until"], rotated["outgoing_until"]);
+    assert_eq!(
+        (&new["issued"]["cause"], &new["issued"]["by"]),
+        (&"rotation".into(), &"owner".into())
+    );
+    assert_eq!(new["issued"]["source"], "203.0.113.9");
+    assert_eq!(new["mail"]["state"], "waiting");
+    assert_eq!(new["follow_up"]["clients"][0]["whereabouts"], "not-seen");
+    assert!(new["idle_end"].as_str().unwrap().starts_with("2026-12-23T"), "{new}");
+    assert_eq!(
+        (&new["sharing_signals"], &new["leaks"]),
+        (&serde_json::json!([]), &serde_json::json!([]))
+    );
+}
+
+#[tokio::test]
+async fn frozen_tokens_say_so_and_who_can_lift_it() {
+    let house = TestHouse::open().await;
+    let jane = house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let now = house.ctx.clock.now();
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    let freeze = TokenFreeze { at: now, by: FrozenBy::Owner };
+    symbolon_store::users::freeze_tokens(&mut tx, jane, freeze).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let list = house.get_as(&session, TOKENS).await.json();
+
+    let token = &list["tokens"][0];
+    assert_eq!(token["state"], "frozen", "{token}");
+    let rule = token["frozen"]["rule"].as_str().unwrap();
+    assert!(rule.contains("let the owner lift the freeze under My Personal Information"), "{rule}");
+    assert_eq!(token["frozen"]["since"], now.rfc3339());
 }

@@ -6,7 +6,11 @@ use axum::body::Body;
 use http::{Method, header};
 use serde_json::{Value, json};
 use symbolon_app::context::Switch;
+use symbolon_app::{Actor, device_types};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::keys::Purpose;
+use symbolon_core::names::DeviceType;
+use symbolon_core::policy::DAY;
 use symbolon_core::session::SessionKind;
 use symbolon_store::sessions;
 use tokio::time::Instant;
@@ -97,6 +101,29 @@ async fn a_session_that_is_used_at_another_node_is_active_here_too() {
     let results = answer["results"].as_array().unwrap();
     let active: Vec<_> = results.iter().map(|result| result["active"] == true).collect();
     assert_eq!(active, [false, true, false, true]);
+}
+
+#[tokio::test]
+async fn in_a_batch_too_an_unused_token_dies_to_the_millisecond() {
+    const MS: Duration = Duration::from_millis(1);
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    house.set_bearer(Switch::On).await;
+    let set = |rules: &mut DeviceRules| rules.idle_end = Some(30 * DAY);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let token = house.token("ada").await;
+    let ask = async || {
+        let answer = house.batch(&proof_of(&client), credentials(&[&token, "junk"])).await;
+        answer.json()["results"][0]["active"].clone()
+    };
+
+    house.clock.advance((30 * DAY).saturating_sub(MS));
+    let in_time = ask().await;
+    house.clock.advance(30 * DAY);
+    let too_late = ask().await;
+
+    assert_eq!((in_time, too_late), (json!(true), json!(false)));
 }
 
 #[tokio::test]

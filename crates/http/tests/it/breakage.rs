@@ -7,7 +7,9 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use symbolon_app::login::{self, ApiLogin, Head};
 use symbolon_app::{Actor, Origin, device_types, reset};
-use symbolon_core::device_type::{DeviceRules, Overlap};
+use symbolon_core::client_kind::ClientKind;
+use symbolon_core::device_type::{DeviceRules, Holders, Overlap};
+use symbolon_core::id::Id;
 use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::Credential;
@@ -238,16 +240,51 @@ async fn nobody_rotates_the_token_of_another() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_plainly_of_another_kind_is_remarked_upon_on_pages_and_to_scripts() {
+    let (house, cookie, _) = house_with_two_tokens().await;
+    let set = |rules: &mut DeviceRules| rules.kind = Some(ClientKind::Mobile);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+
+    let page = see(&house, &cookie, "/setup/tokens").await.body;
+    let said = breakage_of_ada(&house, "scope=account").await;
+
+    let remark = r#"<span class="badge going">server</span> <span class="quiet">another kind: the token is for mobile</span>"#;
+    assert!(page.contains(&format!("jsforce {remark}</th>")), "{page}");
+    assert_eq!(page.matches("another kind:").count(), 1);
+    let kinds = [0, 1].map(|token| &said["tokens"][token]["clients"][0]["another_kind"]);
+    assert_eq!(kinds, [&json!("server"), &Value::Null]);
+}
+
+#[tokio::test]
+async fn a_token_that_its_owner_may_not_hold_is_shown_with_the_rule_and_who_can_lift_it() {
+    let (house, cookie, _) = house_with_two_tokens().await;
+    let set = |rules: &mut DeviceRules| rules.holders = Holders::Profiles(vec![Id::from_raw(1)]);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+
+    let page = see(&house, &cookie, "/setup/tokens").await.body;
+
+    let rule = "Nobody is let in with it now. Users of this profile may not hold a token of this \
+                device type. An administrator can allow it in the device type.";
+    assert_eq!(page.matches(rule).count(), 1, "{page}");
+}
+
+/// What the control socket says that a reset of Ada's would break.
+async fn breakage_of_ada(house: &TestHouse, asked: &str) -> Value {
+    let path = format!("/users/ada@example.com/breakage?{asked}");
+    let asked = Request::builder().uri(path).extension(ControlSocket);
+    let router = control::router(house.state.clone());
+    let asked = asked.body(Body::empty()).expect("the request is sound");
+    let answer = router.oneshot(asked).await.expect("a router answers");
+    let bytes = answer.into_body().collect().await.expect("the answer is whole").to_bytes();
+    serde_json::from_slice(&bytes).expect("the answer is JSON")
+}
+
+#[tokio::test]
 async fn scripts_are_told_what_would_break_and_nothing_is_changed() {
     let (house, _, _) = house_with_two_tokens().await;
     let before = house.mark().await;
-    let path = "/users/ada@example.com/breakage?scope=device-type&device_type=server";
 
-    let asked = Request::builder().uri(path).extension(ControlSocket);
-    let router = control::router(house.state.clone());
-    let answer = router.oneshot(asked.body(Body::empty()).unwrap()).await.unwrap();
-    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-    let said: Value = serde_json::from_slice(&bytes).unwrap();
+    let said = breakage_of_ada(&house, "scope=device-type&device_type=server").await;
 
     let told = |token: &Value| {
         let client = &token["clients"][0];

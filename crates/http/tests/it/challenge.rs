@@ -12,13 +12,13 @@ use crate::calls::{Answer, request};
 use crate::house::{PASSWORD, TestHouse};
 
 const MINUTE: Duration = Duration::from_mins(1);
-const CHALLENGE: &str = "/login/challenge";
+pub(crate) const CHALLENGE: &str = "/login/challenge";
 const CONFIRM: &str = "/setup/reset-security-token/confirm";
 const VERIFY: &str = "/setup/verify";
 
 /// A browser that keeps its cookies.
 #[derive(Default)]
-struct Jar(Vec<(String, String)>);
+pub(crate) struct Jar(Vec<(String, String)>);
 
 impl Jar {
     fn value(&self, name: &str) -> Option<&str> {
@@ -28,7 +28,7 @@ impl Jar {
             .map(|(_, value)| value.as_str())
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         house: &TestHouse,
         method: Method,
@@ -59,12 +59,12 @@ impl Jar {
         answer
     }
 
-    async fn get(&mut self, house: &TestHouse, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, house: &TestHouse, path: &str) -> Answer {
         self.send(house, Method::GET, path, &[]).await
     }
 
     /// Fills in the form of the page at `page` and sends it to `action`.
-    async fn post(
+    pub(crate) async fn post(
         &mut self,
         house: &TestHouse,
         (page, action): (&str, &str),
@@ -77,8 +77,13 @@ impl Jar {
         self.send(house, Method::POST, action, &form).await
     }
 
-    async fn log_in(&mut self, house: &TestHouse, name: &str) -> Answer {
+    pub(crate) async fn log_in(&mut self, house: &TestHouse, name: &str) -> Answer {
         self.log_in_then(house, name, None).await
+    }
+
+    /// The same browser without its session: what is known of it stays.
+    pub(crate) fn anew(&self) -> Self {
+        Self(self.0.iter().filter(|(name, _)| name.ends_with("place")).cloned().collect())
     }
 
     async fn log_in_then(&mut self, house: &TestHouse, name: &str, next: Option<&str>) -> Answer {
@@ -88,12 +93,12 @@ impl Jar {
         self.post(house, ("/login", "/login"), &fields).await
     }
 
-    async fn enter(&mut self, house: &TestHouse, code: &str) -> Answer {
+    pub(crate) async fn enter(&mut self, house: &TestHouse, code: &str) -> Answer {
         self.post(house, (CHALLENGE, CHALLENGE), &[("code", code)]).await
     }
 
     /// Logs in with the mailed code.
-    async fn come_in(&mut self, house: &TestHouse, name: &str) {
+    pub(crate) async fn come_in(&mut self, house: &TestHouse, name: &str) {
         self.log_in(house, name).await;
         house.deliver_mail().await;
         let entered = self.enter(house, &house.newest_code(name)).await;
@@ -106,7 +111,7 @@ fn nonce_in(page: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-fn place(answer: &Answer) -> &str {
+pub(crate) fn place(answer: &Answer) -> &str {
     let place = answer.headers.get(header::LOCATION);
     place.unwrap_or_else(|| panic!("{}: {}", answer.status, answer.body)).to_str().unwrap()
 }
@@ -133,8 +138,7 @@ async fn an_unknown_browser_is_asked_for_a_mailed_code_and_known_from_then_on() 
     house.deliver_mail().await;
     let entered = jar.enter(&house, &house.newest_code("jane")).await;
     assert_eq!(place(&entered), "/setup");
-    let mut later =
-        Jar(jar.0.iter().filter(|(name, _)| name.ends_with("place")).cloned().collect());
+    let mut later = jar.anew();
     let again = later.log_in(&house, "jane").await;
 
     assert_eq!(place(&again), "/setup");
@@ -245,8 +249,17 @@ async fn a_challenge_lasts_fifteen_minutes_and_no_longer_where_the_clock_jumps_b
 
     house.clock.advance(15 * MINUTE);
     let late = jar.get(&house, CHALLENGE).await;
+    let mut other = Jar::default();
+    other.log_in(&house, "jane").await;
+    house.deliver_mail().await;
+    let in_time = other.get(&house, CHALLENGE).await;
+    // To before it began: whoever sets the clock back gains no time.
+    house.clock.turn_back(2 * MINUTE);
+    let set_back = other.get(&house, CHALLENGE).await;
 
     assert!(place(&late).starts_with("/login?"));
+    assert_eq!(in_time.status, StatusCode::OK);
+    assert!(place(&set_back).starts_with("/login?"));
 }
 
 #[tokio::test]
@@ -401,8 +414,7 @@ async fn a_stranger_who_guesses_does_not_lock_out_the_known_browser() {
     }
 
     let strangers = stranger.log_in(&house, "jane").await;
-    let mut again =
-        Jar(known.0.iter().filter(|(name, _)| name.ends_with("place")).cloned().collect());
+    let mut again = known.anew();
     let owners = again.log_in(&house, "jane").await;
 
     assert_eq!(strangers.status, StatusCode::UNAUTHORIZED);

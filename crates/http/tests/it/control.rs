@@ -1,5 +1,7 @@
 //! The control socket: clients' secrets and device types, as the command line asks for them.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -13,7 +15,12 @@ use tower::ServiceExt as _;
 use crate::house::TestHouse;
 
 /// Asks over the control socket; yields the status and what the answer says.
-async fn ask(house: &TestHouse, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+pub(crate) async fn ask(
+    house: &TestHouse,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> (StatusCode, Value) {
     let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
     let request = Request::builder().method(method).uri(path);
     let request = request.header(header::CONTENT_TYPE, "application/json").extension(ControlSocket);
@@ -176,4 +183,63 @@ async fn a_reset_for_a_device_type_that_there_is_not_is_not_found() {
 
     assert_eq!((status, text(&problem["type"])), (StatusCode::NOT_FOUND, kind::NOT_FOUND));
     assert_eq!(text(&problem["detail"]), "no such device type");
+}
+
+#[tokio::test]
+async fn a_list_of_tokens_has_the_members_that_scripts_rely_on_and_no_others() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    house.token("ada").await;
+
+    let (_, listed) = ask(&house, Method::GET, "/tokens", Value::Null).await;
+
+    let mut members: Vec<_> = listed[0].as_object().unwrap().keys().cloned().collect();
+    members.sort();
+    let told = ["device_type", "expires_at", "id", "issued_at", "last_used_at", "state", "user"];
+    assert_eq!(members, told);
+}
+
+#[tokio::test]
+async fn one_token_is_shown_with_everything_that_is_known_of_it() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    house.api_session("ada").await;
+    house.clock.advance(Duration::from_secs(1));
+    house.token("ada").await;
+    let (_, listed) = ask(&house, Method::GET, "/tokens", Value::Null).await;
+    let live = listed.as_array().unwrap().iter().find(|row| row["state"] == "live").unwrap();
+    let path = format!("/tokens/{}", text(&live["id"]));
+
+    let (status, shown) = ask(&house, Method::GET, &path, Value::Null).await;
+    let (missing, _) = ask(&house, Method::GET, "/tokens/2O0000000000001", Value::Null).await;
+
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&shown["id"], &shown["user"]), (&live["id"], &json!("ada@example.com")));
+    let issued = json!({
+        "cause": "reset", "scope": "account", "by": "operator", "administrator": null,
+        "source": null,
+    });
+    assert_eq!(shown["issued"], issued);
+    assert_eq!(
+        (&shown["mail"]["state"], &shown["mail"]["to"]),
+        (&json!("handed-over"), &json!("a•••@m•••.example"))
+    );
+    assert_eq!(shown["follow_up"]["missing"], 1);
+    assert_eq!(shown["follow_up"]["clients"][0]["whereabouts"], "not-seen");
+    assert_eq!((&shown["sharing_signals"], &shown["leaks"]), (&json!([]), &json!([])));
+    assert_eq!(missing, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_user_is_shown_with_the_delivery_contact_and_the_key() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let contact = json!({ "email": "operations@group.example" });
+    ask(&house, Method::PUT, "/users/ada@example.com/delivery", contact).await;
+
+    let (_, shown) = ask(&house, Method::GET, "/users/ada@example.com", Value::Null).await;
+
+    assert_eq!(shown["username"], "ada@example.com");
+    assert_eq!(shown["delivery"], "operations@group.example");
+    assert_eq!(shown["openpgp_key"], Value::Null);
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use symbolon_app::login::{self, ApiLogin, Head, LoginError};
 use symbolon_app::profiles;
 use symbolon_app::{Actor, Origin, users};
-use symbolon_core::judge::Rule;
+use symbolon_core::judge::{FrozenBy, Rule, TokenFreeze};
 use symbolon_core::names::{ClientName, Source};
 use symbolon_core::policy::{Access, Policy};
 use symbolon_core::secret::Credential;
@@ -52,8 +52,8 @@ async fn refused(house: &TestHouse, name: &str) -> String {
 async fn freeze_tokens(house: &TestHouse, name: &str) {
     let user = users::show(&house.ctx, &format!("{name}@example.com")).await.unwrap().id;
     let mut tx = house.ctx.store.begin().await.unwrap();
-    let now = Some(house.ctx.clock.now());
-    symbolon_store::users::set_tokens_frozen(&mut tx, user, now).await.unwrap();
+    let freeze = TokenFreeze { at: house.ctx.clock.now(), by: FrozenBy::Owner };
+    symbolon_store::users::freeze_tokens(&mut tx, user, freeze).await.unwrap();
     tx.commit().await.unwrap();
 }
 

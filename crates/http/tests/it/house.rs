@@ -28,7 +28,7 @@ use symbolon_core::policy::SourcePolicy;
 use symbolon_core::reset::Scope;
 use symbolon_core::secret::{Credential, Password, TypedCode};
 use symbolon_http::{Connection, Entrance, Front, HttpState, Metrics};
-use symbolon_mail::{Letterhead, Mailbox, Received};
+use symbolon_mail::{KeyDirectory, Letterhead, Mailbox, Received};
 use symbolon_store::{DatabaseTarget, Store, audit, changes};
 use tokio::sync::Notify;
 
@@ -49,6 +49,10 @@ impl ManualClock {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
+
+    pub(crate) fn turn_back(&self, by: Duration) {
+        self.0.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
 }
 
 impl Clock for ManualClock {
@@ -62,6 +66,7 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) front: Front,
     pub(crate) view: View,
+    pub(crate) key_directory: Option<Arc<dyn KeyDirectory>>,
 }
 
 /// How the live view stands when the house is opened.
@@ -101,7 +106,7 @@ impl TestHouse {
             secret_scanning_keys: None,
             metrics: Metrics::new(),
         };
-        let mut plan = Plan { settings, front, view: View::Current };
+        let mut plan = Plan { settings, front, view: View::Current, key_directory: None };
         change(&mut plan);
         let clock = ManualClock(Arc::new(AtomicI64::new(T0)));
         let store = Store::open(&DatabaseTarget::SqliteMemory).await.unwrap();
@@ -118,6 +123,7 @@ impl TestHouse {
             live: live::Live::to_be_filled(),
             notebook: symbolon_app::notebook::Notebook::default(),
             leak_reports: symbolon_app::leaks::ReportLimit::default(),
+            key_directory: plan.key_directory,
         });
         setup::prepare(&ctx).await.unwrap();
         if plan.view == View::Current {

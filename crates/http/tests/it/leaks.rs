@@ -1,5 +1,7 @@
 //! Reports of leaked tokens: from anybody, and from GitHub's secret scanning.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +10,7 @@ use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 use symbolon_wire::leaks::github::SigningKeys;
+use tokio::time::Instant;
 
 use crate::asking::token_never_issued;
 use crate::calls::{Answer, request};
@@ -61,6 +64,60 @@ async fn a_token_that_anybody_reports_is_dead_and_the_answer_is_the_same_as_for_
 }
 
 #[tokio::test]
+async fn the_answer_waits_for_no_writing_and_what_is_live_is_ended_behind_it() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+    assert!(accepts(&house, &token).await);
+    let writer = house.ctx.store.begin().await.unwrap();
+
+    let (began, known) = (Instant::now(), post(&house, report(&[&token])).await);
+    let of_known = began.elapsed();
+    let (began, unknown) = (Instant::now(), post(&house, report(&[&token_never_issued()])).await);
+    let of_unknown = began.elapsed();
+    drop(writer);
+    house.ctx.leak_reports.all_done().await;
+
+    assert_eq!((known.status, &known.body), (unknown.status, &unknown.body));
+    assert_eq!(known.status, 202);
+    assert!(of_known.abs_diff(of_unknown) < Duration::from_millis(100), "{of_known:?}");
+    assert!(!accepts(&house, &token).await);
+}
+
+#[tokio::test]
+async fn a_report_that_nobody_could_take_in_is_refused_before_it_is_read_further() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+    let mut in_hand = Vec::new();
+    while let Ok(place) = house.ctx.leak_reports.place() {
+        in_hand.push(place);
+    }
+
+    let refused = post(&house, report(&[&token])).await;
+    drop(in_hand);
+
+    assert_problem(&refused, 503);
+    assert!(!refused.header("retry-after").is_empty());
+    assert!(accepts(&house, &token).await);
+    assert_eq!(post(&house, report(&[&token])).await.status, 202);
+    assert!(!accepts(&house, &token).await);
+}
+
+#[tokio::test]
+async fn tokens_are_counted_where_they_stand_and_not_by_the_texts_around_them() {
+    let house = TestHouse::open().await;
+    let some = token_never_issued().repeat(20);
+
+    let most = post(&house, report(&[some.as_str(); 50])).await;
+    let too_many = post(&house, report(&[some.as_str(); 51])).await;
+
+    assert_eq!((most.status.as_u16(), most.body.as_str()), (202, r#"{"received":50}"#));
+    assert_problem(&too_many, 422);
+    assert!(too_many.body.contains("1000"));
+}
+
+#[tokio::test]
 async fn a_token_behind_its_password_is_found_too() {
     let house = TestHouse::open().await;
     house.user("ada").await;
@@ -107,7 +164,7 @@ async fn an_address_that_reports_too_often_is_told_when_to_come_back() {
 
     assert_problem(&answer, 429);
     assert_eq!(answer.header("retry-after"), "6");
-    house.clock.advance(std::time::Duration::from_secs(6));
+    house.clock.advance(Duration::from_secs(6));
     assert_eq!(post(&house, report(&["x"])).await.status, 202);
 }
 

@@ -10,10 +10,10 @@ use symbolon_app::{
     Actor, Origin, device_types, history, owner_freeze, profiles, reset, sessions, tokens, users,
 };
 use symbolon_core::client_kind::ClientKind;
-use symbolon_core::device_type::{DeviceRules, Mismatch};
+use symbolon_core::device_type::{DeviceRules, Holders, Mismatch};
 use symbolon_core::id::{Id, User};
 use symbolon_core::keys::Purpose;
-use symbolon_core::names::{ClientName, DeviceType, Source};
+use symbolon_core::names::{ClientName, DeviceType, DisplayName, Source};
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::{DAY, Policy};
 use symbolon_core::reset::Scope;
@@ -214,7 +214,7 @@ async fn tokens_that_their_owner_froze_are_refused_and_the_owner_reads_so() {
 
     owner_freeze::freeze(&house.ctx, &LinkSecret::new(secret), &origin()).await.unwrap();
     assert_eq!(status(&house, &token).await, 401);
-    assert_eq!(last_reason(&house, ada).await, "tokens frozen by their owner");
+    assert_eq!(last_reason(&house, ada).await, "tokens frozen");
 
     let password = Password::new(PASSWORD.to_owned());
     owner_freeze::lift(&house.ctx, ada, password, &origin()).await.unwrap();
@@ -303,7 +303,7 @@ async fn what_is_told_of_a_user_is_what_holds_now() {
     let house = TestHouse::open().await;
     let ada = house.user("ada").await;
     let session = house.api_session("ada").await;
-    let name = symbolon_core::names::DisplayName::parse("Zoë, of Athens").unwrap();
+    let name = DisplayName::parse("Zoë, of Athens").unwrap();
 
     symbolon_app::account::change_name(&house.ctx, ada, name).await.unwrap();
     let answer = house.ask_bearer(FORWARD_AUTH, &session).await;
@@ -433,4 +433,34 @@ async fn a_token_by_itself_from_elsewhere_or_by_another_kind_of_client_is_refuse
     assert_eq!((of_another_kind, noted), ((401, another), 200));
     let entry = history::list(&house.ctx, Some(ada), 1, None).await.unwrap().remove(0);
     assert_eq!((entry.outcome.as_str(), entry.source), ("refused", PEER.to_string()));
+}
+
+#[tokio::test]
+async fn a_token_by_itself_is_refused_once_its_owner_may_not_hold_it_and_the_pages_say_by_which_rule()
+ {
+    let (house, ada, token) = house_with_bearer().await;
+    let all = profiles::list(&house.ctx).await.unwrap();
+    let own = all
+        .iter()
+        .find(|profile| profile.name == symbolon_app::setup::STANDARD_PROFILE)
+        .unwrap()
+        .id;
+    let held_by = async |holders| {
+        let rules = |rules: &mut DeviceRules| rules.holders = holders;
+        device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), rules).await.unwrap();
+        status(&house, &token).await
+    };
+
+    let by_others = held_by(Holders::Profiles(vec![Id::from_raw(1)])).await;
+    let told = last_reason(&house, ada).await;
+    let shown = tokens::of_user(&house.ctx, ada).await.unwrap()[0].obstacle;
+    let by_own = held_by(Holders::Profiles(vec![own])).await;
+    let name = DisplayName::parse("Integration Users").unwrap();
+    profiles::add(&house.ctx, Actor::Operator, name, Policy::default()).await.unwrap();
+    profiles::assign(&house.ctx, Actor::Operator, ADA, "Integration Users").await.unwrap();
+
+    assert_eq!((by_others, by_own), (401, 200));
+    assert_eq!(told, "token of a device type whose holders do not include the profile");
+    assert!(shown.is_some());
+    assert_eq!(status(&house, &token).await, 401, "he is under another profile now");
 }

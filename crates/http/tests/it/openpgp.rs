@@ -1,9 +1,14 @@
 //! A profile that demands encrypted mail: the same rule on the pages, in the JSON API and for administrators.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use axum::body::Body;
 use http::{Method, StatusCode, header};
-use symbolon_app::{Actor, openpgp, profiles};
+use symbolon_app::{Actor, delivery, openpgp, profiles, users};
+use symbolon_core::names::EmailAddress;
 use symbolon_core::policy::{MailEncryption, Policy};
+use symbolon_mail::{KeyDirectory, LookupFault};
 
 use crate::administration::Administrator;
 use crate::calls::{Answer, bearer, request};
@@ -91,4 +96,69 @@ async fn the_api_refuses_a_reset_with_the_rule_and_the_session_lives_on() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.json()["detail"].as_str().unwrap().starts_with(RULE), "{}", refused.body);
     assert_eq!(house.get_as(&session, "/api/v1/tokens").await.status, StatusCode::OK);
+}
+
+/// A Web Key Directory in which everybody has this key.
+#[derive(Debug)]
+struct Everybodys(&'static [u8]);
+
+#[async_trait]
+impl KeyDirectory for Everybodys {
+    async fn fetch(&self, _: &EmailAddress) -> Result<Vec<u8>, LookupFault> {
+        Ok(self.0.to_vec())
+    }
+}
+
+const KEY_PAGE: &str = "/setup/personal-information/openpgp-key";
+
+/// Presses *Look Up My Key*; the answer.
+async fn look_up(house: &TestHouse, cookie: &str, password: &str) -> Answer {
+    let page = see(house, cookie, KEY_PAGE).await;
+    let nonce = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let form: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("csrf", nonce), ("openpgp_key", ""), ("current_password", password)])
+        .finish();
+    let request = request(Method::POST, &format!("{KEY_PAGE}/look-up"))
+        .header(header::COOKIE, format!("__Host-symbolon={cookie}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    house.send(request.body(Body::from(form)).unwrap()).await
+}
+
+#[tokio::test]
+async fn an_owner_lets_the_key_of_whoever_reads_the_mail_be_looked_up_with_the_password() {
+    let house =
+        TestHouse::open_with(|plan| plan.key_directory = Some(Arc::new(Everybodys(KEY)))).await;
+    house.user("jane").await;
+    let cookie = house.web_session("jane").await;
+
+    let foreign = look_up(&house, &cookie, PASSWORD).await;
+    let to = EmailAddress::parse("curve@example.com").unwrap();
+    delivery::set_for(&house.ctx, Actor::Operator, "jane@example.com", Some(to)).await.unwrap();
+    let unproved = look_up(&house, &cookie, "wrong").await;
+    let found = look_up(&house, &cookie, PASSWORD).await;
+
+    assert_eq!(foreign.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(foreign.body.contains("is not that of jane@mail.example"), "{}", foreign.body);
+    assert_eq!(unproved.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(found.status, StatusCode::SEE_OTHER, "{}", found.body);
+    let jane = users::show(&house.ctx, "jane@example.com").await.unwrap();
+    let key = openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.unwrap();
+    let page = see(&house, &cookie, "/setup/personal-information").await;
+    assert!(page.contains(&key.fingerprint), "{page}");
+}
+
+#[tokio::test]
+async fn where_keys_are_not_looked_up_the_button_says_who_can_switch_it_on() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let cookie = house.web_session("jane").await;
+
+    let page = see(&house, &cookie, KEY_PAGE).await;
+    let refused = look_up(&house, &cookie, PASSWORD).await;
+
+    assert!(is_disabled(&page, "Look Up My Key"), "{page}");
+    assert!(!is_disabled(&page, "Save"), "{page}");
+    assert!(page.contains("openpgp_lookup"), "{page}");
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("openpgp_lookup"), "{}", refused.body);
 }

@@ -10,6 +10,7 @@ use symbolon_app::{Actor, users};
 use symbolon_core::policy::{DAY, Duty, MailEncryption, PasswordPolicy, Policy};
 
 use crate::administration::Administrator;
+use crate::challenge::Jar;
 use crate::house::TestHouse;
 
 const PROFILES: &str = "/setup/profiles";
@@ -135,6 +136,50 @@ async fn a_profile_is_added_once_and_users_are_put_under_it() {
     assert_eq!(moved.header("location"), format!("/setup/users/{name}?done=profile-changed"));
     assert_eq!(nobodys.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(users::show(&house.ctx, &name).await.unwrap().profile, "Sales");
+}
+
+/// Tries a wrong password so often, and then the right one; tells whether that was let in.
+async fn gets_in_after(house: &TestHouse, jar: &Jar, wrong: u32) -> bool {
+    let mut jar = jar.anew();
+    for _ in 0..wrong {
+        let fields = [("username", "ada@example.com"), ("password", "not the right one")];
+        jar.post(house, ("/login", "/login"), &fields).await;
+    }
+    jar.log_in(house, "ada").await.status == StatusCode::SEE_OTHER
+}
+
+#[tokio::test]
+async fn the_failures_that_lock_somebody_out_are_those_of_his_profile_where_they_are_fewer() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let mut jar = Jar::default();
+    jar.come_in(&house, "ada").await;
+    let strict = Policy { lockout_failures: 3, ..Policy::default() };
+
+    let ten_lock = gets_in_after(&house, &jar, 3).await;
+    profiles::set(&house.ctx, Actor::Operator, "Standard", strict).await.unwrap();
+    let two = gets_in_after(&house, &jar, 2).await;
+    let three = gets_in_after(&house, &jar, 3).await;
+
+    assert_eq!((ten_lock, two, three), (true, true, false));
+}
+
+#[tokio::test]
+async fn a_lockout_lasts_as_long_as_the_profile_of_the_locked_out_says() {
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let five = Duration::from_mins(5);
+    let brief = Policy { lockout_failures: 3, lockout_period: five, ..Policy::default() };
+    profiles::set(&house.ctx, Actor::Operator, "Standard", brief).await.unwrap();
+    let jar = Jar::default();
+
+    let at_once = gets_in_after(&house, &jar, 3).await;
+    house.clock.advance(five.saturating_sub(Duration::from_secs(1)));
+    let just_before = gets_in_after(&house, &jar, 0).await;
+    house.clock.advance(Duration::from_secs(1));
+    let then = gets_in_after(&house, &jar, 0).await;
+
+    assert_eq!((at_once, just_before, then), (false, false, true));
 }
 
 #[tokio::test]

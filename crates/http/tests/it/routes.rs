@@ -75,6 +75,35 @@ async fn the_things_of_others_are_refused_to_whoever_is_let_in() {
     assert!(refused >= 3);
 }
 
+/// ASVS 3.4.5, 3.4.6 and 14.3.2: of every page, also where there is nothing to show.
+#[tokio::test]
+async fn every_page_is_kept_out_of_caches_frames_and_referrers() {
+    let cast = Cast::gather().await;
+    let is_page = |route: &&Route| {
+        let admits = [Admits::LoggedIn, Admits::Administrator, Admits::LinkBearer];
+        let of_visitors = ["/login", "/login/challenge", "/forgot-password", "/"];
+        let open = admits.contains(&route.admits) || of_visitors.contains(&route.path);
+        open && route.method == Method::GET
+    };
+
+    let mut pages = 0;
+    for route in all_routes().iter().filter(is_page) {
+        let credential = cast.admitted(route.admits).unwrap_or(Credential::None);
+        let answer = cast.send(route, &credential).await;
+
+        let at = format!("{} {}: {}", route.method, route.path, answer.status);
+        assert_eq!(answer.header("cache-control"), "no-store", "{at}");
+        if answer.status.is_redirection() {
+            continue;
+        }
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{at}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'"), "{at}: {policy}");
+        pages += 1;
+    }
+    assert!(pages > 50, "{pages} pages only");
+}
+
 #[tokio::test]
 async fn an_expired_password_keeps_a_session_out_of_everything_but_its_change() {
     let cast = Cast::gather().await;

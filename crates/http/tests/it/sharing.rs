@@ -90,6 +90,37 @@ async fn an_owner_sees_the_evidence_and_marks_a_false_alarm_and_nobody_else_can(
 }
 
 #[tokio::test]
+async fn an_owner_reads_and_marks_his_signals_by_the_json_api_and_nobody_elses() {
+    let house = house_with_signal().await;
+    let signals = "/api/v1/sharing-signals";
+    let (ada, bob) = (house.api_session("ada").await, house.api_session("bob").await);
+    let post = async |session: &str, path: &str, password: &str| {
+        let request = request(Method::POST, path)
+            .header(header::AUTHORIZATION, crate::calls::bearer(session))
+            .header(header::CONTENT_TYPE, "application/json");
+        let body = format!(r#"{{"current_password":"{password}"}}"#);
+        house.send(request.body(Body::from(body)).unwrap()).await
+    };
+
+    let (own, of_bob) = (house.get_as(&ada, signals).await, house.get_as(&bob, signals).await);
+    let signal = own.json()["sharing_signals"][0].clone();
+    let path = format!("{signals}/{}/false-alarm", signal["id"].as_str().unwrap());
+    let foreign = post(&bob, &path, PASSWORD).await;
+    let guessed = post(&ada, &path, "no").await;
+    let before = house.get_as(&ada, signals).await.json();
+    let marked = post(&ada, &path, PASSWORD).await;
+    let then = house.get_as(&ada, signals).await.json();
+
+    assert!(signal["evidence"].as_str().unwrap().contains("from 2 networks, 1 at most"));
+    assert_eq!(before["sharing_signals"][0]["false_alarm_at"], Value::Null);
+    assert_eq!(guessed.status, StatusCode::FORBIDDEN);
+    assert_eq!(of_bob.json()["sharing_signals"], serde_json::json!([]));
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+    assert_eq!(marked.status, StatusCode::NO_CONTENT, "{}", marked.body);
+    assert!(then["sharing_signals"][0]["false_alarm_at"].is_string());
+}
+
+#[tokio::test]
 async fn tokens_shows_at_each_card_why_it_looks_shared_and_where_it_was_found() {
     let house = house_with_signal().await;
     let cookie = house.web_session("ada").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use symbolon_core::api_rules::{ApiRules, Said};
 use symbolon_core::client_kind::ClientKind;
-use symbolon_core::device_type::{DeviceRules, Mismatch};
+use symbolon_core::device_type::{DeviceRules, Holders, Mismatch};
 use symbolon_core::id::{Id, Profile, User};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey, Purpose};
 use symbolon_core::names::Source;
@@ -78,7 +78,8 @@ fn device_type(rules: DeviceRules) -> DeviceTypeRule {
 fn from() -> UsedFrom<'static> {
     let source = Source::new([192, 0, 2, 7].into());
     let client: &[u8] = b"okhttp/4.9";
-    UsedFrom { place: 1, source: Said::OfClient(source), client: Said::OfClient(client) }
+    let (source, client) = (Said::OfClient(source), Said::OfClient(client));
+    UsedFrom { place: 1, source, client, active_at: None }
 }
 
 fn view() -> LiveView {
@@ -191,7 +192,7 @@ fn a_change_of_the_user_ends_all_but_what_it_confirms() {
 #[test]
 fn a_token_stands_alone_as_soon_and_as_long_as_its_device_type_allows_it() {
     let view = view();
-    let sort = CredentialSort::Token { expires_at: T0 + Duration::from_millis(1500) };
+    let sort = CredentialSort::Token { expires_at: T0 + Duration::from_secs(2), active_at: T0 };
     view.fill_users(&[user(1)], 5);
     view.fill_credentials(&[credential(30, 1, Purpose::Token, sort)], 5);
     let verdict = |now| {
@@ -199,16 +200,16 @@ fn a_token_stands_alone_as_soon_and_as_long_as_its_device_type_allows_it() {
         verified.map(|admission| admission.device_type().to_owned()).map_err(|no| no.refusal)
     };
 
-    assert_eq!(verdict(T0 + Duration::from_millis(1499)), Ok("server".to_owned()));
-    assert_eq!(verdict(T0 + Duration::from_millis(1500)), Err(CredentialRefusal::Expired));
+    assert_eq!(verdict(T0 + Duration::from_millis(1999)), Ok("server".to_owned()));
+    assert_eq!(verdict(T0 + Duration::from_secs(2)), Err(CredentialRefusal::Expired));
     view.set_rules(view.rules().renewed(vec![], vec![device_type(DeviceRules::default())], vec![]));
     assert_eq!(verdict(T0), Err(CredentialRefusal::OneHalf));
 }
 
 #[test]
-fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
+fn a_token_that_stands_alone_does_so_for_whom_where_and_for_what_its_device_type_says() {
     let view = view();
-    let sort = CredentialSort::Token { expires_at: T0 + IDLE };
+    let sort = CredentialSort::Token { expires_at: T0 + IDLE, active_at: T0 };
     view.fill_users(&[user(1)], 5);
     view.fill_credentials(&[credential(30, 1, Purpose::Token, sort), session(10, 1)], 5);
     let alone = DeviceRules { bearer: BearerUse::Allowed, ..DeviceRules::default() };
@@ -222,11 +223,18 @@ fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
     let held_at =
         |ranges| DeviceRules { addresses: LoginRanges::parse(ranges).unwrap(), ..alone.clone() };
     let meant_for = |kind| DeviceRules { kind: Some(kind), ..alone.clone() };
+    let held_by = |profile| DeviceRules {
+        holders: Holders::Profiles(vec![Id::from_raw(99), profile]),
+        ..alone.clone()
+    };
     let refusing = |rules| DeviceRules { mismatch: Mismatch::Refused, ..rules };
 
     assert_eq!(verdict_under(held_at("192.0.2.0/24")), Ok(()));
     let elsewhere = verdict_under(held_at("10.0.0.0/8"));
     assert_eq!(elsewhere, Err(CredentialRefusal::OutsideAddresses));
+    assert_eq!(verdict_under(held_by(profile())), Ok(()));
+    let not_held = verdict_under(held_by(Id::from_raw(101)));
+    assert_eq!(not_held, Err(CredentialRefusal::NotAHolder));
     assert_eq!(verdict_under(meant_for(ClientKind::Server)), Ok(()));
     assert_eq!(verdict_under(refusing(meant_for(ClientKind::Mobile))), Ok(()));
     let another = verdict_under(refusing(meant_for(ClientKind::Server)));
@@ -236,7 +244,7 @@ fn a_token_that_stands_alone_does_so_where_and_for_what_its_device_type_says() {
 #[test]
 fn where_nobody_says_who_uses_a_token_its_address_rules_refuse_and_its_kind_is_not_judged() {
     let view = view();
-    let sort = CredentialSort::Token { expires_at: T0 + IDLE };
+    let sort = CredentialSort::Token { expires_at: T0 + IDLE, active_at: T0 };
     view.fill_users(&[user(1)], 5);
     view.fill_credentials(&[credential(30, 1, Purpose::Token, sort), session(10, 1)], 5);
     let alone = DeviceRules { bearer: BearerUse::Allowed, ..DeviceRules::default() };
@@ -271,7 +279,7 @@ fn where_nobody_says_who_uses_a_token_its_address_rules_refuse_and_its_kind_is_n
 #[test]
 fn the_rules_of_a_profile_hold_for_a_token_that_stands_alone_and_its_access_for_a_session() {
     let view = view();
-    let sort = CredentialSort::Token { expires_at: T0 + IDLE };
+    let sort = CredentialSort::Token { expires_at: T0 + IDLE, active_at: T0 };
     view.fill_users(&[user(1)], 5);
     view.fill_credentials(&[credential(30, 1, Purpose::Token, sort), session(10, 1)], 5);
     let verdicts_under = |policy: Policy| {
@@ -290,6 +298,40 @@ fn the_rules_of_a_profile_hold_for_a_token_that_stands_alone_and_its_access_for_
     assert_eq!(outside, (Some(CredentialRefusal::OutsideLoginRanges), None));
     assert_eq!(duty, (Some(CredentialRefusal::SecondFactorDemanded), None));
     assert_eq!(verdicts_under(Policy::default()), (None, None));
+}
+
+#[test]
+fn a_token_that_was_not_used_for_too_long_is_refused_unless_the_database_knows_of_a_later_use() {
+    const DAY: Duration = Duration::from_hours(24);
+    const MS: Duration = Duration::from_millis(1);
+    let view = view();
+    let sort = CredentialSort::Token { expires_at: T0 + 900 * DAY, active_at: T0 + MS };
+    view.fill_users(&[user(1)], 5);
+    view.fill_credentials(&[credential(30, 1, Purpose::Token, sort)], 5);
+    let rules = DeviceRules {
+        bearer: BearerUse::Allowed,
+        idle_end: Some(30 * DAY),
+        ..DeviceRules::default()
+    };
+    view.set_rules(view.rules().renewed(vec![], vec![device_type(rules.clone())], vec![]));
+    let verdict = |now, active_at| {
+        let from = UsedFrom { active_at, ..from() };
+        let verified = view.verify(&keys(), &Presented::Token("30"), None, now, from);
+        verified.map(|_| ()).map_err(|refused| refused.refusal)
+    };
+    let (unused, end) = (Err(CredentialRefusal::Unused), T0 + 30 * DAY);
+
+    // Memory knows it to two hours; where that does not do, the database says to the millisecond.
+    assert_eq!(verdict(end, Some(T0)), unused);
+    assert_eq!(verdict(end, Some(T0 + MS)), Ok(()));
+    assert_eq!(verdict(end + 29 * DAY, None), Ok(()), "a use puts it off");
+    let end = end + 59 * DAY;
+    assert_eq!(verdict(end, None), unused);
+    assert_eq!(verdict(end, None), unused, "and one that is refused does not");
+    assert_eq!(verdict(end, Some(T0)), unused, "nor what the database has not heard of yet");
+    let half = DeviceRules { bearer: BearerUse::OneHalf, ..rules };
+    view.set_rules(view.rules().renewed(vec![], vec![device_type(half)], vec![]));
+    assert_eq!(verdict(end, None), Err(CredentialRefusal::OneHalf), "then nothing need be asked");
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! What letters about the age of tokens say: that one dies soon, and the weekly digest of all.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use symbolon_core::Timestamp;
 use symbolon_core::names::{DeviceType, DisplayName, Username};
 
-use super::{Block, Wording, client_name, day, deadline, event, fact, paragraph};
+use super::{Block, Fact, Wording, client_name, day, deadline, event, fact, paragraph};
 use crate::contents::{ExpiringToken, Tally, TimeLeft, TokenUse};
 
 /// The reminder.
@@ -84,29 +83,47 @@ pub(super) fn digest<'a>(
         blocks.push(paragraph("No token expires within 30 days. Their owners have nothing to do."));
     } else {
         blocks.push(Block::Heading("Next to expire"));
-        blocks.push(Block::Facts(next.iter().map(|token| fact("Expires", &line(token))).collect()));
         blocks.push(paragraph(
             "Their owners are reminded by mail. You can reset a token for its owner, who gets the new \
              one. The attached file puts the dates into your calendar.",
         ));
+        for token in next {
+            blocks.push(Block::Facts(facts_of(token)));
+            blocks.push(Block::Action {
+                label: "Reset Security Token",
+                address: Cow::Owned(reset_for(url, &token.username)),
+            });
+        }
     }
-    blocks
-        .push(Block::Action { label: "Users", address: Cow::Owned(format!("{url}/setup/users")) });
+    blocks.push(Block::Heading("The tokens of everybody"));
+    blocks.push(Block::Action {
+        label: "All Tokens",
+        address: Cow::Owned(format!("{url}/setup/all-tokens")),
+    });
     Wording { subject: format!("{org} security tokens this week"), blocks }
+}
+
+/// The page on which an administrator resets a user's token. No username has a character that would have to be
+/// escaped in a path.
+pub(crate) fn reset_for(url: &str, username: &Username) -> String {
+    format!("{url}/setup/users/{username}/reset-security-token")
+}
+
+fn facts_of(token: &ExpiringToken) -> Vec<Fact> {
+    let ExpiringToken { username, device_type, expires_at, uses, .. } = token;
+    let mut facts = vec![
+        fact("Username", username),
+        fact("Device type", device_type),
+        fact("Expires at", &deadline(*expires_at)),
+    ];
+    if uses.is_empty() {
+        facts.push(fact("Used by", "nothing of late"));
+    }
+    facts.extend(uses.iter().map(|each| fact("Used by", &use_line(each))));
+    facts
 }
 
 fn use_line(each: &TokenUse) -> String {
     let from = each.source.map_or_else(String::new, |source| format!(" from {source}"));
     format!("{}{from}, last on {}", client_name(&each.client), event(each.last_at))
-}
-
-fn line(token: &ExpiringToken) -> String {
-    let ExpiringToken { username, device_type, expires_at, clients, .. } = token;
-    let mut line = format!("{}: {username}, {device_type}", deadline(*expires_at));
-    for (at, client) in clients.iter().enumerate() {
-        let before = if at == 0 { "; used by" } else { "," };
-        // Writing to a String cannot fail.
-        let _ = write!(line, "{before} {}", client_name(client));
-    }
-    line
 }

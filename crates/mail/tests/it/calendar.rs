@@ -79,6 +79,17 @@ fn two_letters_about_one_token_speak_of_one_event() {
 }
 
 #[test]
+fn each_date_of_the_digest_leads_to_the_reset_of_that_users_token() {
+    let lines = attached(raw_of(&message(&sample(LetterKind::WeeklyDigest))));
+
+    let reset =
+        "https://symbolon.example.com/setup/users/jane.doe@example.com/reset-security-token";
+    assert!(lines.contains(&format!("URL:{reset}")), "{lines:?}");
+    let description = lines.iter().find(|line| line.starts_with("DESCRIPTION:Its owner")).unwrap();
+    assert!(description.ends_with(reset), "{description}");
+}
+
+#[test]
 fn a_token_that_has_died_is_no_date_any_more() {
     let message = message(&reminder(TimeLeft::None));
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, LetterRank, Volume};
 use symbolon_core::names::{DeviceType, EmailAddress, Username};
 use symbolon_core::reset::Scope;
 use symbolon_mail::{AskedBy, Contents, Envelope, Letterhead, RotationStep, TokenChange, compose};
@@ -27,6 +27,20 @@ fn both_parts(raw: &str) -> (String, String) {
     assert_eq!(text.headers["content-type"], "text/plain; charset=utf-8");
     assert_eq!(html.headers["content-type"], "text/html; charset=utf-8");
     (text.decoded(), html.decoded())
+}
+
+#[test]
+fn the_manual_lists_every_kind_of_letter_with_its_rank_and_whether_it_offers_the_freeze() {
+    let manual = include_str!("../../../../docs/mail.md");
+    for (kind, word) in LetterKind::ALL {
+        let row = manual.lines().find(|line| line.starts_with(&format!("| `{word}` |")));
+        let row = row.unwrap_or_else(|| panic!("{word} is not in docs/mail.md"));
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [.., rank, freeze, ""] = cells[..] else { panic!("{row}") };
+        let single = LetterRank::of(kind, Volume::Single).number() + 1;
+        assert!(rank.starts_with(&single.to_string()), "{row}");
+        assert_eq!(freeze == "❄", kind.offers_freeze(), "{row}");
+    }
 }
 
 #[test]

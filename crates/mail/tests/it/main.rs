@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod calendar;
+mod key_directory;
 mod letters;
 mod mailbox;
 mod mime;

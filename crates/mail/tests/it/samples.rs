@@ -144,6 +144,11 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             source,
             changed_at: asked_at,
         },
+        LetterKind::DeliveryBegun => Contents::DeliveryBegun {
+            username,
+            asked_by: AskedBy::Administrator,
+            changed_at: asked_at,
+        },
         LetterKind::OpenpgpKeyChanged => Contents::OpenpgpKeyChanged {
             username,
             fingerprint: Some("0123456789ABCDEF0123456789ABCDEF01234567".to_owned()),
@@ -215,19 +220,24 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
                 username,
                 device_type: DeviceType::any(),
                 expires_at: IN_AN_HOUR,
-                clients: ["jsforce/3.10 <b>", ""].map(ClientName::sanitised).to_vec(),
+                uses: vec![used("jsforce/3.10 <b>", Some(self::source())), used("", None)],
             }],
         },
         LetterKind::TokensFrozen => Contents::TokensFrozen { username, at: asked_at, source },
+        LetterKind::TokensUnfrozen => Contents::TokensUnfrozen {
+            username,
+            asked_by: AskedBy::Administrator,
+            source: None,
+            at: asked_at,
+        },
     }
 }
 
+fn used(client: &str, source: Option<Source>) -> TokenUse {
+    TokenUse { client: ClientName::sanitised(client), source, last_at: ASKED_AT }
+}
+
 pub(crate) fn reminder(left: TimeLeft) -> Contents {
-    let used = |client, source| TokenUse {
-        client: ClientName::sanitised(client),
-        source,
-        last_at: ASKED_AT,
-    };
     Contents::TokenReminder {
         username: Username::parse("jane.doe@example.com").unwrap(),
         device_type: DeviceType::parse("server").unwrap(),

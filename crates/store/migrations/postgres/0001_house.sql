@@ -53,6 +53,10 @@ CREATE TABLE user_account (
     epoch               BIGINT NOT NULL,
     frozen_at           BIGINT,
     tokens_frozen_at    BIGINT,
+    -- Who froze them: owner or sharing.
+    tokens_frozen_by    TEXT,
+    -- When such a freeze was last lifted: uses before it no longer look shared.
+    tokens_unfrozen_at  BIGINT,
     removed_at          BIGINT,
     failures            BIGINT NOT NULL,
     last_failure_at     BIGINT,
@@ -101,6 +105,11 @@ CREATE TABLE token (
     device_type   TEXT    NOT NULL,
     digest        BYTEA    NOT NULL,
     issued_at     BIGINT NOT NULL,
+    -- How it came to be. Who wanted it is its owner or an administrator; without one, whoever runs the server.
+    issued_as     TEXT    NOT NULL,
+    issued_scope  TEXT    NOT NULL,
+    issuer_id     BIGINT REFERENCES user_account (id),
+    issued_from   TEXT,
     expires_at    BIGINT NOT NULL,
     -- While a rotation is under way: the token that comes in its place, and when it would have expired without.
     succeeded_by  BIGINT,
@@ -124,6 +133,8 @@ CREATE INDEX token_live_expiry ON token (expires_at, id) WHERE retired_at IS NUL
 CREATE TABLE reset_request (
     user_id     BIGINT NOT NULL REFERENCES user_account (id),
     request_key TEXT    NOT NULL,
+    -- What was asked for: the same key for anything else is refused.
+    request     TEXT    NOT NULL,
     token_id    BIGINT NOT NULL REFERENCES token (id),
     at          BIGINT NOT NULL,
     PRIMARY KEY (user_id, request_key)
@@ -303,8 +314,8 @@ CREATE TABLE letter (
     token_id     BIGINT REFERENCES token (id),
     key_id       BIGINT,
     nonce        BYTEA,
-    -- 1: nobody waits for it, and there may be very many: it stands aside for the others.
-    can_wait     BIGINT NOT NULL,
+    -- How urgent it is: 0 somebody waits for it, 1 a notice, 2 one of very many, 3 nobody waits for it.
+    rank         BIGINT NOT NULL,
     state        TEXT    NOT NULL,
     attempts     BIGINT NOT NULL,
     next_try_at  BIGINT NOT NULL,
@@ -314,7 +325,7 @@ CREATE TABLE letter (
     created_at   BIGINT NOT NULL,
     ended_at     BIGINT
 );
-CREATE INDEX letter_due ON letter (can_wait, next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_due ON letter (rank, next_try_at) WHERE ended_at IS NULL;
 CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
@@ -440,6 +451,8 @@ CREATE TABLE sharing_signal (
     first_at       BIGINT NOT NULL,
     last_at        BIGINT NOT NULL,
     told_at        BIGINT,
+    -- What the device type said happens to such tokens when the owner was told.
+    told_under     TEXT,
     false_alarm_at BIGINT,
     false_alarm_by TEXT
 );
@@ -455,7 +468,7 @@ CREATE TABLE leak (
     source   TEXT    NOT NULL,
     at       BIGINT NOT NULL
 );
-CREATE INDEX leak_of_token ON leak (token_id);
+CREATE UNIQUE INDEX leak_once ON leak (token_id, found_at);
 
 -- Resets of all users of a profile: how far each has come.
 CREATE TABLE bulk_reset (

@@ -53,6 +53,10 @@ CREATE TABLE user_account (
     epoch               INTEGER NOT NULL,
     frozen_at           INTEGER,
     tokens_frozen_at    INTEGER,
+    -- Who froze them: owner or sharing.
+    tokens_frozen_by    TEXT,
+    -- When such a freeze was last lifted: uses before it no longer look shared.
+    tokens_unfrozen_at  INTEGER,
     removed_at          INTEGER,
     failures            INTEGER NOT NULL,
     last_failure_at     INTEGER,
@@ -101,6 +105,11 @@ CREATE TABLE token (
     device_type   TEXT    NOT NULL,
     digest        BLOB    NOT NULL,
     issued_at     INTEGER NOT NULL,
+    -- How it came to be. Who wanted it is its owner or an administrator; without one, whoever runs the server.
+    issued_as     TEXT    NOT NULL,
+    issued_scope  TEXT    NOT NULL,
+    issuer_id     INTEGER REFERENCES user_account (id),
+    issued_from   TEXT,
     expires_at    INTEGER NOT NULL,
     -- While a rotation is under way: the token that comes in its place, and when it would have expired without.
     succeeded_by  INTEGER,
@@ -124,6 +133,8 @@ CREATE INDEX token_live_expiry ON token (expires_at, id) WHERE retired_at IS NUL
 CREATE TABLE reset_request (
     user_id     INTEGER NOT NULL REFERENCES user_account (id),
     request_key TEXT    NOT NULL,
+    -- What was asked for: the same key for anything else is refused.
+    request     TEXT    NOT NULL,
     token_id    INTEGER NOT NULL REFERENCES token (id),
     at          INTEGER NOT NULL,
     PRIMARY KEY (user_id, request_key)
@@ -303,8 +314,8 @@ CREATE TABLE letter (
     token_id     INTEGER REFERENCES token (id),
     key_id       INTEGER,
     nonce        BLOB,
-    -- 1: nobody waits for it, and there may be very many: it stands aside for the others.
-    can_wait     INTEGER NOT NULL,
+    -- How urgent it is: 0 somebody waits for it, 1 a notice, 2 one of very many, 3 nobody waits for it.
+    rank         INTEGER NOT NULL,
     state        TEXT    NOT NULL,
     attempts     INTEGER NOT NULL,
     next_try_at  INTEGER NOT NULL,
@@ -314,7 +325,7 @@ CREATE TABLE letter (
     created_at   INTEGER NOT NULL,
     ended_at     INTEGER
 ) STRICT;
-CREATE INDEX letter_due ON letter (can_wait, next_try_at) WHERE ended_at IS NULL;
+CREATE INDEX letter_due ON letter (rank, next_try_at) WHERE ended_at IS NULL;
 CREATE INDEX letter_created ON letter (created_at, id);
 CREATE INDEX letter_ended ON letter (ended_at);
 CREATE INDEX letter_token ON letter (token_id);
@@ -440,6 +451,8 @@ CREATE TABLE sharing_signal (
     first_at       INTEGER NOT NULL,
     last_at        INTEGER NOT NULL,
     told_at        INTEGER,
+    -- What the device type said happens to such tokens when the owner was told.
+    told_under     TEXT,
     false_alarm_at INTEGER,
     false_alarm_by TEXT
 ) STRICT;
@@ -455,7 +468,7 @@ CREATE TABLE leak (
     source   TEXT    NOT NULL,
     at       INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX leak_of_token ON leak (token_id);
+CREATE UNIQUE INDEX leak_once ON leak (token_id, found_at);
 
 -- Resets of all users of a profile: how far each has come.
 CREATE TABLE bulk_reset (

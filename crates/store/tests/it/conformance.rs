@@ -28,6 +28,7 @@ mod places;
 mod profiles;
 mod recovery_codes;
 mod reminders;
+mod reset_requests;
 mod resets;
 mod retired_uses;
 mod rotations;
@@ -35,6 +36,7 @@ mod schema;
 mod sessions;
 mod sharing_signals;
 mod source_failures;
+mod succession;
 mod tokens;
 mod users;
 mod uses;
@@ -44,10 +46,12 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter, Profile, Token, User};
+use symbolon_core::issue::{Issue, IssueCause};
 use symbolon_core::keys::KeyId;
-use symbolon_core::letter::LetterKind;
+use symbolon_core::letter::{LetterKind, LetterRank, Volume};
 use symbolon_core::names::{DeviceType, DisplayName, EmailAddress, Username};
 use symbolon_core::policy::Policy;
+use symbolon_core::reset::Scope;
 use symbolon_core::secret::{Digest, Nonce};
 use symbolon_store::error::StoreError;
 use symbolon_store::letters::NewLetter;
@@ -166,9 +170,15 @@ async fn insert_token(
         device_type: &device_type,
         digest: &digest(raw),
         expires_at: T0 + 365 * DAY,
+        issue: by_operator(),
     };
     stored_tokens::insert(tx, &token, T0).await?;
     Ok(token.id)
+}
+
+/// How a token comes to be that whoever runs the server has reset, for its device type alone.
+const fn by_operator() -> Issue {
+    Issue { cause: IssueCause::Reset, scope: Scope::DeviceType, issuer: None, source: None }
 }
 
 /// Issues a token in a transaction of its own.
@@ -190,6 +200,7 @@ async fn insert_letter(
         id: Id::from_raw(raw),
         user,
         kind,
+        rank: LetterRank::of(kind, Volume::Single),
         to: &address("jane@example.com"),
         to_name: &shown("Jane Doe"),
         facts: "retired=1",

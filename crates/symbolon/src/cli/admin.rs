@@ -15,7 +15,7 @@ use super::commands::{
     OnOff, OneUser, PolicyArgs, ProfileCommand, ScopeArg, SecretCommand, TokenCommand, UserCommand,
 };
 use super::link::{Link, segment};
-use super::{breakage, bulk_reset, explain};
+use super::{breakage, bulk_reset, explain, token_show};
 use crate::exit::{Exit, Failure};
 use crate::out::{Column, Out, table};
 
@@ -156,6 +156,11 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             link.post(&format!("/users/{}/unfreeze", segment(&username)), Value::Null).await?;
             out.note(&format!("{username} may log in again."))
         }
+        UserCommand::UnfreezeTokens(OneUser { username }) => {
+            let path = format!("/users/{}/unfreeze-tokens", segment(&username));
+            link.post(&path, Value::Null).await?;
+            out.note(&format!("The tokens of {username} are not frozen."))
+        }
         UserCommand::Unlock(OneUser { username }) => {
             link.post(&format!("/users/{}/unlock", segment(&username)), Value::Null).await?;
             out.note(&format!("{username} is not locked out."))
@@ -181,7 +186,17 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             let to = to.unwrap_or_else(|| "the user's own address".to_owned());
             out.note(&format!("Mail with a token of {username} goes to {to} from now on."))
         }
-        UserCommand::SetKey { username, file, none: _ } => {
+        UserCommand::SetKey { username, wkd: true, .. } => {
+            let path = format!("/users/{}/openpgp-key/look-up", segment(&username));
+            let found = link.post(&path, json!({})).await?;
+            let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+            out.note(&format!(
+                "Mail with a token of {username} is encrypted from now on to the key {}, which was found for {}.",
+                text("fingerprint"),
+                text("address")
+            ))
+        }
+        UserCommand::SetKey { username, file, .. } => {
             let path = format!("/users/{}/openpgp-key", segment(&username));
             let key = file.map(|file| key_in(&file)).transpose()?;
             let encrypted = if key.is_some() { "is encrypted" } else { "goes in clear" };
@@ -231,7 +246,7 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
             let receipt = link.post(&path, asked).await?;
             out.data(&receipt, |receipt| {
                 let retired = counted(&receipt["retired"], "earlier token");
-                format!("Done: {retired} retired. The new token is mailed to its owner.")
+                format!("Done: {retired} retired. The new token is mailed.")
             })
         }
         TokenCommand::Rotate { username, device_type, cancel: true, .. } => {
@@ -253,7 +268,7 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
             let receipt = link.post(&path, asked).await?;
             out.data(&receipt, |receipt| match receipt["outgoing_until"].as_str() {
                 Some(until) => format!(
-                    "The new token is mailed to its owner. The old one works until that is first used, \
+                    "The new token is mailed. The old one works until that is first used, \
                      at the latest until {until}."
                 ),
                 None => "This request was made before; the old token has ended since.".to_owned(),
@@ -263,6 +278,9 @@ pub(super) async fn token(link: Link, out: Out, command: TokenCommand) -> Result
         TokenCommand::List { user } => {
             let of = user.map(|user| format!("user={}&", segment(&user))).unwrap_or_default();
             out.rows(&all_pages(&link, &format!("/tokens?{of}"), "id").await?, TOKENS)
+        }
+        TokenCommand::Show { id } => {
+            out.data(&link.get(&format!("/tokens/{}", segment(&id))).await?, token_show::told)
         }
         TokenCommand::Revoke { id } => {
             link.delete(&format!("/tokens/{}", segment(&id))).await?;
@@ -458,7 +476,6 @@ fn counted(count: &Value, what: &str) -> String {
     format!("{count} {what}{ending}")
 }
 
-/// One line of stdin, without its end.
 /// A key for the wire. What is larger than a key can be is cut, and refused by the server.
 fn key_in(file: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
@@ -468,6 +485,7 @@ fn key_in(file: &Path) -> Result<String, Failure> {
     Ok(STANDARD.encode(bytes))
 }
 
+/// One line of stdin, without its end.
 fn read_password() -> Result<Zeroizing<String>, Failure> {
     let mut line = Zeroizing::new(String::new());
     let read = io::stdin().lock().read_line(&mut line);

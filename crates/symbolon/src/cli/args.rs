@@ -49,8 +49,8 @@ pub(crate) enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Users: add, list, show, freeze, unfreeze, unlock, remove, set-password, reset-second-factors,
-    /// sessions, end-session
+    /// Users: add, list, show, freeze, unfreeze, unfreeze-tokens, unlock, remove, set-password,
+    /// reset-second-factors, sessions, end-session
     #[command(subcommand)]
     User(UserCommand),
     /// Security tokens: reset, list, revoke, check

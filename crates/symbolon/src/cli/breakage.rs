@@ -10,6 +10,7 @@ const CLIENTS: &[Column] = &[
     ("DEVICE TYPE", "device_type"),
     ("TOKEN", "fate"),
     ("CLIENT", "client"),
+    ("ANOTHER KIND", "another_kind"),
     ("FROM", "source"),
     ("TIMES", "times"),
     ("LAST", "last_at"),
@@ -71,6 +72,7 @@ fn rows_of(token: &Value) -> Vec<Value> {
             "device_type": token["device_type"],
             "fate": fate,
             "client": client["client"],
+            "another_kind": client["another_kind"],
             "source": client["source"],
             "times": client["times"],
             "last_at": client["last_at"],
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn each_client_is_told_with_what_becomes_of_it() {
         let client = json!({
-            "client": "jsforce", "source": "10.1.2.3", "times": 3,
+            "client": "jsforce", "another_kind": "server", "source": "10.1.2.3", "times": 3,
             "last_at": "2026-11-23T07:00:00Z", "outcome": "stops",
         });
         let breakage = json!({
@@ -101,7 +103,10 @@ mod tests {
 
         let told = told(&breakage);
 
-        assert!(told.contains("any          ends      jsforce  10.1.2.3  3"), "{told}");
+        assert!(
+            told.contains("any          ends      jsforce  server        10.1.2.3  3"),
+            "{told}"
+        );
         assert!(told.contains("server       lives on  -"), "{told}");
         assert!(told.contains("1 client would stop. Uses since 2026-08-25T07:00:00Z."), "{told}");
     }

@@ -39,6 +39,8 @@ pub(crate) enum UserCommand {
     Freeze(OneUser),
     /// Let a frozen user log in again
     Unfreeze(OneUser),
+    /// Lift the freeze of a user's tokens: by the link in a mail, or because one looked shared
+    UnfreezeTokens(OneUser),
     /// Lift a lockout
     Unlock(OneUser),
     /// Remove a user with tokens, sessions, links and letters
@@ -68,11 +70,14 @@ pub(crate) enum UserCommand {
         /// The user
         username: String,
         /// The public key, armored or not
-        #[arg(required_unless_present = "none")]
+        #[arg(required_unless_present_any = ["none", "wkd"])]
         file: Option<PathBuf>,
         /// Encrypt no more
-        #[arg(long, conflicts_with = "file")]
+        #[arg(long, conflicts_with_all = ["file", "wkd"])]
         none: bool,
+        /// Look it up in the Web Key Directory of the address that gets the mail (`openpgp_lookup`)
+        #[arg(long, conflicts_with = "file")]
+        wkd: bool,
     },
     /// Remove every second factor of a user who has lost them
     ResetSecondFactors(OneUser),
@@ -146,6 +151,11 @@ pub(crate) enum TokenCommand {
         /// Of this user alone
         #[arg(long)]
         user: Option<String>,
+    },
+    /// Show everything that is known of one token: who uses it, how it came to be, who has come back with it
+    Show {
+        /// The token's id, from `token list`
+        id: String,
     },
     /// End a live token without a successor
     Revoke {

@@ -16,6 +16,7 @@ mod proxy_config;
 mod recover_admin;
 mod scan;
 mod token_check;
+mod token_show;
 
 use std::ffi::OsStr;
 use std::future::Future;

@@ -1,7 +1,8 @@
 //! `token scan`: finds tokens where they should not be, without a server.
 //!
 //! What is found is what has a token's shape and the right check (`core::token_search`); whether it lives
-//! only the server knows. Places are printed as they are found, a token never: a mask of it. Memory is
+//! only the server knows. Places are printed as they are found, a token never, not of a path either: a mask
+//! of it; and one that stands in the name of a file or directory is a finding like any other. Memory is
 //! bounded whatever is read: a piece of each file that is open, and the names that still wait.
 //!
 //! The end says what came of it: 0 where nothing was found, 3 where something was, 1 where nothing was
@@ -19,7 +20,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use symbolon_core::token_search::TokenSearch;
+use symbolon_core::token::LENGTH;
+use symbolon_core::token_search::{TokenSearch, mask, masked};
 
 use super::progress::Progress;
 use crate::exit::{Exit, Failure};
@@ -118,7 +120,10 @@ impl Scan {
         let told = match self.out.form {
             Form::Json => self.say_json(origin, found, earlier),
             Form::Text => {
-                let place = format!("{}:{}:{}", shown(origin), found.line, found.column);
+                let place = match found.at {
+                    Some((line, column)) => format!("{}:{line}:{column}", shown(origin)),
+                    None => format!("{}:name", shown(origin)),
+                };
                 self.progress.beside(|| say(&format!("{place}: {}", found.mask)))
             }
         };
@@ -128,15 +133,24 @@ impl Scan {
         }
     }
 
+    /// Says what was found in the name of a file or directory.
+    fn tell_of_name(&self, origin: Origin<'_>, name: &[u8]) {
+        for begin in self.search.find_iter(name) {
+            self.tell(origin, &Found { at: None, mask: &mask(&name[begin..begin + LENGTH]) });
+        }
+    }
+
     fn say_json(&self, origin: Origin<'_>, found: &Found<'_>, earlier: u64) -> Result<(), Failure> {
-        let mut value = json!({ "path": null, "line": found.line, "column": found.column, "token": found.mask });
+        let (line, column) = found.at.unzip();
+        let mut value =
+            json!({ "path": null, "line": line, "column": column, "token": found.mask });
         match origin {
             Origin::Stdin => {}
-            Origin::File(path) => value["path"] = Value::from(path.to_string_lossy()),
+            Origin::File(path) => value["path"] = Value::from(masked(&path.to_string_lossy())),
             Origin::Commit { repository, commit, path } => {
-                value["path"] = Value::from(path);
+                value["path"] = Value::from(path.map(masked));
                 value["commit"] = Value::from(commit);
-                value["repository"] = Value::from(repository.to_string_lossy());
+                value["repository"] = Value::from(masked(&repository.to_string_lossy()));
             }
         }
         // The lock of the bar keeps the lines of threads apart; the first alone goes without a comma.
@@ -147,6 +161,7 @@ impl Scan {
     /// Tells of something that could not be read, and goes on.
     fn trouble(&self, what: &str, error: &io::Error) {
         self.unreadable.store(true, Ordering::Relaxed);
+        let what = masked(what);
         self.progress.beside(|| out::complain(&format!("cannot read {what}: {error}")));
     }
 
@@ -185,7 +200,8 @@ impl Scan {
     }
 }
 
-/// The origin as it stands before line and column, without characters that a terminal would obey.
+/// The origin as it stands before line and column, without tokens and without characters that a terminal
+/// would obey.
 fn shown(origin: Origin<'_>) -> String {
     let text = match origin {
         Origin::Stdin => "-".to_owned(),
@@ -194,5 +210,5 @@ fn shown(origin: Origin<'_>) -> String {
             format!("{}@{commit}:{}", repository.display(), path.unwrap_or("(message)"))
         }
     };
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    masked(&text).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -193,6 +193,18 @@ pub(crate) const KEYS: &[Key] = &[
         "File of the public keys by which GitHub signs alerts of leaked tokens, as GitHub publishes them.",
     ),
     key(
+        "openpgp_lookup",
+        Kind::Word(&["off", "wkd"]),
+        Preset::Value("off"),
+        "Whether OpenPGP keys may be looked up, when somebody asks, in Web Key Directories on the internet.",
+    ),
+    key(
+        "countries_file",
+        Kind::Path,
+        Preset::Unset("none: no token looks shared for the countries it is used from"),
+        "File with a line for each address range, 192.0.2.0/24 DE, or an RFC 8805 geofeed; read at the start.",
+    ),
+    key(
         "hash_threads",
         Kind::Count,
         Preset::Unset("one per processor"),

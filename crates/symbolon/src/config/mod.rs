@@ -15,11 +15,15 @@ mod tests;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use symbolon_core::country::Countries;
 use symbolon_core::names::{DisplayName, EmailAddress};
 use symbolon_core::policy::SourcePolicy;
 use symbolon_core::weekly::Zone;
@@ -32,6 +36,9 @@ use tracing::level_filters::LevelFilter;
 use layers::Layers;
 use listeners::Listeners;
 use read::Reader;
+
+/// Bytes that a file of countries may have: as many lines as it may have, with a town in each.
+const MOST_OF_COUNTRIES: u64 = 256 << 20;
 
 /// The configuration of a server, checked.
 #[derive(Debug, Clone)]
@@ -56,8 +63,21 @@ pub(crate) struct Config {
     pub(crate) logs: Logs,
     /// By which GitHub's secret scanning signs its alerts.
     pub(crate) secret_scanning_keys: Option<SigningKeys>,
+    /// Whether OpenPGP keys may be looked up.
+    pub(crate) openpgp_lookup: OpenpgpLookup,
+    /// In which country an address is used.
+    pub(crate) countries: Arc<Countries>,
     /// Passwords hashed at a time.
     pub(crate) hash_threads: usize,
+}
+
+/// Where OpenPGP keys may be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenpgpLookup {
+    /// Nowhere.
+    Off,
+    /// In the Web Key Directory of an address's domain.
+    Wkd,
 }
 
 /// Section `logins`.
@@ -139,6 +159,8 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Config> {
     let logs = read_logs(reader);
     let threads = reader.optional("hash_threads", |text| Reader::count(text, 1, 256));
     let secret_scanning_keys = reader.optional("secret_scanning_keys_file", signing_keys);
+    let openpgp_lookup = reader.value("openpgp_lookup", openpgp_lookup);
+    let countries = reader.optional("countries_file", countries).unwrap_or_default();
     let data_dir: PathBuf = data_dir?;
     Some(Config {
         database: database.unwrap_or_else(|| embedded_database(&data_dir)),
@@ -151,6 +173,8 @@ fn read_all(reader: &mut Reader<'_>) -> Option<Config> {
         logins,
         logs,
         secret_scanning_keys,
+        openpgp_lookup: openpgp_lookup?,
+        countries: Arc::new(countries),
         hash_threads: threads.map_or_else(processors, |threads| threads as usize),
     })
 }
@@ -190,9 +214,28 @@ fn mail_target(text: &str) -> Result<MailTarget, String> {
     }
 }
 
+fn openpgp_lookup(text: &str) -> Result<OpenpgpLookup, &'static str> {
+    match text {
+        "off" => Ok(OpenpgpLookup::Off),
+        "wkd" => Ok(OpenpgpLookup::Wkd),
+        _ => Err("must be one of off, wkd"),
+    }
+}
+
 fn signing_keys(path: &str) -> Result<SigningKeys, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     SigningKeys::parse(&text).map_err(|fault| fault.to_string())
+}
+
+fn countries(path: &str) -> Result<Countries, String> {
+    let cannot = |error| format!("cannot be read: {error}");
+    let mut text = String::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(MOST_OF_COUNTRIES + 1).read_to_string(&mut text).map_err(cannot)?;
+    if text.len() as u64 > MOST_OF_COUNTRIES {
+        return Err("must not be larger than 256 MiB".to_owned());
+    }
+    Countries::parse(&text).map_err(|fault| fault.to_string())
 }
 
 fn period(text: &str) -> Result<Duration, String> {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use symbolon_core::names::Source;
+
 use super::keys::KEYS;
 use super::layers::{Origin, Outside};
 use super::*;
@@ -161,4 +163,33 @@ fn the_schema_describes_every_key() {
         };
         assert!(properties.pointer(&pointer).is_some(), "{}", key.name);
     }
+}
+
+#[test]
+fn a_file_of_countries_is_read_and_its_first_fault_told_with_key_and_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("countries");
+    let given = |text: &[u8]| {
+        fs::write(&path, text).unwrap();
+        let layers =
+            layers(&format!("countries_file = {:?}", path.display().to_string()), &[], &[]);
+        read(&layers).map(|config| config.countries)
+    };
+
+    let countries = given(b"192.0.2.0/24 DE\n2001:db8::/32 FR\n").unwrap();
+    let broken = given(b"192.0.2.0/24 DE\n192.0.2.0 Germany\n").unwrap_err();
+    let binary = given(b"\xff\xfe").unwrap_err();
+
+    let here = Source::new("192.0.2.7".parse().unwrap());
+    assert_eq!(countries.of(here).unwrap().to_string(), "DE");
+    assert!(
+        broken[0].contains("countries_file") && broken[0].contains("line 2: must be"),
+        "{broken:?}"
+    );
+    assert!(
+        binary[0].contains("countries_file") && binary[0].contains("cannot be read"),
+        "{binary:?}"
+    );
+    let none = read(&layers("", &[], &[])).unwrap().countries;
+    assert_eq!(*none, Countries::default());
 }

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::listeners::{Listeners, TlsIdentity, TlsListener};
-use crate::config::{Config, LogFormat, Logins, Logs, embedded_database};
+use crate::config::{Config, LogFormat, Logins, Logs, OpenpgpLookup, embedded_database};
 use crate::exit::{Exit, Failure};
 use crate::out::Out;
 use crate::serve::{Server, Signals};
@@ -100,6 +100,8 @@ async fn config_in(dir: &Path) -> Result<Config, Failure> {
         },
         logs: LOGS,
         secret_scanning_keys: None,
+        openpgp_lookup: OpenpgpLookup::Off,
+        countries: Arc::default(),
         hash_threads: 2,
     })
 }

@@ -1,5 +1,6 @@
 //! The authority itself: database, keys and settings put together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_app::chance::Chance;
@@ -8,7 +9,7 @@ use symbolon_app::context::Switch;
 use symbolon_app::hashing::Hasher;
 use symbolon_app::turnstile::Turnstile;
 use symbolon_app::{Ctx, House, Settings, courier, setup};
-use symbolon_mail::MailTarget;
+use symbolon_mail::{KeyDirectory, MailTarget, WebKeyDirectory};
 use symbolon_store::error::StoreError;
 use symbolon_store::{DatabaseTarget, Store, migrate_all};
 use tokio::sync::Notify;
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 
 use super::data_dir::DataDir;
 use super::{app_failure, key_file, listeners};
-use crate::config::Config;
+use crate::config::{Config, OpenpgpLookup};
 use crate::exit::{Exit, Failure, chain, of_store};
 
 /// How long a PostgreSQL that does not answer is waited for, at the start.
@@ -87,6 +88,7 @@ pub(super) async fn open(
         live: symbolon_app::live::Live::to_be_filled(),
         notebook: symbolon_app::notebook::Notebook::default(),
         leak_reports: symbolon_app::leaks::ReportLimit::default(),
+        key_directory: key_directory(config.openpgp_lookup)?,
     });
     setup::prepare(&ctx)
         .await
@@ -98,6 +100,19 @@ pub(super) async fn open(
             .map_err(|error| app_failure("cannot look after the outbox", &error))?;
     }
     Ok(ctx)
+}
+
+/// Where OpenPGP keys are looked up.
+fn key_directory(lookup: OpenpgpLookup) -> Result<Option<Arc<dyn KeyDirectory>>, Failure> {
+    match lookup {
+        OpenpgpLookup::Off => Ok(None),
+        OpenpgpLookup::Wkd => {
+            let directory = WebKeyDirectory::of_the_internet();
+            let directory = directory
+                .map_err(|error| Failure::because(Exit::Failed, "openpgp_lookup", &error))?;
+            Ok(Some(Arc::new(directory)))
+        }
+    }
 }
 
 /// Connects and migrates. A PostgreSQL may come up after us and is waited for; a file is there or not.

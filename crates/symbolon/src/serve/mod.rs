@@ -32,7 +32,7 @@ use symbolon_mail::Mailbox;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 pub(crate) use authority::CERTIFICATE as PRIVATE_AUTHORITY;
@@ -173,7 +173,7 @@ impl Server {
         });
         let mut rounds = JoinSet::new();
         rounds.spawn(janitor::run(ctx.clone()));
-        rounds.spawn(sharing::run(ctx.clone()));
+        rounds.spawn(sharing::run(ctx.clone(), Arc::clone(&config.countries)));
         rounds.spawn(reminders::run(ctx.clone()));
         rounds.spawn(digest::run(ctx.clone()));
         let (doors_closed, closed) = watch::channel(false);
@@ -205,7 +205,14 @@ impl Server {
         info!("stopping");
         self.stop.send_replace(true);
         self.rounds.abort_all();
-        tokio::join!(close_doors(&mut self.doors), dismiss(self.courier.as_mut()));
+        let doors_and_reports = async {
+            let until = Instant::now() + DRAIN;
+            close_doors(&mut self.doors).await;
+            if timeout_at(until, self.ctx.leak_reports.all_done()).await.is_err() {
+                error!("leaked tokens that were reported could not all be ended in time");
+            }
+        };
+        tokio::join!(doors_and_reports, dismiss(self.courier.as_mut()));
         self.doors_closed.send_replace(true);
         for (name, work) in [("live view", self.feed), ("scribe", self.scribe)] {
             match timeout(LAST_WORK, work).await {
@@ -275,7 +282,7 @@ pub(crate) fn app_failure(what: &str, error: &AppError) -> Failure {
         AppError::Database(store) => of_store(store),
         AppError::TooMany { .. } | AppError::Busy => Exit::Unreachable,
         AppError::NotFound(_) => Exit::NotFound,
-        AppError::Taken(_) => Exit::Conflict,
+        AppError::Taken(_) | AppError::KeyUsed => Exit::Conflict,
         AppError::Name { .. }
         | AppError::Password(_)
         | AppError::Invalid(_)

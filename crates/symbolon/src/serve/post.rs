@@ -78,4 +78,8 @@ impl Transport for Counted {
         });
         delivery
     }
+
+    fn at_once(&self) -> usize {
+        self.transport.at_once()
+    }
 }

@@ -7,7 +7,7 @@ use symbolon_app::scribe::Scribe;
 use symbolon_app::tokens::TokenView;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, Presented, Presenter, Question, Said};
-use symbolon_app::{Actor, device_types, live, tokens, users};
+use symbolon_app::{Actor, AppError, device_types, live, tokens, users};
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::names::{DeviceType, Source};
@@ -170,9 +170,8 @@ impl World {
     async fn take(&self, step: &Step, attempt: &Attempt) -> Outcome {
         let (ctx, actor, name) = (&self.house.ctx, Actor::Operator, self.jane.username.as_str());
         let refused = |error: ResetError| match error {
-            ResetError::App(symbolon_app::AppError::NotFound(_)) | ResetError::Forbidden(_) => {
-                Outcome::Refused
-            }
+            ResetError::App(AppError::NotFound(_) | AppError::KeyUsed)
+            | ResetError::Forbidden(_) => Outcome::Refused,
             other @ (ResetError::App(_) | ResetError::WrongPassword(_)) => {
                 panic!("{step:?}: {other:?}")
             }
@@ -346,7 +345,7 @@ impl World {
             let source = Source::new([198, 51, 100, 7].into());
             let client: &[u8] = b"shop/1.0";
             let (source, client) = (Said::OfClient(source), Said::OfClient(client));
-            let from = UsedFrom { place: 0, source, client };
+            let from = UsedFrom { place: 0, source, client, active_at: None };
             let accepted = view.verify(keys, &presented, None, now, from).is_ok();
             assert_eq!(accepted, self.model.lives(which, now), "token {which} in the view");
         }

@@ -193,12 +193,12 @@ fn tokens() -> Vec<Line> {
         ("trusted, token", Api, |it| it.trusted(), enter(Some(TOKEN))),
         ("trusted, mistyped", Api, |it| it.trusted().token(Mistyped), Err(TokenMistyped)),
         ("trusted, retired", Api, |it| it.trusted().token(Known(RETIRED)), RESET),
-        ("frozen", Api, |it| it.tokens_frozen(), Err(TokensFrozen(T0))),
+        ("frozen", Api, |it| it.tokens_frozen(), Err(TokensFrozen(FREEZE))),
         (
             "frozen, trusted, no token",
             Api,
             |it| it.tokens_frozen().trusted().token(NoToken),
-            Err(TokensFrozen(T0)),
+            Err(TokensFrozen(FREEZE)),
         ),
         ("frozen, on the web", Web, |it| it.tokens_frozen(), enter(None)),
         (
@@ -213,14 +213,16 @@ fn tokens() -> Vec<Line> {
 fn device_types() -> Vec<Line> {
     use Mismatch::{Noted, Refused};
     use Refusal::{
-        TokenExpired, TokenOfAnotherKind, TokenOfAnotherUser, TokenOutsideAddresses, TokenRetired,
-        TokenUnused, WrongPassword,
+        TokenExpired, TokenNotForProfile, TokenOfAnotherKind, TokenOfAnotherUser,
+        TokenOutsideAddresses, TokenRetired, TokenUnused, WrongPassword,
     };
     const HERE: &str = "192.0.2.0/24, 10.0.0.0/8";
     const THERE: &str = "10.0.0.0/8";
     const DAY: Duration = Duration::from_hours(24);
     const FULL: Outcome = enter(Some(TOKEN));
     const OUTSIDE: Outcome = Err(TokenOutsideAddresses);
+    const OTHERS: Id<Profile> = Id::from_raw(4);
+    const NOT_HELD: Outcome = Err(TokenNotForProfile);
     const UNUSED: Outcome = Err(TokenUnused(LIVE.active_at));
     const SERVER: ClientKind = ClientKind::Server;
     vec![
@@ -234,6 +236,11 @@ fn device_types() -> Vec<Line> {
             |it| it.held_at(THERE).wrong_password(),
             Err(WrongPassword),
         ),
+        ("held as it may be", Api, |it| it.held_by(PROFILE), FULL),
+        ("held by another profile", Api, |it| it.held_by(OTHERS), NOT_HELD),
+        ("not held, trusted", Api, |it| it.held_by(OTHERS).trusted(), NOT_HELD),
+        ("not held, and outside", Api, |it| it.held_by(OTHERS).held_at(THERE), NOT_HELD),
+        ("not held, unused", Api, |it| it.held_by(OTHERS).idle_end(DAY), UNUSED),
         ("another kind, noted", Api, |it| it.meant_for(SERVER, Noted), FULL),
         ("another kind, refused", Api, |it| it.meant_for(SERVER, Refused), Err(TokenOfAnotherKind)),
         ("its kind", Api, |it| it.meant_for(ClientKind::Mobile, Refused), FULL),
@@ -274,7 +281,8 @@ fn device_types() -> Vec<Line> {
 
 fn duty_at_apis() -> Vec<Line> {
     use Refusal::{
-        CodeMissing, CodeWrong, CodesLockedOut, SecondFactorNotEnrolled, TokenMissing, TokensFrozen,
+        CodeMissing, CodeWrong, CodesLockedOut, SecondFactorNotEnrolled, TokenInPlaceOfCode,
+        TokenMissing, TokensFrozen, WrongPassword,
     };
     const BOTH: Duty = Duty::WebAndApi;
     const LATE: Outcome = Err(SecondFactorNotEnrolled(T0));
@@ -289,7 +297,31 @@ fn duty_at_apis() -> Vec<Line> {
             "token in place of the code",
             Api,
             |it| it.code(NoCode).token(Known(LIVE)),
+            Err(TokenInPlaceOfCode),
+        ),
+        (
+            "retired token in place of the code",
+            Api,
+            |it| it.code(NoCode).token(Known(RETIRED)),
+            Err(TokenInPlaceOfCode),
+        ),
+        (
+            "token of another user in place of the code",
+            Api,
+            |it| it.code(NoCode).token(Known(OF_ANOTHER)),
             Err(CodeMissing),
+        ),
+        (
+            "token that nobody was given in place of the code",
+            Api,
+            |it| it.code(NoCode).token(NeverIssued),
+            Err(CodeMissing),
+        ),
+        (
+            "token in place of the code, behind a wrong password",
+            Api,
+            |it| it.code(NoCode).token(Known(RETIRED)).wrong_password(),
+            Err(WrongPassword),
         ),
         ("code within a trusted network", Api, |it| it.code(NoCode).trusted(), Err(CodeMissing)),
         (
@@ -314,7 +346,7 @@ fn duty_at_apis() -> Vec<Line> {
             "right code while tokens are frozen",
             Api,
             |it| it.code(RightCode).tokens_frozen(),
-            Err(TokensFrozen(T0)),
+            Err(TokensFrozen(FREEZE)),
         ),
         (
             "wrong code while tokens are frozen",
@@ -326,7 +358,7 @@ fn duty_at_apis() -> Vec<Line> {
             "right code from a trusted network while tokens are frozen",
             Api,
             |it| it.code(RightCode).tokens_frozen().trusted(),
-            Err(TokensFrozen(T0)),
+            Err(TokensFrozen(FREEZE)),
         ),
         ("1 ms left to enrol", Api, |it| it.duty(BOTH, LATER), in_time),
         ("time to enrol ends now", Api, |it| it.duty(BOTH, T0), LATE),
@@ -342,7 +374,7 @@ fn duty_at_apis() -> Vec<Line> {
             |it| it.duty(BOTH, LATER).token(NoToken).trusted(),
             with(Next::Enter, Some(LATER)),
         ),
-        ("passkey in time", Api, |it| it.duty(BOTH, LATER).factors(PASSKEY), enter(Some(TOKEN))),
+        ("passkey in time", Api, |it| it.duty(BOTH, LATER).factors(PASSKEY), in_time),
         ("passkey, too late", Api, |it| it.duty(BOTH, T0).factors(PASSKEY), LATE),
         ("recovery code, too late", Api, |it| it.duty(BOTH, T0).factors(CODES), LATE),
         ("trusted network, too late", Api, |it| it.duty(BOTH, T0).trusted(), LATE),

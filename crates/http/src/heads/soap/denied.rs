@@ -100,6 +100,7 @@ impl Denied {
             | AppError::KeyMissing
             | AppError::Invalid(_)
             | AppError::Taken(_)
+            | AppError::KeyUsed
             | AppError::Name { .. } => {
                 let failure = Failure::noted(error);
                 let denied = match failure {

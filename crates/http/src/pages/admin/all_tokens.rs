@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::tokens::{self, InventoryEntry, Rotation, TokenFilter, TokenState};
+use symbolon_app::tokens::{self, Freeze, InventoryEntry, Rotation, TokenFilter, TokenState};
 use symbolon_app::{AppError, device_types, profiles};
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Profile, Token};
@@ -67,12 +67,17 @@ impl Row {
     fn of(entry: InventoryEntry, now: Timestamp) -> Self {
         let token = &entry.token;
         let owner = entry.owner_removed_at.is_none().then(|| path_of(token.username.as_str()));
-        let age = (token.state == TokenState::Live).then(|| Age::of(token, now));
+        let age = (!token.state.has_ended()).then(|| Age::of(token, now));
         Self { entry, owner, age }
     }
 
     fn badge(&self) -> &'static str {
         badge_of(self.entry.token.state)
+    }
+
+    /// What keeps it from being accepted, and who can lift that.
+    fn freeze(&self) -> Option<&'static str> {
+        self.entry.token.freeze.map(Freeze::rule)
     }
 
     /// Its part in a rotation that is under way.

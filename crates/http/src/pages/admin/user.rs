@@ -9,6 +9,7 @@ use symbolon_app::tokens::{self, TokenState, TokenView};
 use symbolon_app::users::{self, UserView};
 use symbolon_app::{Rule, reset, second_factors};
 use symbolon_core::factor::FactorKinds;
+use symbolon_core::judge::FrozenBy;
 use symbolon_core::policy::MailEncryption;
 use symbolon_core::reset::Scope;
 
@@ -42,6 +43,9 @@ pub(super) async fn refuse_on_oneself(
     if user.id == pressed.session.user { Err(Failure::Forbidden(rule)) } else { Ok(()) }
 }
 
+/// Why administrators do not reset their own token here: it would go without their current password.
+pub(super) const OWN_TOKEN: &str =
+    "This is your own: use Reset My Security Token, which asks for your current password.";
 /// Why administrators do not freeze themselves.
 pub(super) const OWN_FREEZE: &str = "You cannot freeze yourself: another administrator can.";
 /// Why administrators do not remove themselves.
@@ -133,6 +137,7 @@ fn actions(
             form: lead("reset-security-token", "Reset Security Token")
                 .tone(Tone::Quiet)
                 .obstacle(rule(&[
+                    (himself, OWN_TOKEN),
                     (frozen, "The user is frozen: unfreeze first."),
                     (!user.activated, "The invitation is not accepted yet: there is no password that a token could complement."),
                 ]).map(Rule::from).or(reset_rule)),
@@ -179,6 +184,13 @@ fn actions(
             form: post("unfreeze", "Unfreeze")
                 .tone(Tone::Quiet)
                 .obstacle(rule(&[(!frozen, "The user is not frozen.")])),
+        },
+        Action {
+            title: "Unfreeze tokens",
+            meaning: "Lets the user’s tokens be accepted again, as the user may under My Personal Information. The user is told by mail.",
+            form: post("unfreeze-tokens", "Unfreeze Tokens")
+                .tone(Tone::Quiet)
+                .obstacle(rule(&[(user.tokens_frozen.is_none(), "The tokens are not frozen.")])),
         },
         Action {
             title: "Unlock",

@@ -1,6 +1,8 @@
 //! What administrators do to one user.
 
+use symbolon_app::delivery;
 use symbolon_app::openpgp;
+use symbolon_app::owner_freeze;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::second_factors;
 use symbolon_app::sessions::LiveSession;
@@ -11,7 +13,9 @@ use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
 use crate::pages::admin::removal::{self, Removal};
-use crate::pages::admin::user::{OWN_FACTORS, OWN_FREEZE, OWN_REMOVAL, path_of, refuse_on_oneself};
+use crate::pages::admin::user::{
+    OWN_FACTORS, OWN_FREEZE, OWN_REMOVAL, OWN_TOKEN, path_of, refuse_on_oneself,
+};
 use crate::pages::admin::users::PATH as USERS;
 use crate::pages::own::reset_confirm::{device_type_of, scope_of, with_scope, word_of};
 use crate::pages::view::done::Done;
@@ -42,6 +46,12 @@ pub(crate) async fn freeze(pressed: Pressed) -> Answer {
 pub(crate) async fn unfreeze(pressed: Pressed) -> Answer {
     let outcome = users::unfreeze(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
     back_to(&pressed.named, Done::UserUnfrozen, outcome)
+}
+
+/// `POST /setup/users/{username}/unfreeze-tokens`
+pub(crate) async fn unfreeze_tokens(pressed: Pressed) -> Answer {
+    let outcome = owner_freeze::lift_for(&pressed.visit.ctx, pressed.actor(), &pressed.named).await;
+    back_to(&pressed.named, Done::UserTokensUnfrozen, outcome)
 }
 
 /// `POST /setup/users/{username}/unlock`
@@ -143,6 +153,9 @@ pub(crate) async fn reset_token(
 ) -> Answer {
     let form = posted.by_session(&visit, &session, &["scope", "device_type", "reason"])?;
     let user = users::show(&visit.ctx, &username).await?;
+    if user.id == session.user {
+        return Err(Failure::Forbidden(OWN_TOKEN));
+    }
     let text = |name| form.text(name).unwrap_or_default();
     let reason = text("reason").trim();
     let mut faults = Faults::none();
@@ -181,14 +194,18 @@ async fn reset_page(
     faults: Faults,
 ) -> Answer {
     let frame = Frame::for_session(visit, session, "Reset a User’s Security Token").await?;
-    let obstacle = reset::obstacle(&visit.ctx, user.id, Scope::Account).await?;
+    let obstacle = if user.id == session.user {
+        Some(OWN_TOKEN.to_owned())
+    } else {
+        reset::obstacle(&visit.ctx, user.id, Scope::Account).await?.map(sentence)
+    };
     let of_one_type = reset::obstacle(&visit.ctx, user.id, Scope::DeviceType).await?;
     let here = path_of(user.username.as_str());
     let csrf = nonce_of(&visit.ctx.keys, session);
     let form = FormView::new(format!("{here}/reset-security-token"), &csrf, "Reset Security Token");
     let offers = tokens::offers(&visit.ctx, user.id).await?;
     let form = with_scope(form, &offers, scope, device_type, of_one_type.as_deref())
-        .obstacle(obstacle.map(sentence))
+        .obstacle(obstacle)
         .field(
             Field::new("reason", "Reason", Control::Text)
                 .hint("Noted in the audit trail.")
@@ -201,7 +218,7 @@ async fn reset_page(
          you choose here stop working at once.",
         user.name,
         user.username,
-        user.email.masked()
+        delivery::address(&visit.ctx, user.id).await?.masked()
     );
     let (scope, any) = (Scope::Account, DeviceType::any());
     let breakage = breakage::of_own(&visit.ctx, user.id, scope, &any).await?;

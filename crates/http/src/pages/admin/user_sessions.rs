@@ -7,7 +7,7 @@ use symbolon_app::{own_sessions, users};
 use symbolon_core::id::{Id, Session};
 
 use crate::pages::admin::user::{path_of, refuse_on_oneself};
-use crate::pages::own::sessions::{EndMany, Row, SessionsPage};
+use crate::pages::own::sessions::{EndMany, Row, SessionsPage, not_shown};
 use crate::pages::view::done::Done;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
@@ -49,6 +49,7 @@ pub(crate) async fn show(
         frame: Frame::for_session(&visit, &session, &title).await?,
         lead: "Where the user is logged in: browsers, and programs at an API.",
         sessions: rows.collect(),
+        not_shown: not_shown(own_sessions::not_shown(&visit.ctx, user.id).await?),
         all: EndMany {
             title: "All at once",
             meaning: "The user is not frozen: browsers and programs may log in again. To keep them out, freeze.",

@@ -60,7 +60,7 @@ pub(crate) fn badges(user: &UserView) -> Badges {
     let states = [
         (user.frozen_at.is_some(), "badge bad", "frozen"),
         (user.locked_until.is_some(), "badge bad", "locked out"),
-        (user.tokens_frozen_at.is_some(), "badge bad", "tokens frozen"),
+        (user.tokens_frozen.is_some(), "badge bad", "tokens frozen"),
         (!user.activated, "badge going", "invited"),
         (user.administrator, "badge", "administrator"),
     ];

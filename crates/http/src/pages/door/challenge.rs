@@ -40,7 +40,7 @@ const FEW: u32 = 2;
 struct ChallengePage {
     frame: Frame,
     lead: Vec<String>,
-    form: Option<FormView>,
+    form: FormView,
     passkey: Option<FormView>,
     again: Option<FormView>,
 }

@@ -20,7 +20,7 @@ use crate::pages::web::visit::Visit;
 const PAGE: &str = "/setup/personal-information/delivery";
 const INTRO: [&str; 2] = [
     "Where the mail with a new security token goes, if not to your email address: the group that looks after an integration, for example.",
-    "Whoever reads that mail holds the token. Every other mail still goes to your email address. Leave the field empty for no delivery contact.",
+    "Whoever reads that mail holds the token. Reminders that a token expires go to both addresses, and every other mail to your email address. Leave the field empty for no delivery contact.",
 ];
 
 /// `GET /setup/personal-information/delivery`

@@ -4,6 +4,7 @@ use askama::Template;
 use http::StatusCode;
 use symbolon_app::tokens::{self, TokenState, TokenView};
 
+use crate::pages::own::token_card::badge_of;
 use crate::pages::view::frame::Frame;
 use crate::pages::view::moment::{counted, moment};
 use crate::pages::web::access::LoggedIn;
@@ -36,7 +37,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
         frame,
         name: session.name.as_str().to_owned(),
         username: session.username.as_str().to_owned(),
-        live: all.into_iter().filter(|token| token.state == TokenState::Live).collect(),
+        live: all.into_iter().filter(|token| !token.state.has_ended()).collect(),
         still_used,
         still_used_words: counted(still_used as u64, "retired token"),
     };

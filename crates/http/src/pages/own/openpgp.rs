@@ -1,6 +1,6 @@
 //! The OpenPGP key that mail with a token is encrypted to.
 
-use symbolon_app::openpgp::{self, GivenKey, ShownKey};
+use symbolon_app::openpgp::{self, GivenKey, LookupError, ShownKey};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::policy::MailEncryption;
 
@@ -18,7 +18,9 @@ use crate::pages::web::posted::{Posted, take_password};
 use crate::pages::web::visit::Visit;
 
 const PAGE: &str = "/setup/personal-information/openpgp-key";
+const LOOK_UP: &str = "/setup/personal-information/openpgp-key/look-up";
 const INTRO: &str = "Mail with a new security token is encrypted to this key, for whoever gets that mail; other mail is not. If the key cannot be used, because it has expired for example, the mail is not sent at all. Leave the field empty for no key.";
+const LOOKING_UP: &str = "Or let it be looked up: the domain of the address that gets the mail may publish its key in a Web Key Directory. The current password is asked for that, too.";
 const DEMANDED: &str = "Your profile demands a key: without one no security token can be reset. An administrator can lift the demand in the profile.";
 
 /// `GET /setup/personal-information/openpgp-key`
@@ -41,6 +43,24 @@ pub(crate) async fn set(visit: Visit, LoggedIn(session): LoggedIn, posted: Poste
     }
 }
 
+/// `POST /setup/personal-information/openpgp-key/look-up`
+pub(crate) async fn look_up(visit: Visit, LoggedIn(session): LoggedIn, posted: Posted) -> Answer {
+    let mut form = posted.by_session(&visit, &session, &["openpgp_key", "current_password"])?;
+    let current = take_password(&mut form, "current_password");
+    let key = match openpgp::look_up_own(&visit.ctx, session.user).await {
+        Ok((key, _)) => key,
+        Err(LookupError::App(error)) => return Err(error.into()),
+        Err(error) => {
+            let faults = Faults::one("openpgp_key", error.to_string());
+            return page(&visit, &session, "", faults).await;
+        }
+    };
+    match openpgp::set_own(&visit.ctx, session.user, current, Some(key), &visit.origin).await {
+        Ok(()) => Ok(see_other(&Done::OpenpgpKeyFound.at(PATH))),
+        Err(error) => page(&visit, &session, "", faults_of(error)?).await,
+    }
+}
+
 fn read(visit: &Visit, typed: &str) -> Result<Option<GivenKey>, Faults> {
     if typed.is_empty() {
         return Ok(None);
@@ -58,8 +78,8 @@ async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults)
         |key| format!("The key now: {}", described(key)),
     );
     let intro: &[&str] = match known.encryption {
-        MailEncryption::Optional => &[INTRO, &now],
-        MailEncryption::Required => &[INTRO, DEMANDED, &now],
+        MailEncryption::Optional => &[INTRO, LOOKING_UP, &now],
+        MailEncryption::Required => &[INTRO, LOOKING_UP, DEMANDED, &now],
     };
     let form = FormView::new(PAGE, &nonce_of(&visit.ctx.keys, session), "Save")
         .field(
@@ -69,6 +89,7 @@ async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults)
                 .optional(),
         )
         .field(current_password())
+        .or(LOOK_UP, "Look Up My Key", openpgp::lookup_obstacle(&visit.ctx))
         .cancel(PATH);
     Ok(form_page(frame, intro, form, faults))
 }

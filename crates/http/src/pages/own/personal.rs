@@ -5,6 +5,7 @@ use http::StatusCode;
 use symbolon_app::account::{PersonalInformation, personal_information};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::{owner_freeze, reset};
+use symbolon_core::judge::FrozenBy;
 use symbolon_core::reset::Scope;
 
 use crate::pages::own::personal_forms::faults_of;

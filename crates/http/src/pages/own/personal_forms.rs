@@ -135,12 +135,15 @@ pub(crate) fn wrong_password(refused: &Refused) -> String {
         | Refusal::TokenRetired(..)
         | Refusal::TokenExpired(_)
         | Refusal::TokenUnused(_)
+        | Refusal::TokenNotForProfile
         | Refusal::TokenOutsideAddresses
         | Refusal::TokenOfAnotherKind
         | Refusal::SecondFactorNotEnrolled(_)
         | Refusal::CodeMissing
+        | Refusal::TokenInPlaceOfCode
         | Refusal::CodeWrong
         | Refusal::CodesLockedOut(_)
+        | Refusal::PasskeyRefused
         | Refusal::SwitchedOff
         | Refusal::Malformed => {
             "The current password is not right. Nothing was changed.".to_owned()

@@ -7,6 +7,7 @@ use http::StatusCode;
 use symbolon_app::places::{self, PlaceKind, PlaceRow};
 use symbolon_core::id::{Id, Place};
 
+use crate::pages::own::sessions::not_shown;
 use crate::pages::view::done::Done;
 use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::{Frame, nonce_of};
@@ -25,6 +26,7 @@ const PATH: &str = "/setup/known-places";
 struct PlacesPage {
     frame: Frame,
     places: Vec<Row>,
+    not_shown: Option<String>,
     end_others: FormView,
 }
 
@@ -69,7 +71,9 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     let end_others = FormView::new(format!("{PATH}/end-others"), &nonce, "End All Other Places")
         .tone(Tone::Grave)
         .obstacle((!others).then_some("There is no other place."));
-    Ok(PlacesPage { frame, places: rows.collect(), end_others }.answer(StatusCode::OK))
+    let not_shown = not_shown(places::not_shown(&visit.ctx, session.user).await?);
+    let page = PlacesPage { frame, places: rows.collect(), not_shown, end_others };
+    Ok(page.answer(StatusCode::OK))
 }
 
 /// `POST /setup/known-places/{place}/end`

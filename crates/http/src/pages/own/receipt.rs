@@ -6,7 +6,7 @@ use askama::Template;
 use http::StatusCode;
 use symbolon_app::context::Switch;
 use symbolon_app::follow_up::{self, FollowUp, Followed, Whereabouts};
-use symbolon_app::reset::{self, ReceiptView};
+use symbolon_app::reset::{self, MailView, ReceiptView};
 use symbolon_app::tokens::{self, Rotation};
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
@@ -26,17 +26,37 @@ use crate::pages::web::visit::Visit;
 #[template(path = "receipt.html")]
 struct ReceiptPage {
     frame: Frame,
-    badge: &'static str,
-    state: &'static str,
-    words: String,
-    under_way: bool,
-    offers_new_reset: bool,
+    /// How the letter fares, while it is remembered.
+    mail: Option<MailRow>,
     here: String,
     /// Until when the old token lives on at most, where a rotation lets it.
     old_until: Option<Timestamp>,
     follow_up: FollowUp,
     clients: Vec<ClientRow>,
     receipt: ReceiptView,
+}
+
+/// How the letter fares.
+struct MailRow {
+    badge: &'static str,
+    state: &'static str,
+    masked_address: String,
+    words: String,
+    under_way: bool,
+    offers_new_reset: bool,
+}
+
+impl MailRow {
+    fn of(mail: MailView, configured: Switch) -> Self {
+        Self {
+            badge: state_badge(mail.state),
+            state: state_words(mail.state),
+            words: mail_words(&mail, configured),
+            under_way: is_under_way(mail.state),
+            offers_new_reset: never_arrives(mail.state),
+            masked_address: mail.masked_address,
+        }
+    }
 }
 
 /// A client that used what was replaced, and what became of it.
@@ -62,17 +82,15 @@ pub(crate) async fn show(
     InPath(token): InPath<String>,
 ) -> Answer {
     let token = Id::<Token>::from_str(&token).map_err(|_| Failure::NoSuchPage)?;
-    let receipt = reset::receipt(&visit.ctx, session.user, token).await?;
+    let mut receipt = reset::receipt(&visit.ctx, session.user, token).await?;
+    let configured = visit.ctx.settings.mail_configured;
+    let mail = receipt.mail.take().map(|mail| MailRow::of(mail, configured));
     let follow_up = follow_up::of_token(&visit.ctx, session.user, token).await?;
     let now = visit.ctx.clock.now();
     let rows = follow_up.clients.iter().map(|client| row(client, &receipt.device_type, now));
     let page = ReceiptPage {
         frame: Frame::for_session(&visit, &session, "Security Token Reset").await?,
-        badge: state_badge(receipt.mail_state),
-        state: state_words(receipt.mail_state),
-        words: mail_words(&receipt, visit.ctx.settings.mail_configured),
-        under_way: is_under_way(receipt.mail_state),
-        offers_new_reset: never_arrives(receipt.mail_state),
+        mail,
         here: visit.path.clone(),
         old_until: old_until(&visit, session.user, token).await?,
         clients: rows.collect(),
@@ -173,19 +191,19 @@ fn never_arrives(state: LetterState) -> bool {
 }
 
 /// How the mail fares, in whole sentences.
-fn mail_words(receipt: &ReceiptView, mail: Switch) -> String {
-    let when = receipt.mail_ended_at.map(plain).unwrap_or_default();
-    let reply = receipt.mail_reply.as_deref().unwrap_or_default();
-    match receipt.mail_state {
-        LetterState::Waiting if mail == Switch::Off => {
+fn mail_words(mail: &MailView, configured: Switch) -> String {
+    let when = mail.ended_at.map(plain).unwrap_or_default();
+    let reply = mail.reply.as_deref().unwrap_or_default();
+    match mail.state {
+        LetterState::Waiting if configured == Switch::Off => {
             "No mail server is configured here yet: the mail waits until an administrator configures one."
                 .to_owned()
         }
-        LetterState::Waiting if receipt.mail_attempts == 0 => {
+        LetterState::Waiting if mail.attempts == 0 => {
             "The mail waits to be sent. That takes moments.".to_owned()
         }
         LetterState::Waiting => {
-            let next = receipt.mail_next_try_at.map(plain).unwrap_or_default();
+            let next = mail.next_try_at.map(plain).unwrap_or_default();
             format!("The mail server did not take it yet and said “{reply}”. Next try: {next}.")
         }
         LetterState::Leased => "It is being handed to the mail server right now.".to_owned(),
@@ -210,26 +228,21 @@ mod tests {
 
     use super::*;
 
-    fn receipt(mail_state: LetterState) -> ReceiptView {
+    fn mail(state: LetterState) -> MailView {
         let at = Timestamp::from_unix_ms(1_795_417_200_000);
-        ReceiptView {
-            token: Id::from_raw(1),
-            device_type: DeviceType::any(),
-            issued_at: at,
-            expires_at: at,
-            retired_at: None,
+        MailView {
             masked_address: "j•••@e•••.com".to_owned(),
-            mail_state,
-            mail_ended_at: Some(at),
-            mail_attempts: 1,
-            mail_next_try_at: Some(at),
-            mail_reply: Some("550 no such mailbox".to_owned()),
+            state,
+            ended_at: Some(at),
+            attempts: 1,
+            next_try_at: Some(at),
+            reply: Some("550 no such mailbox".to_owned()),
         }
     }
 
     #[test]
     fn a_refused_mail_is_told_in_the_servers_words_and_offers_a_new_reset() {
-        let words = mail_words(&receipt(LetterState::Refused), Switch::On);
+        let words = mail_words(&mail(LetterState::Refused), Switch::On);
 
         assert!(words.contains("Refused because “550 no such mailbox”"));
         assert!(never_arrives(LetterState::Refused));
@@ -237,7 +250,7 @@ mod tests {
 
     #[test]
     fn mail_that_waits_for_want_of_a_server_is_not_called_a_matter_of_moments() {
-        let words = mail_words(&receipt(LetterState::Waiting), Switch::Off);
+        let words = mail_words(&mail(LetterState::Waiting), Switch::Off);
 
         assert!(words.starts_with("No mail server is configured"));
     }

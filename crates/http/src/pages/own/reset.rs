@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 use symbolon_app::breakage::{self, Outlook};
-use symbolon_app::{Rule, reset};
+use symbolon_app::{Rule, delivery, reset};
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
 
@@ -45,7 +45,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
         .collect();
     let page = ResetPage {
         frame,
-        masked_address: session.email.masked(),
+        masked_address: delivery::address(&visit.ctx, session.user).await?.masked(),
         live,
         obstacle: reset::obstacle(&visit.ctx, session.user, Scope::Account).await?,
         remark: reset::remark(&visit.ctx, session.user).await?,

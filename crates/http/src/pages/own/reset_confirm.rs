@@ -4,6 +4,7 @@
 //! yields the reset that was already made and not another.
 
 use symbolon_app::breakage;
+use symbolon_app::delivery;
 use symbolon_app::reset::{self, OwnReset, ResetError};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, Offer};
@@ -131,7 +132,7 @@ async fn page(visit: &Visit, session: &LiveSession, chosen: &Chosen, faults: Fau
             .cancel(PATH);
     let intro = format!(
         "The new token is mailed to {}. The earlier tokens that you choose here stop working at the moment you press Save.",
-        session.email.masked()
+        delivery::address(&visit.ctx, session.user).await?.masked()
     );
     let (scope, any) = (Scope::Account, DeviceType::any());
     let breakage = breakage::of_own(&visit.ctx, session.user, scope, &any).await?;

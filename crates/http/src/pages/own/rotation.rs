@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use symbolon_app::Actor;
+use symbolon_app::delivery;
 use symbolon_app::reset::ResetError;
 use symbolon_app::rotation::{self, OwnRotation};
 use symbolon_app::sessions::LiveSession;
@@ -102,7 +103,7 @@ async fn page(
         "A new token of device type {} is mailed to {}. The old one lives on until the new one is first used, or until \
          the overlap is over. If the old token may be in wrong hands, reset it instead: then it ends at once.",
         token.device_type,
-        session.email.masked()
+        delivery::address(&visit.ctx, session.user).await?.masked()
     );
     Ok(form_page(frame, &[&intro], form, faults))
 }

@@ -28,6 +28,7 @@ pub(crate) struct SessionsPage {
     pub(crate) frame: Frame,
     pub(crate) lead: &'static str,
     pub(crate) sessions: Vec<Row>,
+    pub(crate) not_shown: Option<String>,
     pub(crate) all: EndMany,
 }
 
@@ -61,17 +62,25 @@ impl Row {
         }
     }
 
-    /// What it was opened by.
+    /// What it was opened by, and for which device type the token is that did.
     fn credential(&self) -> String {
-        if let (SessionKind::Web, Some(proof)) = (self.session.kind, &self.session.proof) {
-            return proof.clone();
-        }
-        match (&self.session.device_type, self.session.kind) {
-            (Some(device_type), _) => format!("password and security token ({device_type})"),
-            (None, SessionKind::Web) => "password".to_owned(),
-            (None, SessionKind::Api) => "password from a trusted network".to_owned(),
+        let proof = self.session.proof.as_deref().unwrap_or("not written down");
+        match &self.session.device_type {
+            Some(device_type) => format!("{proof} (device type {device_type})"),
+            None => proof.to_owned(),
         }
     }
+
+    /// The network of the known place that it was opened from.
+    fn place(&self) -> &str {
+        self.session.network.as_deref().unwrap_or("not a known one")
+    }
+}
+
+/// What is said where a list is cut.
+pub(crate) fn not_shown(older: u64) -> Option<String> {
+    (older > 0)
+        .then(|| format!("{older} older {} not shown.", if older == 1 { "is" } else { "are" }))
 }
 
 impl Page for SessionsPage {
@@ -96,6 +105,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
         lead: "Where you are logged in: browsers, and programs at an API. End what you do not know, and change \
                your password then.",
         sessions: rows.collect(),
+        not_shown: not_shown(own_sessions::not_shown(&visit.ctx, session.user).await?),
         all: EndMany {
             title: "All others at once",
             meaning: "This session stays. Programs have to log in again, with your password and security token.",

@@ -6,8 +6,11 @@ use symbolon_app::Rule;
 use symbolon_app::breakage::{Outcome, Outlook};
 use symbolon_app::leaks::LeakView;
 use symbolon_app::sharing::SignalView;
-use symbolon_app::tokens::{MOST_USES, Rotation, TokenState, TokenUse, TokenView};
+use symbolon_app::tokens::{
+    Issuer, MOST_USES, Provenance, Rotation, TokenState, TokenUse, TokenView,
+};
 use symbolon_core::Timestamp;
+use symbolon_core::issue::IssueCause;
 use symbolon_core::leak::Reporter;
 
 use crate::pages::own::sharing::mark_form;
@@ -158,9 +161,25 @@ impl TokenCard {
         !self.uses.is_empty()
     }
 
-    /// Whether it is accepted.
+    /// Whether it lives, though it may be frozen.
     pub(crate) fn is_live(&self) -> bool {
-        self.token.state == TokenState::Live
+        !self.token.state.has_ended()
+    }
+
+    /// Since when it is frozen, and who can lift that.
+    pub(crate) fn frozen(&self) -> Option<String> {
+        let freeze = self.token.freeze?;
+        Some(format!("since {}. {}", plain(freeze.since()), freeze.rule()))
+    }
+
+    /// How it came to be.
+    pub(crate) fn provenance(&self) -> String {
+        provenance_words(&self.token.provenance)
+    }
+
+    /// Where it is told who has come back with it.
+    pub(crate) fn receipt(&self) -> String {
+        format!("/setup/reset-security-token/receipt/{}", self.token.token)
     }
 
     /// Whether it was ended before its time.
@@ -190,10 +209,30 @@ impl TokenCard {
     }
 }
 
+/// How a token came to be, in a sentence without its end.
+pub(crate) fn provenance_words(provenance: &Provenance) -> String {
+    let what = match provenance.cause {
+        IssueCause::Reset => "a reset",
+        IssueCause::BulkReset => "a reset of the whole profile",
+        IssueCause::Rotation => "a rotation",
+        IssueCause::PasswordChange => "a change of the password",
+    };
+    let by = match &provenance.by {
+        Issuer::Owner => "its owner".to_owned(),
+        Issuer::Administrator(name) => format!("the administrator {name}"),
+        Issuer::Operator => "whoever runs this server".to_owned(),
+    };
+    match &provenance.source {
+        Some(source) => format!("{what} by {by}, from {source}"),
+        None => format!("{what} by {by}"),
+    }
+}
+
 /// Which of the style sheet's badges shows a state.
 pub(crate) fn badge_of(state: TokenState) -> &'static str {
     match state {
         TokenState::Live => "badge good",
+        TokenState::Frozen => "badge bad",
         TokenState::Expired => "badge going",
         TokenState::Retired => "badge",
     }
@@ -203,7 +242,7 @@ pub(crate) fn badge_of(state: TokenState) -> &'static str {
 fn controls(token: &TokenView, rotation_rule: Option<Rule>) -> Vec<FormView> {
     let about = format!("the token {}", token.token);
     let here = format!("/setup/tokens/{}", token.token);
-    let live = token.state == TokenState::Live;
+    let live = !token.state.has_ended();
     let lead =
         |to: String, button| FormView::leading_to(to, button).about(&*about).tone(Tone::Quiet);
     let revoke = lead(format!("{here}/revoke"), "Revoke").obstacle((!live).then_some(HAS_ENDED));

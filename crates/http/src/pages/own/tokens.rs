@@ -2,7 +2,7 @@
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::tokens::{self, TokenState};
+use symbolon_app::tokens;
 use symbolon_app::{Actor, breakage, leaks, rotation, sharing};
 
 use crate::pages::own::rotation::own_token;
@@ -25,6 +25,8 @@ const PATH: &str = "/setup/tokens";
 #[template(path = "tokens.html")]
 struct TokensPage {
     frame: Frame,
+    /// What those that have not ended are: a freeze holds for all of them.
+    title: &'static str,
     live: Vec<TokenCard>,
     ended: Vec<TokenCard>,
 }
@@ -47,16 +49,16 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
     for token in tokens::of_user(&visit.ctx, session.user).await? {
         let at = outlooks.iter().position(|outlook| outlook.token == token.token);
         let outlook = at.map(|at| outlooks.swap_remove(at));
-        let rule = match token.state {
-            TokenState::Live => {
-                rotation::obstacle(&visit.ctx, session.user, &token.device_type).await?
-            }
-            TokenState::Expired | TokenState::Retired => None,
+        let rule = if token.state.has_ended() {
+            None
+        } else {
+            rotation::obstacle(&visit.ctx, session.user, &token.device_type).await?
         };
         let card = TokenCard::new(token, outlook, rule, now).with_dangers(&signals, &leaks, &csrf);
         if card.is_live() { live.push(card) } else { ended.push(card) }
     }
-    Ok(TokensPage { frame, live, ended }.answer(StatusCode::OK))
+    let title = if live.iter().any(|card| card.token.freeze.is_some()) { "Frozen" } else { "Live" };
+    Ok(TokensPage { frame, title, live, ended }.answer(StatusCode::OK))
 }
 
 /// `GET /setup/tokens/{token}/revoke`
@@ -67,7 +69,7 @@ pub(crate) async fn show_revoke(
 ) -> Answer {
     let token = own_token(&visit, &session, &token).await?;
     let frame = Frame::for_session(&visit, &session, "Revoke Security Token").await?;
-    let rule = (token.state != TokenState::Live).then_some(HAS_ENDED);
+    let rule = token.state.has_ended().then_some(HAS_ENDED);
     let action = format!("{PATH}/{}/revoke", token.token);
     let form = FormView::new(action, &nonce_of(&visit.ctx.keys, &session), "Revoke")
         .tone(Tone::Grave)

@@ -33,7 +33,7 @@ const PASSKEY_PATH: &str = "/setup/verify/passkey/finish";
 struct VerifyPage {
     frame: Frame,
     lead: Vec<String>,
-    form: Option<FormView>,
+    form: FormView,
     passkey: Option<FormView>,
     again: Option<FormView>,
 }

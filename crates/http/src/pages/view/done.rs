@@ -22,6 +22,7 @@ pub(crate) enum Done {
     NetworkAdded,
     NetworkRemoved,
     OpenpgpKeyChanged,
+    OpenpgpKeyFound,
     PasskeyAdded,
     PasswordChanged,
     PlaceEnded,
@@ -43,12 +44,13 @@ pub(crate) enum Done {
     UserFrozen,
     UserRemoved,
     UserSessionsEnded,
+    UserTokensUnfrozen,
     UserUnfrozen,
     UserKeyRemoved,
     UserUnlocked,
 }
 
-const ALL: [(Done, &str, &str); 41] = [
+const ALL: [(Done, &str, &str); 43] = [
     (
         Done::Activated,
         "activated",
@@ -116,6 +118,12 @@ const ALL: [(Done, &str, &str); 41] = [
         Done::OpenpgpKeyChanged,
         "openpgp-key-changed",
         "The OpenPGP key was changed. It holds for mail with a token from now on.",
+    ),
+    (
+        Done::OpenpgpKeyFound,
+        "openpgp-key-found",
+        "Your OpenPGP key was found and is used for mail with a token from now on. See that its fingerprint is that of \
+         your key.",
     ),
     (
         Done::PasskeyAdded,
@@ -188,6 +196,11 @@ const ALL: [(Done, &str, &str); 41] = [
         "Every session of the user was ended. The user may log in again.",
     ),
     (Done::UserUnfrozen, "user-unfrozen", "The user may log in again."),
+    (
+        Done::UserTokensUnfrozen,
+        "user-tokens-unfrozen",
+        "The freeze was lifted: the user’s tokens are accepted again. The user is told by mail.",
+    ),
     (Done::UserUnlocked, "user-unlocked", "The lockout was lifted."),
     (
         Done::UserKeyRemoved,

@@ -79,6 +79,9 @@ pub(crate) fn of_app(error: AppError, password: &'static str) -> Result<Faults, 
         AppError::Name { field, fault } => {
             Ok(Faults::one(field_named(field), format!("{} {fault}.", capitalised(field))))
         }
+        AppError::KeyUsed => {
+            Ok(Faults::one("", "The form was sent before, for something else. Send it once more."))
+        }
         AppError::Forbidden(text) | AppError::Invalid(text) => Ok(Faults::one("", sentence(text))),
         AppError::NotFound(_)
         | AppError::TooMany { .. }

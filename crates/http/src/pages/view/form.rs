@@ -87,6 +87,8 @@ pub(crate) struct Field {
     value: String,
     autocomplete: &'static str,
     presence: Presence,
+    /// The rule that forbids it, and who can lift it.
+    rule: Option<String>,
     /// The heading of the group that it begins.
     group: Option<&'static str>,
     /// Whether a group ends before it.
@@ -113,6 +115,7 @@ impl Field {
             value: String::new(),
             autocomplete: "off",
             presence: Presence::Required,
+            rule: None,
             group: None,
             ends_group: false,
         }
@@ -152,6 +155,11 @@ impl Field {
         Self { autocomplete, ..self }
     }
 
+    /// Shows it disabled, with the rule that forbids it and who can lift it. For lines of text and passwords.
+    pub(crate) fn forbidden(self, rule: impl Into<String>) -> Self {
+        Self { presence: Presence::OneOf, rule: Some(rule.into()), ..self }
+    }
+
     /// Begins a group of fields, under this heading. Where there are groups, the first field begins one.
     pub(crate) fn beginning(self, group: &'static str) -> Self {
         Self { group: Some(group), ..self }
@@ -184,7 +192,9 @@ impl Field {
         let hint = if self.hint.is_empty() { String::new() } else { format!("{}-hint", self.name) };
         let fault =
             if self.fault.is_empty() { String::new() } else { format!("{}-fault", self.name) };
-        format!("{hint} {fault}").trim().to_owned()
+        let rule = if self.rule.is_some() { format!("{}-rule", self.name) } else { String::new() };
+        let ids = [hint, fault, rule].into_iter().filter(|id| !id.is_empty());
+        ids.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -223,7 +233,22 @@ pub(crate) struct FormView {
     about: String,
     tone: Tone,
     obstacle: Option<String>,
+    other: Option<OtherWay>,
     cancel: Option<String>,
+}
+
+/// A second button of a form, which sends it elsewhere.
+#[derive(Debug, Clone)]
+struct OtherWay {
+    action: &'static str,
+    button: &'static str,
+    obstacle: Option<String>,
+}
+
+impl OtherWay {
+    fn rule_id(&self) -> String {
+        id_of_rule(self.action)
+    }
 }
 
 impl HtmlSafe for FormView {}
@@ -250,6 +275,7 @@ impl FormView {
             about: String::new(),
             tone: Tone::Main,
             obstacle: None,
+            other: None,
             cancel: None,
         }
     }
@@ -285,6 +311,18 @@ impl FormView {
     /// Disables the button, with the rule that forbids it and who can lift it.
     pub(crate) fn obstacle(self, rule: Option<impl Into<String>>) -> Self {
         Self { obstacle: rule.map(Into::into), ..self }
+    }
+
+    /// Adds a button that sends the form to another address, or stands there disabled with the rule that forbids
+    /// it.
+    pub(crate) fn or(
+        self,
+        action: &'static str,
+        button: &'static str,
+        rule: Option<impl Into<String>>,
+    ) -> Self {
+        let other = OtherWay { action, button, obstacle: rule.map(Into::into) };
+        Self { other: Some(other), ..self }
     }
 
     /// Adds a way back.
@@ -354,6 +392,18 @@ mod tests {
         assert_eq!(shown.matches("</fieldset>").count(), 2);
         assert!(at("two") < at("</fieldset>") && at("</fieldset>") < at("<h2>Second</h2>"));
         assert!(shown.rfind("</fieldset>") < shown.find("<div class=\"actions\">"));
+    }
+
+    #[test]
+    fn a_forbidden_field_stays_in_sight_disabled_with_its_rule() {
+        let token = Field::password("token", "Token", "off").hint("From its mail.");
+        let form = FormView::leading_to("/x", "Go").field(token.forbidden("The profile says no."));
+
+        let shown = form.render().unwrap();
+
+        assert!(shown.contains(r#"aria-describedby="token-hint token-rule" disabled>"#), "{shown}");
+        assert!(shown.contains(r#"<p class="rule" id="token-rule">The profile says no.</p>"#));
+        assert!(!shown.contains("required"));
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! What somebody must know whatever page they open: mail that waits or was refused.
+//! What somebody must know whatever page they open: mail that waits or was refused, a second factor that is
+//! owed.
 
+use symbolon_app::second_factors::{self, Owed};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::{AppError, Ctx, mail_status};
+use symbolon_core::Timestamp;
 use symbolon_core::letter::LetterState;
 
 use crate::pages::view::letter_words::kind_words;
@@ -46,7 +49,43 @@ pub(crate) async fn for_session(ctx: &Ctx, session: &LiveSession) -> Result<Vec<
             link: "Check your email address",
         });
     }
+    let owed = second_factors::owed(ctx, session.user).await?;
+    notices.extend(of_duty(owed, ctx.clock.now()));
     Ok(notices)
+}
+
+/// What becomes of whoever does not enrol what his profile demands, and from when.
+fn of_duty(owed: Owed, now: Timestamp) -> Vec<Notice> {
+    let on_the_web = (
+        "a second factor",
+        "a log-in opens the page Second Factors and nothing else until you have",
+    );
+    let at_apis = (
+        "the code of an authenticator app at APIs",
+        "programs that log in as you are refused until you have",
+    );
+    let both = (
+        "a second factor, which at APIs is the code of an authenticator app",
+        "a log-in opens the page Second Factors and nothing else, and programs that log in as you are refused, \
+         until you have",
+    );
+    let debts = match (owed.on_the_web, owed.at_apis) {
+        (Some(web), Some(apis)) if web == apis => vec![(web, both)],
+        (web, apis) => {
+            let web = web.map(|by| (by, on_the_web));
+            web.into_iter().chain(apis.map(|by| (by, at_apis))).collect()
+        }
+    };
+    let notice = |(by, (what, consequence)): (Timestamp, (&str, &str))| {
+        let date = plain(by);
+        let text = if now < by {
+            format!("Your profile demands {what}: enrol by {date}. From then on {consequence}.")
+        } else {
+            format!("Your profile demands {what}, and you were to enrol by {date}: {consequence}.")
+        };
+        Notice { text, path: "/setup/second-factors", link: "Open Second Factors" }
+    };
+    debts.into_iter().map(notice).collect()
 }
 
 async fn of_outbox(ctx: &Ctx) -> Result<Vec<Notice>, AppError> {

@@ -16,41 +16,48 @@ use crate::pages::web::posted::take_password;
 /// The fields that the form may send.
 pub(crate) const FIELDS: [&str; 4] = ["code", "security_token", "password", "then"];
 
-/// The form that posts to `action`, for whoever can prove himself in these ways; `None` where there is
-/// nothing that he could type in.
+/// Why a token does not do, and who can change that.
+const NO_TOKEN: &str = "Your profile demands a second factor, and a security token is none. An administrator can \
+                        lift the demand in the profile.";
+/// Said of the button where no field can be filled in.
+const NOTHING_TO_ENTER: &str =
+    "You have no authenticator app and no recovery code: use your passkey.";
+
+/// The form that posts to `action`, for whoever can prove himself in these ways. A field that the profile
+/// forbids stays in sight, disabled, with the rule.
 pub(crate) fn proof_form(
     action: &str,
     nonce: &str,
     ways: Ways,
     asked: Asked,
     then: Option<&LocalPath>,
-) -> Option<FormView> {
+) -> FormView {
     let codes = ways.factors.authenticator || ways.factors.recovery_code || asked == Asked::Mailed;
     let code = || {
         Field::new("code", "Verification Code", Control::Code)
             .hint(code_hint(ways))
             .autocomplete("one-time-code")
     };
-    let token = || {
-        Field::password("security_token", "Security Token", "off")
-            .hint("A security token of yours, from its mail.")
-    };
+    let token = Field::password("security_token", "Security Token", "off")
+        .hint("A security token of yours, from its mail.");
     let password = || {
         Field::password("password", "Current Password", "current-password")
             .hint("No mail server is configured here, so your password will do.")
     };
-    let fields = [codes.then(code), ways.token.then(token), ways.password.then(password)];
+    let (token, forbidden) =
+        if ways.token { (Some(token), None) } else { (None, Some(token.forbidden(NO_TOKEN))) };
+    let fields = [codes.then(code), token, ways.password.then(password)];
     let fields: Vec<Field> = fields.into_iter().flatten().collect();
     let form = FormView::new(action, nonce, "Verify");
     let form = match fields.len() {
-        0 => return None,
+        0 => form.obstacle(Some(NOTHING_TO_ENTER)),
         1 => fields.into_iter().fold(form, FormView::field),
         _ => fields
             .into_iter()
             .map(Field::one_of_several)
             .fold(form.lead("Enter one of these."), FormView::field),
     };
-    Some(with_then(form, then))
+    with_then(forbidden.into_iter().fold(form, FormView::field), then)
 }
 
 /// The button that leads to the page on which the browser is asked for a passkey, where the user has one.

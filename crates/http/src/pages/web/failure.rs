@@ -108,6 +108,7 @@ fn page_of(error: AppError) -> Response {
         AppError::NotFound(_) => Failure::NoSuchPage.into_response(),
         AppError::Forbidden(text) => Failure::Forbidden(text).into_response(),
         AppError::Taken(_)
+        | AppError::KeyUsed
         | AppError::Invalid(_)
         | AppError::Name { .. }
         | AppError::Password(_) => {

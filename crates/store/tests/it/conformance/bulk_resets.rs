@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{BulkReset, Id};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::names::DeviceType;
 use symbolon_core::policy::MailEncryption;
 use symbolon_core::reset::Scope;
@@ -28,6 +29,8 @@ async fn begin(store: &Store, raw: i64, total: i64) -> Id<BulkReset> {
     write(store, async |tx| bulk_resets::insert(tx, &new, T0 + HOUR).await).await;
     id
 }
+
+const FREEZE: TokenFreeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
 
 #[tokio::test]
 async fn steps_of_any_size_give_each_user_one_turn() {
@@ -131,8 +134,8 @@ async fn the_forecast_counts_whom_a_rule_forbids_it_once_each() {
         ];
         write(&store, async |tx| {
             users::set_frozen(tx, frozen, Some(T0)).await?;
-            users::set_tokens_frozen(tx, frozen, Some(T0)).await?;
-            users::set_tokens_frozen(tx, owners, Some(T0)).await?;
+            users::freeze_tokens(tx, frozen, FREEZE).await?;
+            users::freeze_tokens(tx, owners, FREEZE).await?;
             openpgp_keys::put(tx, expired, &key_until(T0 + HOUR)).await?;
             openpgp_keys::put(tx, keyed, &key_until(T0 + HOUR + Duration::from_millis(1))).await
         })
@@ -156,7 +159,9 @@ async fn the_forecast_counts_whom_a_rule_forbids_it_once_each() {
 /// What there is to do an hour after [`T0`].
 async fn extent(conn: &mut Conn, scope: Scope, encryption: MailEncryption) -> Extent {
     let what = (&DeviceType::any(), scope);
-    bulk_resets::extent(conn, STANDARD, what, encryption, T0 + HOUR).await.expect("the extent is counted")
+    bulk_resets::extent(conn, STANDARD, what, encryption, T0 + HOUR)
+        .await
+        .expect("the extent is counted")
 }
 
 fn key_until(expires_at: Timestamp) -> OpenpgpKeyRow {

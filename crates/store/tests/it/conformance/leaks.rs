@@ -1,6 +1,6 @@
 //! Sightings of leaked tokens: by token, by owner, in their order.
 
-use symbolon_core::id::Id;
+use symbolon_core::id::{Id, Token};
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::names::Source;
 use symbolon_store::leaks::{self, LeakRow, MOST_OF_TOKEN};
@@ -25,7 +25,7 @@ async fn sightings_are_told_by_token_and_by_owner_the_first_ones_first() {
         let source = Source::new("192.0.2.1".parse().unwrap());
         for (id, row) in [&second, &first, &of_other, &of_foreign].into_iter().enumerate() {
             let id = Id::from_raw(i64::try_from(id).unwrap());
-            write(&store, async |tx| leaks::insert(tx, id, row, source).await).await;
+            write(&store, async |tx| leaks::insert_news(tx, id, row, source).await).await;
         }
 
         let mut reader = store.read().await.unwrap();
@@ -34,6 +34,37 @@ async fn sightings_are_told_by_token_and_by_owner_the_first_ones_first() {
 
         assert_eq!(of_token, [first.clone(), second.clone()]);
         assert_eq!(of_user, [first, second, of_other]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_news_is_noted_and_no_more_than_says_something() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let (one, other) =
+            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
+        let source = Source::new("192.0.2.1".parse().unwrap());
+        let at = |number: i64| Sighting::sanitised(&format!("line \"{number}\""));
+        let note = async |id: i64, token, seen: &Sighting| {
+            let row = LeakRow { token, seen: seen.clone(), reporter: Reporter::Anyone, at: T0 };
+            write(&store, async |tx| leaks::insert_news(tx, Id::from_raw(id), &row, source).await)
+                .await
+        };
+        let news = async |asked: &[(Id<Token>, &Sighting)]| {
+            leaks::news(&mut store.read().await.unwrap(), asked).await.unwrap()
+        };
+
+        assert!(note(0, one, &at(0)).await);
+        assert!(!note(100, one, &at(0)).await);
+        assert_eq!(news(&[(one, &at(0)), (one, &at(1)), (other, &at(0))]).await, [1, 2]);
+        for number in 1..MOST_OF_TOKEN {
+            assert!(note(number, one, &at(number)).await);
+        }
+
+        assert!(!note(100, one, &at(100)).await);
+        assert_eq!(news(&[(one, &at(100)), (other, &at(100))]).await, [1]);
+        assert_eq!(news(&[]).await, [0_usize; 0]);
     })
     .await;
 }

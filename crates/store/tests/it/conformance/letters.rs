@@ -5,7 +5,7 @@ use std::time::Duration;
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Letter, User};
 use symbolon_core::keys::KeyId;
-use symbolon_core::letter::{LetterKind, LetterState};
+use symbolon_core::letter::{LetterKind, LetterRank, LetterState};
 use symbolon_store::Store;
 use symbolon_store::letters::{self, Counts, LeasedLetter, LetterRow, NewLetter};
 
@@ -28,6 +28,7 @@ async fn a_leased_letter_comes_back_as_it_was_written() {
             id: Id::from_raw(7),
             user: jane,
             kind: LetterKind::NewToken,
+            rank: LetterRank::Awaited,
             to: &address("jane@example.com"),
             to_name: &shown("Jané Döe"),
             facts: "retired=1\ncause=reset",
@@ -58,6 +59,7 @@ async fn a_notice_carries_neither_token_nor_nonce() {
             id: Id::from_raw(1),
             user: jane,
             kind: LetterKind::TokenChanged,
+            rank: LetterRank::Notice,
             to: &address("jane@example.com"),
             to_name: &shown("Jane"),
             facts: "",
@@ -330,6 +332,37 @@ async fn due_letters_come_most_urgent_first() {
         assert_eq!(next_due(&store).await, Some(T0));
         assert_eq!(due(&store, T0 + HOUR - MS).await, [early]);
         assert_eq!(due(&store, T0 + HOUR).await, [early, late]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_letter_of_a_more_urgent_rank_is_due_before_those_that_have_waited_for_longer() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let (to, to_name) = (address("jane@example.com"), shown("Jane"));
+        let ranks =
+            [LetterRank::Unhurried, LetterRank::Bulk, LetterRank::Notice, LetterRank::Awaited];
+        for (raw, rank) in (1..).zip(ranks) {
+            let (id, kind, facts) = (Id::from_raw(raw), LetterKind::NewToken, "");
+            let letter = NewLetter {
+                id,
+                user: jane,
+                kind,
+                rank,
+                to: &to,
+                to_name: &to_name,
+                facts,
+                token: None,
+                nonce: None,
+            };
+            let at = T0 + Duration::from_millis(u64::try_from(raw).unwrap());
+            write(&store, async |tx| letters::insert(tx, &letter, at).await).await;
+        }
+
+        let due: Vec<i64> = due(&store, T0 + HOUR).await.iter().map(|id| id.raw()).collect();
+
+        assert_eq!(due, [4, 3, 2, 1]);
     })
     .await;
 }

@@ -3,7 +3,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Client, Id, Session, Token, User};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{FrozenBy, RetirementCause, TokenFreeze};
 use symbolon_core::session::SessionKind;
 use symbolon_store::changes::{self, Change};
 use symbolon_store::live::{self, LiveSession, LiveUser, LoggedChange, Page, Stretch};
@@ -21,6 +21,8 @@ const EVER: Timestamp = Timestamp::from_unix_ms(0);
 const CLIENT: Id<Client> = Id::from_raw(70);
 
 // Pages.
+
+const FREEZE: TokenFreeze = TokenFreeze { at: T0, by: FrozenBy::Owner };
 
 #[tokio::test]
 async fn a_page_begins_after_one_identifier_ends_with_another_and_holds_no_more_than_its_limit() {
@@ -85,7 +87,7 @@ async fn users_come_with_what_decides_about_their_credentials() {
         );
         write(&store, async |tx| {
             users::set_frozen(tx, frozen, Some(T0)).await?;
-            users::set_tokens_frozen(tx, halved, Some(T0)).await?;
+            users::freeze_tokens(tx, halved, FREEZE).await?;
             users::set_password(tx, expired, &password("next"), Some(T0), T0).await
         })
         .await;
@@ -152,6 +154,29 @@ async fn a_token_comes_with_what_decides_about_it_and_a_retired_one_does_not_com
 }
 
 #[tokio::test]
+async fn a_token_comes_with_its_last_use_or_its_issue_in_pages_and_after_changes() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        issue(&store, jane, 11, "any").await;
+        let used = issue(&store, jane, 12, "server").await;
+        write(&store, async |tx| tokens::note_use(tx, used, T0 + DAY).await).await;
+        change(&store, Change::UserChanged, jane, 1).await;
+
+        let mut reader = store.read().await.unwrap();
+        let paged = live::tokens(&mut reader, ALL).await.unwrap();
+        let all = Stretch { after: 0, through: i64::MAX };
+        let changed = live::changed_tokens(&mut reader, all).await.unwrap();
+
+        for mut found in [paged, changed] {
+            found.sort_by_key(|token| token.id);
+            let active: Vec<_> = found.iter().map(|token| (token.id, token.active_at)).collect();
+            assert_eq!(active, [(11, T0), (12, T0 + DAY)]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_comes_with_what_decides_about_it() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
@@ -204,8 +229,13 @@ async fn web_sessions_and_ended_ones_are_in_no_page_and_are_not_found() {
             known.push(live::session(&mut reader, raw).await.unwrap().map(|session| session.id));
         }
 
+        let asked: Vec<_> = (20..=24).map(Id::from_raw).collect();
+        let together = live::sessions_of(&mut reader, &asked).await.unwrap();
+        let none = live::sessions_of(&mut reader, &[]).await.unwrap();
+
         assert_eq!(session_ids(&found), [21]);
         assert_eq!(known, [Some(21), None, None, None]);
+        assert_eq!((session_ids(&together), none.len()), (vec![21], 0));
     })
     .await;
 }

@@ -7,14 +7,15 @@ use symbolon_store::reminders::{self, Position};
 use symbolon_store::sql::Store;
 use symbolon_store::tokens::{self, NewToken};
 
-use super::{DAY, T0, add_user, at_once, digest, for_each_house, issue, write};
+use super::{DAY, T0, add_user, at_once, by_operator, digest, for_each_house, issue, write};
 
 const LATE: Timestamp = Timestamp::from_unix_ms(i64::MAX / 2);
 
 async fn issue_until(store: &Store, user: Id<User>, raw: i64, expires_at: Timestamp) -> Id<Token> {
     let device_type = DeviceType::parse(&format!("kind-{raw}")).expect("a device type");
     let id = Id::from_raw(raw);
-    let new = NewToken { id, user, device_type: &device_type, digest: &digest(raw), expires_at };
+    let (digest, issue) = (digest(raw), by_operator());
+    let new = NewToken { id, user, device_type: &device_type, digest: &digest, expires_at, issue };
     write(store, async |tx| tokens::insert(tx, &new, T0).await).await;
     id
 }

@@ -17,12 +17,13 @@ use symbolon_store::history::{self, LoginRow};
 use symbolon_store::links::{self, NewLink};
 use symbolon_store::sessions::{self, NewSession};
 use symbolon_store::tokens::{self, NewToken};
-use symbolon_store::{Store, Tx, letters, profiles, users};
+use symbolon_store::{Store, Tx, letters, profiles, reset_requests, users};
 
 use super::audit::walk;
 use super::changes::current;
 use super::{
-    DAY, ROUNDS, T0, TASKS, add_user, at_once, digest, for_each_house, insert_letter, number, write,
+    DAY, ROUNDS, T0, TASKS, add_user, at_once, by_operator, digest, for_each_house, insert_letter,
+    number, write,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +105,7 @@ async fn reset(tx: &mut Tx, user: Id<User>, raw: i64) -> Result<Receipt, StoreEr
     let request_key = format!("request-{raw}");
     assert!(users::take(tx, user).await?);
     let found = users::find(tx, user).await?.expect("the user was taken");
-    assert_eq!(tokens::find_request(tx, user, &request_key).await?, None);
+    assert_eq!(reset_requests::find(tx, user, &request_key).await?, None);
     let policy = profiles::find(tx, found.profile).await?.policy;
     let live = tokens::live_of_user(tx, user).await?;
     let cause = RetirementCause::Reset;
@@ -124,10 +125,11 @@ async fn reset(tx: &mut Tx, user: Id<User>, raw: i64) -> Result<Receipt, StoreEr
         device_type: &plan.device_type,
         digest: &digest(raw),
         expires_at: plan.expires_at,
+        issue: by_operator(),
     };
     tokens::insert(tx, &token, T0).await?;
     write_letters(tx, user, raw, token.id).await?;
-    tokens::remember_request(tx, user, &request_key, token.id, T0).await?;
+    reset_requests::remember(tx, user, (&request_key, "reset"), token.id, T0).await?;
     let event = AuditEvent {
         actor: format!("user:{user}"),
         action: "token.reset",

@@ -34,6 +34,24 @@ async fn uses_are_counted_by_source_and_client_latest_first() {
     .await;
 }
 
+#[tokio::test]
+async fn among_so_many_pairs_those_that_are_known_are_counted_and_no_further_one_is_added() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let token = issue(&store, jane, 1, "any").await;
+        for (client, at) in [("etl", T0), ("app", T0), ("new", T0), ("etl", T0 + HOUR)] {
+            let pair = (HERE, client);
+            write(&store, async |tx| retired_uses::note_among(tx, token, pair, 2, at).await).await;
+        }
+
+        let mut reader = store.read().await.unwrap();
+        let uses = retired_uses::of_token(&mut reader, token, 10).await.unwrap();
+        let uses: Vec<_> = uses.iter().map(|it| (&*it.client, it.last_at, it.times)).collect();
+        assert_eq!(uses, [("etl", T0 + HOUR, 2), ("app", T0, 1)]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uses_at_once_are_all_counted() {
     for_each_house(async |store| {

@@ -1,10 +1,12 @@
 //! Signals of sharing: which uses speak for them, and that one is told of once.
 
 use symbolon_core::Timestamp;
+use symbolon_core::device_type::OnSharing;
 use symbolon_core::id::Id;
 use symbolon_core::names::DeviceType;
 use symbolon_core::sharing::{SharingRule, SharingSignal, SignalSubject};
 use symbolon_store::sharing_signals::{self, UsedToken};
+use symbolon_store::users;
 use symbolon_store::uses::{self, Use};
 
 use super::{HOUR, T0, add_user, for_each_house, issue, write};
@@ -40,7 +42,11 @@ async fn the_late_uses_of_live_tokens_are_found() {
             (one.raw(), used_at("2001:db8::/64", T0 + HOUR * 2)),
             (idle.raw(), used_at("192.0.2.1", T0)),
         ];
-        write(&store, async |tx| uses::note(tx, &noted).await).await;
+        write(&store, async |tx| {
+            users::unfreeze_tokens(tx, jane, T0).await?;
+            uses::note(tx, &noted).await
+        })
+        .await;
 
         let mut reader = store.read().await.unwrap();
         let first = Id::from_raw(0);
@@ -48,7 +54,7 @@ async fn the_late_uses_of_live_tokens_are_found() {
         let seen = sharing_signals::uses(&mut reader, &used, T0 + HOUR, 9).await.unwrap();
 
         assert_eq!(used.iter().map(|used| used.token).collect::<Vec<_>>(), [one]);
-        assert_eq!(used[0].user, jane);
+        assert_eq!((used[0].user, used[0].unfrozen_at), (jane, Some(T0)));
         assert_eq!(seen.len(), 1);
         assert_eq!((seen[0].0, seen[0].1.at), (one, T0 + HOUR * 2));
     })
@@ -60,7 +66,8 @@ async fn a_signal_is_known_once_and_a_false_alarm_is_not_forgotten() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
         let token = issue(&store, jane, 1, "any").await;
-        let used = UsedToken { token, user: jane, device_type: DeviceType::any() };
+        let used =
+            UsedToken { token, user: jane, device_type: DeviceType::any(), unfrozen_at: None };
         let [one, again, other] = [1, 2, 3].map(Id::from_raw);
 
         let inserted = write(&store, async |tx| {
@@ -73,7 +80,7 @@ async fn a_signal_is_known_once_and_a_false_alarm_is_not_forgotten() {
             sharing_signals::note_again(tx, other, "seen twice", T0 + HOUR).await?;
             let first = sharing_signals::mark_false_alarm(tx, one, "user:1", T0).await?;
             let second = sharing_signals::mark_false_alarm(tx, one, "user:2", T0).await?;
-            sharing_signals::note_told(tx, token, T0 + HOUR).await?;
+            sharing_signals::note_told(tx, other, OnSharing::Freeze, T0 + HOUR).await?;
             Ok((first, second))
         })
         .await;
@@ -81,16 +88,59 @@ async fn a_signal_is_known_once_and_a_false_alarm_is_not_forgotten() {
         assert_eq!(inserted, (true, false, true));
         assert_eq!(marked, (true, false));
         let mut reader = store.read().await.unwrap();
-        let told = sharing_signals::last_told(&mut reader, token).await.unwrap();
-        assert_eq!(told, Some(T0 + HOUR));
         let all = sharing_signals::list(&mut reader, Some(jane), 9).await.unwrap();
         drop(reader);
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].evidence, "seen twice");
         assert_eq!(all[1].false_alarm, Some((T0, "user:1".to_owned())));
-        assert_eq!(all[1].told_at, None);
+        assert_eq!(all[0].told, Some((T0 + HOUR, OnSharing::Freeze)));
+        assert_eq!(all[1].told, None);
         let forget = async |tx: &mut _| sharing_signals::forget(tx, T0 + HOUR * 9).await;
         assert_eq!(write(&store, forget).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_oldest_signals_go_first_and_false_alarms_after_others() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let joe = add_user(&store, 2, "joe").await;
+        let (own, foreign) =
+            (issue(&store, jane, 1, "any").await, issue(&store, joe, 2, "any").await);
+        let device_type = DeviceType::any();
+        let of = |token, user| UsedToken {
+            token,
+            user,
+            device_type: device_type.clone(),
+            unfrozen_at: None,
+        };
+        let (own, foreign) = (of(own, jane), of(foreign, joe));
+        write(&store, async |tx| {
+            for (number, subject) in (1..).zip(["oldest", "old", "false", "new"]) {
+                let at = T0 + HOUR * u32::try_from(number).unwrap();
+                sharing_signals::insert(tx, Id::from_raw(number), &own, &signal(subject), at)
+                    .await?;
+            }
+            sharing_signals::insert(tx, Id::from_raw(9), &foreign, &signal("a"), T0).await?;
+            sharing_signals::mark_false_alarm(tx, Id::from_raw(3), "user:1", T0).await
+        })
+        .await;
+        let keep = async |most| {
+            let now = T0 + HOUR * 4;
+            write(&store, async |tx| sharing_signals::keep(tx, jane, most, now).await).await;
+            let mut reader = store.read().await.unwrap();
+            let left = sharing_signals::list(&mut reader, None, 9).await.unwrap();
+            let left = left.iter().filter(|row| row.user == jane);
+            left.map(|row| row.subject.to_string()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(keep(4).await, ["new", "false", "old", "oldest"]);
+        assert_eq!(keep(3).await, ["new", "false", "old"]);
+        assert_eq!(keep(2).await, ["new", "false"]);
+        assert_eq!(keep(1).await, ["new"]);
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(sharing_signals::list(&mut reader, Some(joe), 9).await.unwrap().len(), 1);
     })
     .await;
 }

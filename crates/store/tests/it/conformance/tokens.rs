@@ -13,8 +13,8 @@ use symbolon_store::sql::Value;
 use symbolon_store::tokens::{self, NewToken, TokenRow};
 
 use super::{
-    DAY, MS, T0, add_user, at_once, digest, for_each_house, insert_token, issue, number, username,
-    write,
+    DAY, MS, STANDARD, T0, add_user, at_once, by_operator, digest, for_each_house, insert_token,
+    issue, number, username, write,
 };
 
 const LIVE: &str = "SELECT COUNT(*) FROM token WHERE user_id = $1 AND retired_at IS NULL";
@@ -45,8 +45,9 @@ async fn a_second_live_token_is_refused_however_it_comes_to_be() {
         retire(&store, retired).await;
         let by_hand: [(&'static str, Vec<Value>); 3] = [
             (
-                "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at)
-                 VALUES (9, $1, 'any', $2, 0, 0)",
+                "INSERT INTO token (id, user_id, device_type, digest, issued_at, expires_at,
+                                    issued_as, issued_scope)
+                 VALUES (9, $1, 'any', $2, 0, 0, 'reset', 'account')",
                 vec![jane.into(), [9_u8; 32].into()],
             ),
             ("UPDATE token SET device_type = 'any' WHERE id = 2", vec![]),
@@ -158,6 +159,7 @@ async fn a_digest_is_never_given_twice_not_even_after_retirement() {
             device_type: &DeviceType::any(),
             digest: &digest(1),
             expires_at: T0,
+                issue: by_operator(),
         };
 
         let mut tx = store.begin().await.unwrap();
@@ -278,47 +280,6 @@ async fn a_use_is_noted_only_while_the_token_lives() {
 }
 
 #[tokio::test]
-async fn a_request_key_leads_its_user_to_the_token_until_it_is_forgotten() {
-    for_each_house(async |store| {
-        let jane = add_user(&store, 1, "jane").await;
-        let joe = add_user(&store, 2, "joe").await;
-        let token = issue(&store, jane, 1, "any").await;
-        write(&store, async |tx| tokens::remember_request(tx, jane, "key", token, T0).await).await;
-        let find = async |user, key: &str| {
-            let mut reader = store.read().await.unwrap();
-            tokens::find_request(&mut reader, user, key).await.unwrap()
-        };
-        let forget =
-            async |limit| write(&store, async |tx| tokens::forget_requests(tx, limit).await).await;
-
-        assert_eq!(find(jane, "key").await, Some(token));
-        assert_eq!(find(jane, "Key").await, None);
-        assert_eq!(find(joe, "key").await, None);
-        assert_eq!(forget(T0).await, 0);
-        assert_eq!(find(jane, "key").await, Some(token));
-        assert_eq!(forget(T0 + MS).await, 1);
-        assert_eq!(find(jane, "key").await, None);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_request_key_cannot_lead_to_two_tokens() {
-    for_each_house(async |store| {
-        let jane = add_user(&store, 1, "jane").await;
-        let (first, second) =
-            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
-        write(&store, async |tx| tokens::remember_request(tx, jane, "key", first, T0).await).await;
-
-        let mut tx = store.begin().await.unwrap();
-        let refused = tokens::remember_request(&mut tx, jane, "key", second, T0).await.unwrap_err();
-
-        assert!(matches!(refused, StoreError::Conflict { .. }), "{refused:?}");
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn news_of_a_use_moves_the_last_use_forwards_only() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
@@ -379,6 +340,7 @@ async fn tokens_are_listed_newest_first_page_by_page() {
                 device_type: &device_type,
                 digest: &digest(raw),
                 expires_at: T0 + DAY,
+                issue: by_operator(),
             };
             let at = T0 + Duration::from_millis(ms);
             write(&store, async |tx| tokens::insert(tx, &token, at).await).await;
@@ -406,38 +368,33 @@ async fn tokens_are_listed_newest_first_page_by_page() {
     .await;
 }
 
+#[tokio::test]
+async fn of_a_token_that_lives_its_last_use_is_told_or_its_issue() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let unused = issue(&store, jane, 1, "any").await;
+        let used = issue(&store, jane, 2, "cli").await;
+        let retired = issue(&store, jane, 3, "server").await;
+        write(&store, async |tx| tokens::note_use(tx, used, T0 + DAY).await).await;
+        retire(&store, retired).await;
+
+        let mut reader = store.read().await.unwrap();
+        let mut told = Vec::new();
+        for token in [unused, used, retired, Id::from_raw(99)] {
+            told.push(tokens::last_use(&mut reader, token).await.unwrap());
+        }
+
+        assert_eq!(told, [Some(T0), Some(T0 + DAY), None, None]);
+        let row = tokens::find(&mut reader, used).await.unwrap().unwrap();
+        assert_eq!(row.profile, STANDARD, "its owner's");
+    })
+    .await;
+}
+
 async fn last_use(store: &Store, token: Id<Token>) -> Option<Timestamp> {
     let mut reader = store.read().await.expect("a reader is free");
     let row = tokens::find(&mut reader, token).await.expect("the row is read");
     row.expect("the token is known").last_used_at
-}
-
-#[tokio::test]
-async fn the_predecessors_of_a_token_are_those_that_ended_as_it_began_and_those_that_name_it() {
-    for_each_house(async |store| {
-        let jane = add_user(&store, 1, "jane").await;
-        let earlier = issue(&store, jane, 1, "any").await;
-        let reset = issue(&store, jane, 2, "cli").await;
-        let rotated = issue(&store, jane, 3, "server").await;
-        let (before, at) = (T0 + MS, T0 + DAY);
-        write(&store, async |tx| {
-            tokens::retire(tx, earlier, RetirementCause::Reset, "x", before).await?;
-            tokens::retire(tx, reset, RetirementCause::Reset, "x", at).await
-        })
-        .await;
-        let new = issue(&store, jane, 4, "any").await;
-        let succeed = "UPDATE token SET succeeded_by = $2 WHERE id = $1";
-        write(&store, async |tx| tx.execute_one(succeed, &[rotated.into(), new.into()]).await)
-            .await;
-
-        let mut reader = store.read().await.unwrap();
-        let found = tokens::predecessors(&mut reader, jane, new, at, 10).await.unwrap();
-
-        let mut found = raws(&found);
-        found.sort_unstable();
-        assert_eq!(found, [2, 3]);
-    })
-    .await;
 }
 
 fn raws(rows: &[TokenRow]) -> Vec<i64> {

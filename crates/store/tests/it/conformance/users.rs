@@ -1,6 +1,7 @@
 //! Users: one owner of a name, one who takes the row, nothing left of who is removed.
 
 use symbolon_core::id::{Id, User};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::keys::KeyId;
 use symbolon_core::lockout::Failures;
 use symbolon_core::policy::Policy;
@@ -31,7 +32,7 @@ async fn a_user_comes_back_as_he_was_added() {
         let found = find(&store, Id::from_raw(9)).await.expect("the user is there");
         assert_eq!(found.standing.user, Id::from_raw(9));
         assert!(found.standing.activated);
-        assert_eq!((found.standing.frozen_at, found.standing.tokens_frozen_at), (None, None));
+        assert_eq!((found.standing.frozen_at, found.standing.tokens_frozen), (None, None));
         assert_eq!(found.standing.failures, Failures::default());
         assert_eq!(found.username, username("Jane.Doe"));
         assert_eq!(found.email, address("jane@example.com"));
@@ -340,20 +341,26 @@ async fn a_user_is_under_one_profile_and_since_when_is_known() {
 async fn a_freeze_is_kept_until_it_is_lifted() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
-        let set = async |frozen, tokens_frozen| {
+        let set = async |frozen, tokens: Option<TokenFreeze>| {
             write(&store, async |tx| {
                 users::set_frozen(tx, jane, frozen).await?;
-                users::set_tokens_frozen(tx, jane, tokens_frozen).await
+                match tokens {
+                    Some(freeze) => users::freeze_tokens(tx, jane, freeze).await,
+                    None => users::unfreeze_tokens(tx, jane, T0).await,
+                }
             })
             .await;
             let standing = find(&store, jane).await.unwrap().standing;
-            (standing.frozen_at, standing.tokens_frozen_at)
+            (standing.frozen_at, standing.tokens_frozen)
         };
+        let freeze = |by| Some(TokenFreeze { at: T0 + MS, by });
 
-        let frozen = set(Some(T0), Some(T0 + MS)).await;
+        let by_owner = set(Some(T0), freeze(FrozenBy::Owner)).await;
+        let by_rule = set(Some(T0), freeze(FrozenBy::Sharing)).await;
         let lifted = set(None, None).await;
 
-        assert_eq!(frozen, (Some(T0), Some(T0 + MS)));
+        assert_eq!(by_owner, (Some(T0), freeze(FrozenBy::Owner)));
+        assert_eq!(by_rule, (Some(T0), freeze(FrozenBy::Sharing)));
         assert_eq!(lifted, (None, None));
     })
     .await;

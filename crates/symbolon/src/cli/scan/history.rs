@@ -1,4 +1,5 @@
-//! Scans the whole history of a git repository: every line that any commit added, and every message.
+//! Scans the whole history of a git repository: every line that any commit added, the name of every file that
+//! one added, and every message.
 //!
 //! `git log -p` reads it, with all branches, tags, stashes and what only the reflog still knows. Nothing
 //! that a repository's own configuration names is run for it: no external diff, no text conversion, no
@@ -88,6 +89,8 @@ fn read(scan: &Scan, repository: &Path) -> io::Result<()> {
 struct Position {
     commit: String,
     path: Option<String>,
+    /// The path as the header has it: that of an empty file stands nowhere else.
+    header: String,
     part: Part,
     /// The number that the next line of the part has.
     line: u64,
@@ -144,6 +147,11 @@ impl Position {
     /// Takes in a line of which `cut` bytes have been dropped.
     fn read_line(&mut self, scan: &Scan, repository: &Path, line: &[u8], cut: usize) {
         if cut == 0 && self.turns(line) {
+            if self.part == Part::Header && line.starts_with(b"new file mode ") {
+                let (commit, path) = (self.commit.as_str(), Some(self.header.as_str()));
+                let origin = Origin::Commit { repository, commit, path };
+                scan.tell_of_name(origin, self.header.as_bytes());
+            }
             return;
         }
         self.search(scan, repository, line, cut);
@@ -158,10 +166,11 @@ impl Position {
         match line {
             [1, hash @ ..] => {
                 let commit = String::from_utf8_lossy(hash).trim_end().to_owned();
-                *self = Self { commit, path: None, part: Part::Message, line: 1 };
+                *self = Self { commit, line: 1, ..Self::default() };
             }
             [b'd', b'i', b'f', b'f', b' ', ..] => {
                 self.path = None;
+                path_in(&text()).clone_into(&mut self.header);
                 self.part = Part::Header;
             }
             [b'@', b'@', ..] if self.part != Part::Message => {
@@ -210,9 +219,20 @@ impl Position {
             let column = (cut + begin + 1).saturating_sub(set_in) as u64;
             let (commit, path) = (self.commit.as_str(), self.path.as_deref());
             let origin = Origin::Commit { repository, commit, path };
-            scan.tell(origin, &Found { line: self.line, column, mask: &mask });
+            scan.tell(origin, &Found { at: Some((self.line, column)), mask: &mask });
         }
     }
+}
+
+/// The path of `diff --git a/PATH b/PATH`, or of `diff --cc PATH`.
+fn path_in(header: &str) -> &str {
+    let rest = header.strip_prefix("diff ").unwrap_or(header);
+    let Some(both) = rest.strip_prefix("--git ") else {
+        return rest.split_once(' ').map_or(rest, |(_, path)| path).trim_matches('"');
+    };
+    // Without renames both are the same, so that the second begins in the middle, whatever is in them.
+    let path = both.get(both.len().div_ceil(2)..).unwrap_or(both).trim_matches('"');
+    path.strip_prefix("b/").unwrap_or(path)
 }
 
 /// The first line after the commit, of `@@ -1,2 +3,4 @@`; with several parents each has its own `-`.
@@ -224,7 +244,15 @@ fn first_line(header: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::first_line;
+    use super::{first_line, path_in};
+
+    #[test]
+    fn the_path_of_a_header_is_read_whatever_is_in_it() {
+        assert_eq!(path_in("diff --git a/x b/y.txt b/x b/y.txt"), "x b/y.txt");
+        assert_eq!(path_in("diff --git \"a/t\\t\" \"b/t\\t\""), "t\\t");
+        assert_eq!(path_in("diff --cc a file"), "a file");
+        assert_eq!(path_in("diff --git "), "");
+    }
 
     #[test]
     fn a_hunk_says_where_it_begins() {

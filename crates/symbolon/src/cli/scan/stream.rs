@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 /// Bytes of a piece: it stays in the second-level cache of a processor.
 const PIECE: usize = 256 * 1024;
 
-/// A token that was found. Lines and columns begin with 1; columns are counted in bytes.
+/// A token that was found.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    pub(super) line: u64,
-    pub(super) column: u64,
+    /// Line and column, which begin with 1; columns are counted in bytes. `None` where it stands in the name.
+    pub(super) at: Option<(u64, u64)>,
     pub(super) mask: &'a str,
 }
 
@@ -47,9 +47,9 @@ pub(super) fn scan(
         let piece = &buffer[..kept + read];
         // What is kept is shorter than a token, so none is found twice.
         for begin in search.find_iter(piece) {
-            let (line, column) = lines.place(piece, begin);
+            let at = Some(lines.place(piece, begin));
             let mask = mask(&piece[begin..begin + LENGTH]);
-            found(Found { line, column, mask: &mask });
+            found(Found { at, mask: &mask });
         }
         let next = piece.len().saturating_sub(OVERLAP);
         lines.pass(piece, next);
@@ -109,7 +109,7 @@ mod tests {
     fn places(text: &[u8], piece: usize) -> Vec<(u64, u64)> {
         let mut buffer = Zeroizing::new(vec![0; piece]);
         let mut places = Vec::new();
-        let mut note = |found: Found<'_>| places.push((found.line, found.column));
+        let mut note = |found: Found<'_>| places.extend(found.at);
         scan(&TokenSearch::default(), text, &mut buffer, &AtomicU64::new(0), &mut note).unwrap();
         places
     }

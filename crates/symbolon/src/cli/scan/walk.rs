@@ -42,6 +42,7 @@ struct Queue {
 pub(super) fn scan(scan: &Scan, paths: &[&PathBuf]) {
     let queue = Queue::default();
     for path in paths {
+        tell_of_name(scan, path);
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => queue.push(Job::Directory(PathBuf::clone(path))),
             // Named on the command line, so it is meant, whatever it is.
@@ -80,6 +81,9 @@ fn list(scan: &Scan, queue: &Queue, directory: &Path, buffer: &mut Buffer) {
     let mut files = Vec::new();
     for entry in listed {
         let entry = entry.and_then(|entry| Ok((entry.file_type()?, entry.path())));
+        if let Ok((_, path)) = &entry {
+            tell_of_name(scan, path);
+        }
         match entry {
             Ok((kind, path)) if kind.is_dir() => queue.push(Job::Directory(path)),
             Ok((kind, path)) if is_file(kind) => {
@@ -95,6 +99,13 @@ fn list(scan: &Scan, queue: &Queue, directory: &Path, buffer: &mut Buffer) {
     }
     if !files.is_empty() {
         give(scan, queue, files, buffer);
+    }
+}
+
+/// Says what is found in the last part of a path: what stands before it was looked at before.
+fn tell_of_name(scan: &Scan, path: &Path) {
+    if let Some(name) = path.file_name() {
+        scan.tell_of_name(Origin::File(path), name.as_encoded_bytes());
     }
 }
 

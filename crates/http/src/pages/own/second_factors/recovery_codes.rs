@@ -74,9 +74,7 @@ pub(crate) async fn answer_to_gains(
         Some(codes) => answer_with(visit, session, told, codes).await?,
         None => see_other(&done.at(PATH)),
     };
-    if let Some(secret) = &gains.session {
-        cookies::set_session(response.headers_mut(), secret, visit.transport);
-    }
+    cookies::set_session(response.headers_mut(), &gains.session, visit.transport);
     Ok(response)
 }
 
