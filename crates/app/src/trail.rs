@@ -1,7 +1,7 @@
 //! The audit trail: written by every change, verified and read here.
 
 use symbolon_core::Timestamp;
-use symbolon_core::audit::{AuditRow, Break, ChainWalk};
+use symbolon_core::audit::{AuditRow, Break, ChainEnd, ChainWalk};
 use symbolon_store::audit::{self, AuditEvent};
 use symbolon_store::{Tx, users};
 
@@ -9,6 +9,7 @@ use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
 
+/// Rows that are read at once.
 const PORTION: i64 = 1000;
 
 const NO_LONGER: &str =
@@ -41,35 +42,78 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// Walks the whole chain; `progress` is told how many rows it has walked.
-///
-/// `Ok(Ok(n))`: `n` rows, whole. `Ok(Err(_))`: where it breaks.
+/// A walk along the trail, a portion at a time. Between two of them the database is let go, so that a long
+/// trail holds nobody up.
+#[derive(Debug)]
+pub struct Walk {
+    chain: ChainWalk,
+    head: ChainEnd,
+}
+
+impl Walk {
+    /// Before the first row. Rows that are appended from now on are left for the next walk.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(ctx: &Ctx) -> Result<Self, AppError> {
+        Ok(Self { chain: ChainWalk::default(), head: head(ctx).await? })
+    }
+
+    /// A walk that was begun before, and came as far as `reached` on its way to `head`.
+    pub const fn from(reached: ChainEnd, head: ChainEnd) -> Self {
+        Self { chain: ChainWalk::from(reached), head }
+    }
+
+    /// How far it has come.
+    pub const fn reached(&self) -> ChainEnd {
+        self.chain.reached()
+    }
+
+    /// Where it ends.
+    pub const fn head(&self) -> ChainEnd {
+        self.head
+    }
+
+    /// Walks a portion; `None` while there is more to walk.
+    ///
+    /// `Ok(n)`: `n` rows, whole. `Err(_)`: where the chain breaks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn go_on(&mut self, ctx: &Ctx) -> Result<Option<Result<i64, Break>>, AppError> {
+        let walked = self.reached().number;
+        let left = self.head.number.saturating_sub(walked);
+        let rows = export(ctx, walked, left.min(PORTION)).await?;
+        for (row, hash) in &rows {
+            if let Err(fault) = self.chain.step(row, hash) {
+                return Ok(Some(Err(fault)));
+            }
+        }
+        let ended = rows.is_empty() || self.reached().number == self.head.number;
+        Ok(ended.then(|| self.chain.finish(self.head)))
+    }
+}
+
+/// Walks the whole chain: how many rows there are, or where it breaks.
 ///
 /// # Errors
 /// The database's.
-pub async fn verify(
-    ctx: &Ctx,
-    progress: &mut (dyn FnMut(i64) + Send),
-) -> Result<Result<i64, Break>, AppError> {
-    // The head is read first: rows appended while walking are beyond it and are left for the next time.
-    let mut reader = ctx.store.read().await?;
-    let (head_number, head_hash) = audit::head(&mut reader).await?;
-    let mut walk = ChainWalk::default();
-    let mut walked = 0;
-    while walked < head_number {
-        let rows = audit::after(&mut reader, walked, PORTION.min(head_number - walked)).await?;
-        if rows.is_empty() {
-            break;
+pub async fn verify(ctx: &Ctx) -> Result<Result<i64, Break>, AppError> {
+    let mut walk = Walk::begin(ctx).await?;
+    loop {
+        if let Some(verdict) = walk.go_on(ctx).await? {
+            return Ok(verdict);
         }
-        for (row, hash) in &rows {
-            if let Err(fault) = walk.step(row, hash) {
-                return Ok(Err(fault));
-            }
-            walked = row.number;
-        }
-        progress(walked);
     }
-    Ok(walk.finish(head_number, &head_hash))
+}
+
+/// The last row.
+///
+/// # Errors
+/// The database's.
+pub async fn head(ctx: &Ctx) -> Result<ChainEnd, AppError> {
+    let mut reader = ctx.store.read().await?;
+    Ok(audit::head(&mut reader).await?)
 }
 
 /// Rows after number `after`, oldest first, with their hashes.

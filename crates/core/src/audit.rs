@@ -51,6 +51,15 @@ pub enum Break {
     Altered(i64),
 }
 
+/// A place in a chain: the number of a row, and its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainEnd {
+    /// Before the first row it is 0.
+    pub number: i64,
+    /// Before the first row it is [`GENESIS`].
+    pub hash: [u8; 32],
+}
+
 /// Walks a chain row by row, in any number of portions.
 #[derive(Debug)]
 pub struct ChainWalk {
@@ -65,6 +74,16 @@ impl Default for ChainWalk {
 }
 
 impl ChainWalk {
+    /// A walk that goes on after a row that was reached before.
+    pub const fn from(reached: ChainEnd) -> Self {
+        Self { next: reached.number.saturating_add(1), hash: reached.hash }
+    }
+
+    /// How far it has come.
+    pub const fn reached(&self) -> ChainEnd {
+        ChainEnd { number: self.next - 1, hash: self.hash }
+    }
+
     /// Checks the next row against the hash stored with it.
     ///
     /// # Errors
@@ -85,15 +104,15 @@ impl ChainWalk {
     ///
     /// # Errors
     /// The [`Break`] if the trail is shorter than its head, or ends otherwise.
-    pub fn finish(&self, head_number: i64, head_hash: &[u8; 32]) -> Result<i64, Break> {
-        let last = self.next - 1;
-        if last < head_number {
+    pub fn finish(&self, head: ChainEnd) -> Result<i64, Break> {
+        let reached = self.reached();
+        if reached.number < head.number {
             return Err(Break::Missing(self.next));
         }
-        if last != head_number || self.hash != *head_hash {
-            return Err(Break::Altered(last));
+        if reached != head {
+            return Err(Break::Altered(reached.number));
         }
-        Ok(last)
+        Ok(reached.number)
     }
 }
 
@@ -122,19 +141,20 @@ mod tests {
             .collect()
     }
 
-    fn walk(rows: &[AuditRow], hashes: &[[u8; 32]], head: (i64, [u8; 32])) -> Result<i64, Break> {
+    fn walk(rows: &[AuditRow], hashes: &[[u8; 32]], head: ChainEnd) -> Result<i64, Break> {
         let mut walk = ChainWalk::default();
         for (row, hash) in rows.iter().zip(hashes) {
             walk.step(row, hash)?;
+            walk = ChainWalk::from(walk.reached());
         }
-        walk.finish(head.0, &head.1)
+        walk.finish(head)
     }
 
     #[test]
     fn an_untouched_chain_is_whole_and_each_tampering_shows() {
         let rows = [row(1, "a"), row(2, "b"), row(3, "c")];
         let hashes = chain(&rows);
-        let head = (3, hashes[2]);
+        let head = ChainEnd { number: 3, hash: hashes[2] };
         let altered = [row(1, "a"), row(2, "B"), row(3, "c")];
 
         assert_eq!(walk(&rows, &hashes, head), Ok(3));

@@ -1,7 +1,7 @@
 //! The audit trail: append-only, chained; its head is kept apart so that a cut-off end shows.
 
 use symbolon_core::Timestamp;
-use symbolon_core::audit::AuditRow;
+use symbolon_core::audit::{AuditRow, ChainEnd};
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -51,9 +51,9 @@ pub async fn append(tx: &mut Tx, event: AuditEvent, now: Timestamp) -> Result<i6
 }
 
 /// Number and hash of the last row.
-pub async fn head(conn: &mut Conn) -> Result<(i64, [u8; 32]), StoreError> {
+pub async fn head(conn: &mut Conn) -> Result<ChainEnd, StoreError> {
     let row = conn.fetch_one(HEAD, args![]).await?;
-    Ok((row.int(0)?, read_hash(&row, 1)?))
+    Ok(ChainEnd { number: row.int(0)?, hash: read_hash(&row, 1)? })
 }
 
 /// Rows after number `after`, oldest first, each with its hash.

@@ -21,6 +21,7 @@ use symbolon_app::turnstile::Turnstile;
 use symbolon_app::users::{self, NewUser};
 use symbolon_app::{Actor, Ctx, House, Origin, Settings, clients, live, reset, sessions, setup};
 use symbolon_core::Timestamp;
+use symbolon_core::audit::ChainEnd;
 use symbolon_core::id::{Id, Organization, User};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, EmailAddress, Source, Username};
@@ -248,7 +249,7 @@ impl TestHouse {
     }
 
     /// What every write of consequence moves: the revision and the head of the audit trail.
-    pub(crate) async fn mark(&self) -> (i64, (i64, [u8; 32])) {
+    pub(crate) async fn mark(&self) -> (i64, ChainEnd) {
         let mut reader = self.ctx.store.read().await.unwrap();
         let revision = changes::current(&mut reader).await.unwrap();
         (revision, audit::head(&mut reader).await.unwrap())

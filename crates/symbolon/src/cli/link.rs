@@ -18,8 +18,6 @@ use crate::serve::control_socket;
 
 /// How long an answer may take: longer than any wait within the server.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long the walk along a whole audit trail may take.
-pub(crate) const LONG_PATIENCE: Duration = Duration::from_hours(1);
 
 /// The way to a server.
 #[derive(Debug, Clone)]
@@ -33,23 +31,23 @@ impl Link {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::GET, path, None, PATIENCE).await
+        self.ask(Method::GET, path, None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value, Failure> {
-        self.ask(Method::POST, path, Some(body), PATIENCE).await
+        self.ask(Method::POST, path, Some(body)).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Result<Value, Failure> {
-        self.ask(Method::PUT, path, Some(body), PATIENCE).await
+        self.ask(Method::PUT, path, Some(body)).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Result<Value, Failure> {
-        self.ask(Method::PATCH, path, Some(body), PATIENCE).await
+        self.ask(Method::PATCH, path, Some(body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::DELETE, path, None, PATIENCE).await
+        self.ask(Method::DELETE, path, None).await
     }
 
     /// Asks and answers what the server says; `Null` where it says nothing.
@@ -61,7 +59,6 @@ impl Link {
         method: Method,
         path: &str,
         body: Option<Value>,
-        patience: Duration,
     ) -> Result<Value, Failure> {
         let stream = self.connect()?;
         let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
@@ -73,7 +70,7 @@ impl Link {
             .body(Full::new(body));
         let request = request
             .map_err(|error| Failure::because(Exit::Usage, "cannot be asked for", &error))?;
-        let (status, bytes) = match timeout(patience, exchange(stream, request)).await {
+        let (status, bytes) = match timeout(PATIENCE, exchange(stream, request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
             Err(_) => return Err(self.unreachable("it does not answer")),

@@ -1,6 +1,6 @@
 //! The audit trail: dense, chained, and telling when somebody has been at it.
 
-use symbolon_core::audit::{AuditRow, Break, ChainWalk, GENESIS};
+use symbolon_core::audit::{AuditRow, Break, ChainEnd, ChainWalk, GENESIS};
 use symbolon_store::audit::{self, AuditEvent};
 use symbolon_store::{Conn, Store};
 
@@ -11,7 +11,7 @@ async fn an_empty_trail_begins_before_the_first_row() {
     for_each_house(async |store| {
         let mut reader = store.read().await.unwrap();
 
-        assert_eq!(audit::head(&mut reader).await.unwrap(), (0, GENESIS));
+        assert_eq!(audit::head(&mut reader).await.unwrap(), ChainEnd { number: 0, hash: GENESIS });
         assert_eq!(walk(&store).await, Ok(0));
     })
     .await;
@@ -41,7 +41,7 @@ async fn a_row_comes_back_as_it_was_appended() {
         };
         let hash = expected.hash(&GENESIS);
         assert_eq!(rows, [(expected, hash)]);
-        assert_eq!(audit::head(&mut reader).await.unwrap(), (1, hash));
+        assert_eq!(audit::head(&mut reader).await.unwrap(), ChainEnd { number: 1, hash });
     })
     .await;
 }
@@ -179,6 +179,5 @@ async fn walk_on(conn: &mut Conn) -> Result<i64, Break> {
             walk.step(row, hash)?;
         }
     }
-    let (number, hash) = audit::head(conn).await.expect("the head is read");
-    walk.finish(number, &hash)
+    walk.finish(audit::head(conn).await.expect("the head is read"))
 }
