@@ -5,7 +5,7 @@ import { until } from './house.mjs';
 
 const STEP = 30;
 // A code made now should still be good when it arrives, however slow the machine is.
-const MARGIN = 8;
+const MARGIN = 15;
 
 export class Authenticator {
   #last = 0;

@@ -61,7 +61,7 @@ function environment() {
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-export async function until(probe, what, within = 20_000) {
+export async function until(probe, what, within = 60_000) {
   const deadline = Date.now() + within;
   for (;;) {
     const found = await probe();

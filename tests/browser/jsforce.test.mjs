@@ -10,7 +10,7 @@ import { House, until } from './house.mjs';
 
 let house;
 
-before(async () => { house = await House.open({ tls: true }); }, { timeout: 60_000 });
+before(async () => { house = await House.open({ tls: true }); }, { timeout: 240_000 });
 after(async () => { await house?.close(); });
 
 async function run(calls, environment = { NODE_EXTRA_CA_CERTS: house.authority }) {
@@ -57,7 +57,7 @@ async function oauth(user, token = user.token) {
     username: user.username, password: user.password + token };
 }
 
-test('jsforce logs in by SOAP, asks who it is, and logs out', { timeout: 60_000 }, async () => {
+test('jsforce logs in by SOAP, asks who it is, and logs out', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
 
   const [login, identity, resources, logout, late] = await run(
@@ -76,7 +76,7 @@ test('jsforce logs in by SOAP, asks who it is, and logs out', { timeout: 60_000 
   assert.equal(late.code, 'INVALID_SESSION_ID');
 });
 
-test('jsforce logs in by the OAuth password grant, asks who it is, and logs out', { timeout: 60_000 }, async () => {
+test('jsforce logs in by the OAuth password grant, asks who it is, and logs out', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
 
   const [login, identity, logout, late] = await run(
@@ -91,7 +91,7 @@ test('jsforce logs in by the OAuth password grant, asks who it is, and logs out'
   assert.equal(late.code, 'INVALID_SESSION_ID');
 });
 
-test('under the duty jsforce logs in by SOAP with password and code, and not with the token', { timeout: 120_000 }, async () => {
+test('under the duty jsforce logs in by SOAP with password and code, and not with the token', { timeout: 240_000 }, async () => {
   const { user, app } = await userWithApp();
   const code = await app.code();
 
@@ -107,7 +107,7 @@ test('under the duty jsforce logs in by SOAP with password and code, and not wit
     .find((each) => each.reason === 'password and authenticator code'), 'the code in the history');
 });
 
-test('under the duty jsforce logs in by OAuth with password and code, and not with the token', { timeout: 120_000 }, async () => {
+test('under the duty jsforce logs in by OAuth with password and code, and not with the token', { timeout: 240_000 }, async () => {
   const { user, app } = await userWithApp();
 
   const [byToken] = await run([await oauth(user)]);
@@ -118,7 +118,7 @@ test('under the duty jsforce logs in by OAuth with password and code, and not wi
   assert.equal(identity.value?.email, user.email, identity.message);
 });
 
-test('jsforce is told INVALID_LOGIN for a wrong token', { timeout: 60_000 }, async () => {
+test('jsforce is told INVALID_LOGIN for a wrong token', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
 
   const [login] = await run([soap(user, user.token.split('').reverse().join(''))]);
@@ -127,7 +127,7 @@ test('jsforce is told INVALID_LOGIN for a wrong token', { timeout: 60_000 }, asy
   assert.match(login.message, /^INVALID_LOGIN: Invalid username, password, security token; or user locked out\./);
 });
 
-test('jsforce is told invalid_grant for a missing token', { timeout: 60_000 }, async () => {
+test('jsforce is told invalid_grant for a missing token', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
 
   const [login] = await run([await oauth(user, '')]);
@@ -137,7 +137,7 @@ test('jsforce is told invalid_grant for a missing token', { timeout: 60_000 }, a
   assert.match(login.message, /authentication failure/);
 });
 
-test('jsforce with a retired token is refused, and the history names it', { timeout: 60_000 }, async () => {
+test('jsforce with a retired token is refused, and the history names it', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
   const old = user.token;
   await house.reset(user);
@@ -152,7 +152,7 @@ test('jsforce with a retired token is refused, and the history names it', { time
   assert.match(String(row.client), /jsforce|node-fetch/i);
 });
 
-test('a reset ends the session that jsforce holds', { timeout: 60_000 }, async () => {
+test('a reset ends the session that jsforce holds', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
   const child = spawn(process.execPath, ['--input-type=module', '-e', `
     import jsforce from 'jsforce';
@@ -180,7 +180,7 @@ test('a reset ends the session that jsforce holds', { timeout: 60_000 }, async (
   assert.match(out, /dead: Unable to refresh session due to: INVALID_LOGIN/);
 });
 
-test('jsforce does not connect without the private authority', { timeout: 60_000 }, async () => {
+test('jsforce does not connect without the private authority', { timeout: 240_000 }, async () => {
   const user = await userWithToken();
 
   const [login] = await run([soap(user)], { NODE_EXTRA_CA_CERTS: '' });

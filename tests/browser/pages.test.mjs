@@ -19,7 +19,7 @@ let house;
 before(async () => {
   browser = await startChromium();
   house = await House.open({ localhost: true, organization: 'Acme' });
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   await browser?.close();
@@ -29,7 +29,7 @@ after(async () => {
 async function open(at = house, options = {}) {
   // axe-core is put into the page by us; the page's own policy forbids that, rightly.
   const context = await browser.newContext({ baseURL: at.base, bypassCSP: true, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   return context.newPage();
 }
 
@@ -55,7 +55,7 @@ async function password(page, user) {
 const link = (kind, to) => until(() => house.sink.mails.filter((mail) => mail.to.includes(to))
   .map((mail) => mail.text.match(new RegExp(`http\\S+/activate/${kind}/\\w+`))?.[0]).find(Boolean), `a link of kind ${kind} to ${to}`);
 
-test('the link of the first start, an invitation and a link that is dead', { timeout: 90_000 }, async () => {
+test('the link of the first start, an invitation and a link that is dead', { timeout: 240_000 }, async () => {
   const setup = (await house.command(['recover-admin'])).match(/http\S+\/activate\/setup\/\w+/)[0];
   const invited = `invited-${Date.now()}@example.org`;
   await house.command(['user', 'add', `${invited.replace('org', 'com')}`, '--email', invited]);
@@ -85,7 +85,7 @@ test('the link of the first start, an invitation and a link that is dead', { tim
   await page.context().close();
 });
 
-test('a new address is agreed to at both addresses', { timeout: 90_000 }, async () => {
+test('a new address is agreed to at both addresses', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const fresh = `fresh-${user.email}`;
   const page = await open();
@@ -111,7 +111,7 @@ test('a new address is agreed to at both addresses', { timeout: 90_000 }, async 
   await page.context().close();
 });
 
-test('the link that freezes, and what an owner then sees', { timeout: 90_000 }, async () => {
+test('the link that freezes, and what an owner then sees', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   await house.reset(user);
   const page = await open();
@@ -127,7 +127,7 @@ test('the link that freezes, and what an owner then sees', { timeout: 90_000 }, 
   await page.context().close();
 });
 
-test('a password that an administrator has given must be changed', { timeout: 90_000 }, async () => {
+test('a password that an administrator has given must be changed', { timeout: 240_000 }, async () => {
   const admin = await house.addUser({ admin: true });
   const user = await house.addUser();
   await house.reset(admin);
@@ -151,7 +151,7 @@ test('a password that an administrator has given must be changed', { timeout: 90
   await page.context().close();
 });
 
-test('one secret of a client is about to be removed', { timeout: 60_000 }, async () => {
+test('one secret of a client is about to be removed', { timeout: 240_000 }, async () => {
   const admin = await house.addUser({ admin: true });
   const page = await open();
   await logIn(page, admin);
@@ -171,7 +171,7 @@ test('one secret of a client is about to be removed', { timeout: 60_000 }, async
   await page.context().close();
 });
 
-test('a passkey is asked for, named anew and about to be removed', { timeout: 180_000 }, async () => {
+test('a passkey is asked for, named anew and about to be removed', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   const device = await addDevice(page);
@@ -215,7 +215,7 @@ test('a passkey is asked for, named anew and about to be removed', { timeout: 18
   await page.context().close();
 });
 
-test('under a duty: told by when, confined to enrolling, and asked each time', { timeout: 180_000 }, async () => {
+test('under a duty: told by when, confined to enrolling, and asked each time', { timeout: 240_000 }, async () => {
   const strict = await House.open({ organization: 'Acme' });
   try {
     const user = await strict.addUser();
@@ -251,7 +251,7 @@ test('under a duty: told by when, confined to enrolling, and asked each time', {
   }
 });
 
-test('pages that refuse: not for you, not there, too many, not available', { timeout: 180_000 }, async () => {
+test('pages that refuse: not for you, not there, too many, not available', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   await logIn(page, user);
@@ -314,7 +314,7 @@ c.execute("ROLLBACK")`;
   return () => new Promise((resolve) => { holder.once('close', resolve); holder.stdin.end(); });
 }
 
-test('the mailbox of the demonstration', { timeout: 90_000 }, async () => {
+test('the mailbox of the demonstration', { timeout: 240_000 }, async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'symbolon-demo-'));
   const demo = spawn(binary(), ['demo'], { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } });
   let shown = '';
@@ -336,7 +336,7 @@ test('the mailbox of the demonstration', { timeout: 90_000 }, async () => {
   }
 });
 
-test('the QR code holds the key that stands beside it, as another decoder reads it', { timeout: 90_000 }, async () => {
+test('the QR code holds the key that stands beside it, as another decoder reads it', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   await logIn(page, user);

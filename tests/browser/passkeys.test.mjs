@@ -23,7 +23,7 @@ after(async () => {
 const open = async (at = house) => {
   const context = await chromium.newContext({ baseURL: at.base });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
   return page;
 };
 
@@ -66,7 +66,7 @@ const logInByPasskey = async (page) => {
   await page.getByRole('button', { name: 'Use a Passkey' }).click();
 };
 
-test('a passkey is made, and opens a session without a password', { timeout: 60_000 }, async () => {
+test('a passkey is made, and opens a session without a password', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   const device = await addDevice(page);
@@ -86,7 +86,7 @@ test('a passkey is made, and opens a session without a password', { timeout: 60_
   await page.context().close();
 });
 
-test('a device that does not verify its user opens nothing', { timeout: 60_000 }, async () => {
+test('a device that does not verify its user opens nothing', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   const device = await addDevice(page);
@@ -104,7 +104,7 @@ test('a device that does not verify its user opens nothing', { timeout: 60_000 }
   await page.context().close();
 });
 
-test('a copy of a passkey whose counter is behind is refused', { timeout: 60_000 }, async () => {
+test('a copy of a passkey whose counter is behind is refused', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   const device = await addDevice(page);
@@ -124,7 +124,7 @@ test('a copy of a passkey whose counter is behind is refused', { timeout: 60_000
   await page.context().close();
 });
 
-test('a passkey is the second factor of a browser that is not known', { timeout: 60_000 }, async () => {
+test('a passkey is the second factor of a browser that is not known', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   const device = await addDevice(page);
@@ -150,7 +150,7 @@ test('a passkey is the second factor of a browser that is not known', { timeout:
   await page.context().close();
 });
 
-test('a removed passkey opens nothing', { timeout: 60_000 }, async () => {
+test('a removed passkey opens nothing', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const page = await open();
   await addDevice(page);
@@ -169,7 +169,7 @@ test('a removed passkey opens nothing', { timeout: 60_000 }, async () => {
   await page.context().close();
 });
 
-test('at a bare address the buttons are there, disabled, with the remedy', { timeout: 60_000 }, async () => {
+test('at a bare address the buttons are there, disabled, with the remedy', { timeout: 240_000 }, async () => {
   const page = await open(bare);
 
   await page.goto('/login');
@@ -179,10 +179,10 @@ test('at a bare address the buttons are there, disabled, with the remedy', { tim
   await page.context().close();
 });
 
-test('without script the page says what is missing', { timeout: 60_000 }, async () => {
+test('without script the page says what is missing', { timeout: 240_000 }, async () => {
   const context = await chromium.newContext({ baseURL: house.base, javaScriptEnabled: false });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
 
   await logInByPasskey(page);
 
@@ -191,7 +191,7 @@ test('without script the page says what is missing', { timeout: 60_000 }, async 
   await context.close();
 });
 
-test('the page that asks for a passkey passes axe-core', { timeout: 60_000 }, async () => {
+test('the page that asks for a passkey passes axe-core', { timeout: 240_000 }, async () => {
   const page = await open();
   await logInByPasskey(page);
   await page.getByRole('heading', { name: 'Use a Passkey' }).waitFor();

@@ -14,7 +14,7 @@ let house;
 before(async () => {
   browser = await startChromium();
   house = await House.open({ organization: 'Acme' });
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   await browser?.close();
@@ -31,7 +31,7 @@ async function soapLogin(user, token) {
   return JSON.parse(out)[0];
 }
 
-test('an owner sees what a reset breaks, rotates, cancels, resets one device type and follows the clients', { timeout: 180_000 }, async () => {
+test('an owner sees what a reset breaks, rotates, cancels, resets one device type and follows the clients', { timeout: 240_000 }, async () => {
   const user = await house.addUser();
   const first = await house.reset(user);
   await house.command(['device-type', 'set', 'server', '--overlap', 'allowed']);
@@ -41,7 +41,7 @@ test('an owner sees what a reset breaks, rotates, cancels, resets one device typ
   await soapLogin(user, forServers);
   // axe-core is put into the page by us; the page's own policy forbids that, rightly.
   const context = await browser.newContext({ baseURL: house.base, bypassCSP: true, javaScriptEnabled: true });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   const faults = [];
   await page.goto('/');
@@ -116,7 +116,7 @@ test('an owner sees why a token looks shared and where one was found, and an adm
   await logInAs('simple-salesforce/1.12.6', user, shared);
   await logInAs('Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)', user, shared);
   const context = await browser.newContext({ baseURL: house.base, bypassCSP: true });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   const faults = [];
   await page.goto('/');

@@ -16,7 +16,7 @@ before(async () => {
   browser = await startChromium();
   houses.plain = await House.open({ organization: 'Acme' });
   houses.tls = await House.open({ tls: true });
-}, { timeout: 90_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   await browser?.close();
@@ -26,7 +26,7 @@ after(async () => {
 async function open(house, options = {}) {
   // axe-core is put into the page by us; the page's own policy forbids that, rightly.
   const context = await browser.newContext({ baseURL: house.base, ignoreHTTPSErrors: true, bypassCSP: true, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.complaints = [];
   page.on('console', (message) => { if (message.type() === 'error') page.complaints.push(message.text()); });
@@ -61,7 +61,7 @@ async function soapLogin(house, user, token) {
 for (const [where, javaScriptEnabled] of [['plain', true], ['tls', true], ['plain', false]]) {
   const how = `${where === 'tls' ? 'over HTTPS' : 'over HTTP'}${javaScriptEnabled ? '' : ' without JavaScript'}`;
 
-  test(`the owner resets the token by the walk, ${how}`, { timeout: 90_000 }, async () => {
+  test(`the owner resets the token by the walk, ${how}`, { timeout: 240_000 }, async () => {
     const house = houses[where];
     const user = await house.addUser();
     const page = await open(house, { javaScriptEnabled });
@@ -97,7 +97,7 @@ for (const [where, javaScriptEnabled] of [['plain', true], ['tls', true], ['plai
   });
 }
 
-test('the administrator resets by the sidebar and the button at the bottom', { timeout: 90_000 }, async () => {
+test('the administrator resets by the sidebar and the button at the bottom', { timeout: 240_000 }, async () => {
   const house = houses.plain;
   const user = await house.addUser({ admin: true });
   const old = await house.reset(user);
@@ -121,7 +121,7 @@ test('the administrator resets by the sidebar and the button at the bottom', { t
   await page.context().close();
 });
 
-test('a wrong current password is said on the page, and the right one then resets', { timeout: 60_000 }, async () => {
+test('a wrong current password is said on the page, and the right one then resets', { timeout: 240_000 }, async () => {
   const house = houses.plain;
   const user = await house.addUser();
   const page = await open(house);
@@ -139,7 +139,7 @@ test('a wrong current password is said on the page, and the right one then reset
   await page.context().close();
 });
 
-test('a double click, a reload and the back button make one reset', { timeout: 60_000 }, async () => {
+test('a double click, a reload and the back button make one reset', { timeout: 240_000 }, async () => {
   const house = houses.plain;
   const user = await house.addUser();
   const page = await open(house);
@@ -160,7 +160,7 @@ test('a double click, a reload and the back button make one reset', { timeout: 6
   await page.context().close();
 });
 
-test('the walk can be done with the keyboard alone', { timeout: 60_000 }, async () => {
+test('the walk can be done with the keyboard alone', { timeout: 240_000 }, async () => {
   const house = houses.plain;
   const user = await house.addUser();
   const page = await open(house);
@@ -230,7 +230,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     stranger = await open(house);
     page = await open(house);
     await logIn(house, page, admin);
-  }, { timeout: 60_000 });
+  }, { timeout: 240_000 });
 
   const press = (name) => page.getByRole('button', { name }).or(page.getByRole('link', { name })).first().click();
   const heading = (name) => page.getByRole('heading', { name, exact: true, level: 1 }).waitFor();
@@ -238,7 +238,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
 
   for (const [addresses, at] of [[outside, () => stranger], [inside, () => page]]) {
     for (const [name, address] of Object.entries(addresses)) {
-      test(name, { timeout: 60_000 }, async () => {
+      test(name, { timeout: 240_000 }, async () => {
         await at().goto(address);
         assert.equal(new URL(at().url()).pathname, address);
         await passes(name, at());
@@ -246,7 +246,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     }
   }
 
-  test('login-refused', { timeout: 60_000 }, async () => {
+  test('login-refused', { timeout: 240_000 }, async () => {
     await stranger.goto('/login');
     await stranger.getByLabel('Username').fill('nobody@example.com');
     await stranger.getByLabel('Password', { exact: true }).fill('nothing');
@@ -255,7 +255,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('login-refused', stranger);
   });
 
-  test('activate', { timeout: 60_000 }, async () => {
+  test('activate', { timeout: 240_000 }, async () => {
     await stranger.goto('/forgot-password');
     await stranger.getByLabel('Username').fill(user.username);
     await stranger.getByRole('button', { name: 'Send Me a Link', exact: true }).click();
@@ -266,7 +266,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('activate', stranger);
   });
 
-  test('challenge', { timeout: 60_000 }, async () => {
+  test('challenge', { timeout: 240_000 }, async () => {
     await stranger.goto('/login');
     await stranger.getByLabel('Username').fill(user.username);
     await stranger.getByLabel('Password', { exact: true }).fill(user.password);
@@ -279,7 +279,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('challenge-refused', stranger);
   });
 
-  test('receipt', { timeout: 60_000 }, async () => {
+  test('receipt', { timeout: 240_000 }, async () => {
     await page.goto('/setup/reset-security-token/confirm');
     await page.getByLabel('Current Password').fill(admin.password);
     await page.getByRole('button', { name: 'Save', exact: true }).click();
@@ -287,21 +287,21 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('receipt');
   });
 
-  test('revoke', { timeout: 60_000 }, async () => {
+  test('revoke', { timeout: 240_000 }, async () => {
     await page.goto('/setup/tokens');
     await press(/^Revoke/);
     await page.waitForURL((url) => url.pathname.endsWith('/revoke'));
     await passes('revoke');
   });
 
-  test('explanation of a refusal', { timeout: 60_000 }, async () => {
+  test('explanation of a refusal', { timeout: 240_000 }, async () => {
     await page.goto('/setup/login-history');
     await press(/^Explain the refusal/);
     await heading('Why It Was Refused');
     await passes('explanation');
   });
 
-  test('explain-login with an answer', { timeout: 60_000 }, async () => {
+  test('explain-login with an answer', { timeout: 240_000 }, async () => {
     await page.goto('/setup/explain-login');
     await page.getByLabel('Username').fill(user.username);
     await page.getByLabel('Address', { exact: true }).fill('192.0.2.7');
@@ -310,7 +310,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('explain-login-answered');
   });
 
-  test('second factors from the first app to its removal', { timeout: 180_000 }, async () => {
+  test('second factors from the first app to its removal', { timeout: 240_000 }, async () => {
     await page.goto('/setup/second-factors');
     await press('Add Authenticator App');
     await heading('Add Authenticator App');
@@ -336,7 +336,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     }
   });
 
-  test('profile', { timeout: 60_000 }, async () => {
+  test('profile', { timeout: 240_000 }, async () => {
     await page.goto('/setup/profiles');
     await press('Edit Standard');
     await page.waitForURL(/\/setup\/profiles\/./);
@@ -347,7 +347,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
     await passes('profile-refused');
   });
 
-  test('networks and clients, added and about to be removed', { timeout: 120_000 }, async () => {
+  test('networks and clients, added and about to be removed', { timeout: 240_000 }, async () => {
     await page.goto('/setup/networks');
     await page.getByLabel('Address Range').fill('192.0.2.0/24');
     await press('Add Network');
@@ -368,7 +368,7 @@ describe('every page passes axe-core in light and dark, narrow and wide', () => 
   });
 
   for (const name of ['user', 'user-reset-security-token', 'user-reset-second-factors', 'user-profile', 'user-sessions', 'user-remove']) {
-    test(name, { timeout: 60_000 }, async () => {
+    test(name, { timeout: 240_000 }, async () => {
       const address = `/setup/users/${user.username}${name.replace(/^user-?/, '/').replace(/\/$/, '')}`;
       await page.goto(address);
       assert.equal(decodeURIComponent(new URL(page.url()).pathname), address);

@@ -43,7 +43,7 @@ def count(house: House, what: str) -> int:
     asked = f"SELECT COUNT(*) FROM {what}"
     if house.database:
         return int(psql(house.database, asked))
-    with closing(sqlite3.connect(f"file:{database_file(house)}?mode=ro", uri=True, timeout=30)) as database:
+    with closing(sqlite3.connect(f"file:{database_file(house)}?mode=ro", uri=True, timeout=60)) as database:
         return database.execute(asked).fetchone()[0]
 
 

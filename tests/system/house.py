@@ -27,7 +27,8 @@ from post import LINK, Sink
 from postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20.0
+# Far beyond what anything takes: it ends a wait that is in vain, and tells nothing of speed.
+PATIENCE = 60.0
 CONFIRM = "/setup/reset-security-token/confirm"
 
 
@@ -203,7 +204,7 @@ class House:
             time.sleep(0.03)
         raise RuntimeError(f"not ready within {within} s ({last}):\n{self.log()[-4000:]}")
 
-    def stop(self, within: float = 30) -> int:
+    def stop(self, within: float = PATIENCE) -> int:
         """SIGTERM, as an operator or a supervisor does; answers the exit code."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -212,7 +213,7 @@ class House:
                 self.process.wait(within)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(PATIENCE)
                 raise AssertionError(f"the server did not end within {within} s of SIGTERM") from None
         return self.process.returncode
 
@@ -220,7 +221,7 @@ class House:
         """SIGKILL: what a crash, the kernel's memory killer or a careless hand does."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
 
     def restart(self) -> None:
         self.stop()
@@ -236,7 +237,7 @@ class House:
     # The command line.
 
     def run(self, *words: str, stdin: str | bytes | None = None, environment: dict[str, str] | None = None,
-            timeout: float = 60, data_dir: bool = True) -> Ran:
+            timeout: float = PATIENCE, data_dir: bool = True) -> Ran:
         command = [binary(), *words]
         if data_dir:
             command += ["--data-dir", str(self.data)]
@@ -344,7 +345,7 @@ class House:
         return self.data / "ca.pem"
 
     def request(self, method: str, path: str, *, body: bytes | None = None, headers: dict[str, str] | None = None,
-                source: str = "127.0.0.1", port: int | None = None, timeout: float = 30) -> Answer:
+                source: str = "127.0.0.1", port: int | None = None, timeout: float = PATIENCE) -> Answer:
         """One bare request with exactly these headers (and those that HTTP itself needs)."""
         connection: http.client.HTTPConnection
         if self.tls and port is None:

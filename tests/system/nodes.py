@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import http.client
 import re
+import secrets
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from house import Answer, House, User, send_signal, wait_until
+from house import PATIENCE, Answer, House, User, send_signal, wait_until
 from postgres import Postgres, free_port
 from test_fault_points import state_of
 
 FORWARD, NGINX = "/authz/forward-auth", "/authz/auth-request"
+# How long a node may answer without hearing from the database.
+LEASE = 5.0
+# Below what a node that is waited for costs, which renewed its lease a second ago; far beyond what a change takes.
+HELD_UP = 3.5
 
 
 def another_node(build_house, first: House, **options) -> House:
@@ -31,7 +37,7 @@ def another_node(build_house, first: House, **options) -> House:
 
 def know_each_other(node: House) -> None:
     """Waits until both nodes follow each other closely; until then a change may take a second longer."""
-    node.cli("device-type", "add", f"known{free_port()}")
+    node.cli("device-type", "add", f"known{secrets.token_hex(3)}")
     time.sleep(1.1)
 
 
@@ -69,15 +75,16 @@ def reset(node: House, user: User) -> dict:
     return node.cli("token", "reset", user.username, "--device-type", "server")
 
 
-class Clocked:
-    """How long something took."""
+def seconds_of(work) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
 
-    def __enter__(self) -> "Clocked":
-        self.began = time.monotonic()
-        return self
 
-    def __exit__(self, *_) -> None:
-        self.took = time.monotonic() - self.began
+def is_held_up(took: list[float]) -> bool:
+    """Whether changes waited for a node that is gone: each of them would, so the half of them may be slow because the
+    machine is."""
+    return statistics.median(took) > HELD_UP
 
 
 @contextmanager
@@ -97,7 +104,7 @@ class Questions:
     def __init__(self, node: House, credential: str, connections: int = 24):
         words = (f"GET {FORWARD} HTTP/1.1\r\nHost: 127.0.0.1:{node.port}\r\nAuthorization: Bearer {credential}\r\n"
                  "Connection: close\r\n\r\n").encode()
-        self.lines = [socket.create_connection(("127.0.0.1", node.port), timeout=30) for _ in range(connections)]
+        self.lines = [socket.create_connection(("127.0.0.1", node.port), timeout=60) for _ in range(connections)]
         for line in self.lines:
             line.sendall(words)
 
@@ -111,23 +118,27 @@ class Questions:
         return statuses
 
 
-def hammer(node: House, credential: str, seconds: float, threads: int = 6) -> set[int]:
-    """Asks as fast as it can for a while; answers every status that came."""
-    until = time.monotonic() + seconds
+def hammer(node: House, credential: str, seconds: float, threads: int = 6, *, and_until: int | None = None) -> set[int]:
+    """Asks as fast as it can for a while, and on until it hears the status `and_until`; answers every status that
+    came."""
+    began, heard = time.monotonic(), set()
 
-    def go_on(_) -> set[int]:
-        heard = set()
-        line = http.client.HTTPConnection("127.0.0.1", node.port, timeout=30)
-        while time.monotonic() < until:
+    def is_enough() -> bool:
+        took = time.monotonic() - began
+        return took >= seconds and (and_until is None or and_until in heard or took >= PATIENCE)
+
+    def go_on(_) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)
+        while not is_enough():
             line.request("GET", FORWARD, headers={"Authorization": f"Bearer {credential}"})
             answer = line.getresponse()
             answer.read()
             heard.add(answer.status)
         line.close()
-        return heard
 
     with ThreadPoolExecutor(threads) as pool:
-        return set().union(*pool.map(go_on, range(threads)))
+        list(pool.map(go_on, range(threads)))
+    return heard
 
 
 class Wire:

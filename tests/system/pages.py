@@ -276,7 +276,7 @@ class Browser:
         self.trail: list[tuple[str, int, str]] = []
 
     def request(self, method: str, url: str, *, body: bytes | None = None, headers: dict[str, str] | None = None,
-                timeout: float = 30) -> Page:
+                timeout: float = 60) -> Page:
         """One request, no redirect followed."""
         url = urllib.parse.urljoin(self.page.url if self.page else self.base, url)
         parts = urllib.parse.urlsplit(url)

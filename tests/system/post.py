@@ -187,7 +187,7 @@ class Sink:
     def tokens_for(self, to: str) -> list[str]:
         return [mail.token for mail in self.all_for(to) if mail.token is not None]
 
-    def wait_for(self, to: str, subject: str = "", *, after: int = 0, within: float = 20, holds=None) -> Mail:
+    def wait_for(self, to: str, subject: str = "", *, after: int = 0, within: float = 60, holds=None) -> Mail:
         """Waits for a mail to `to` beyond the first `after` ones that fit."""
         deadline = time.monotonic() + within
         with self._changed:
@@ -204,7 +204,7 @@ class Sink:
                         raise AssertionError(
                             f"no mail to {to} with subject {subject!r} (beyond {after}) in {within} s; came: {seen}")
 
-    def wait_for_token(self, to: str, *, after: int = 0, within: float = 20) -> str:
+    def wait_for_token(self, to: str, *, after: int = 0, within: float = 60) -> str:
         """The token of the mail beyond the first `after` token mails to `to`."""
         mail = self.wait_for(to, after=after, within=within, holds=lambda mail: mail.token is not None)
         assert mail.token is not None
@@ -213,13 +213,13 @@ class Sink:
     def codes_for(self, to: str) -> list[str]:
         return [mail.code for mail in self.all_for(to) if mail.code is not None]
 
-    def wait_for_code(self, to: str, *, after: int = 0, within: float = 20) -> str:
+    def wait_for_code(self, to: str, *, after: int = 0, within: float = 60) -> str:
         """The code of the mail beyond the first `after` mails with a code to `to`."""
         mail = self.wait_for(to, after=after, within=within, holds=lambda mail: mail.code is not None)
         assert mail.code is not None
         return mail.code
 
-    def wait_for_attempt(self, to: str, *, after: int = 0, within: float = 20) -> None:
+    def wait_for_attempt(self, to: str, *, after: int = 0, within: float = 60) -> None:
         deadline = time.monotonic() + within
         with self._changed:
             while sum(1 for who, _ in self.attempts if who == to.lower()) <= after:

@@ -21,20 +21,29 @@ import time
 from pathlib import Path
 
 
+LANES = 16
+# Ports that were handed out: the server that is to have one may not listen on it yet, or be between a stop and a start.
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listens on, below those that the kernel gives to outgoing connections.
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections, and of this worker's
+    own: each of those that run side by side has a lane.
 
     A port of that range could be taken by any client between this answer and the server's start.
     """
-    lane = 1 if os.environ.get("PYTEST_XDIST_WORKER", "gw0").endswith("1") else 0
+    lane = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % LANES
     while True:
-        port = 10_000 + 2 * secrets.randbelow(11_000) + lane
+        port = 10_000 + LANES * secrets.randbelow(22_000 // LANES) + lane
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
 
 
 def program(name: str) -> str:
@@ -141,13 +150,14 @@ def psql(url: str, statement: str) -> str:
 def create_database(url: str) -> str:
     """Makes an empty database beside the one that `url` names; answers its URL."""
     name = f"house_{secrets.token_hex(6)}"
-    for attempt in range(5):
+    deadline = time.monotonic() + 60
+    while True:
         try:
             psql(url, f"CREATE DATABASE {name}")
             break
         except RuntimeError as error:
             # Two workers that copy the template at once: the second is told to come back.
-            if "being accessed by other users" not in str(error) or attempt == 4:
+            if "being accessed by other users" not in str(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(0.3)
     head, question, options = url.partition("?")

@@ -41,9 +41,9 @@ def token_mails(house: House) -> Counter[str]:
 
 
 def assert_each_reset_once(house: House, users: list[User]) -> None:
-    wait_until(lambda: len(house.sink.mails) > len(users), within=90,
+    wait_until(lambda: len(house.sink.mails) > len(users), within=120,
                what=lambda: f"{len(users) + 1} mails; there are {len(house.sink.mails)}")
-    house.wait_until_mail_rests(within=90)
+    house.wait_until_mail_rests(within=120)
     # The first user has got another before, from the form.
     assert token_mails(house) == Counter(user.email for user in [users[0], *users])
     tokens = house.cli("token", "list")
@@ -68,7 +68,7 @@ def interrupted_in_the_middle(house: House) -> tuple[Ran, dict]:
         client = begin(gate.directory)
         gate.wait_until_one_is_held()
         client.send_signal(signal.SIGINT)
-        out, err = client.communicate(timeout=30)
+        out, err = client.communicate(timeout=60)
     return Ran(client.returncode, out, err), house.cli("token", "bulk-resets")[0]
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_is_killed_in_the_middle_leaves_a_reset_that_can_be_resume
         house.kill()
         gate.let_go()
 
-        _, err = client.communicate(timeout=30)
+        _, err = client.communicate(timeout=60)
     assert client.returncode not in (0, None)
     house.start()
     stands = house.cli("token", "bulk-resets")[0]

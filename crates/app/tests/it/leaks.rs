@@ -46,6 +46,13 @@ async fn report_beside_a_writer(house: &TestHouse, reported: Vec<SeenToken>) -> 
     in_time
 }
 
+/// The same for what needs no writer: whoever needs it would be told in the end that it is busy.
+async fn report_without_writing(house: &TestHouse, reported: Vec<SeenToken>) {
+    let writer = house.ctx.store.begin().await.unwrap();
+    report(house, reported).await;
+    drop(writer);
+}
+
 async fn epoch(house: &TestHouse, user: &UserView) -> i64 {
     let mut reader = house.ctx.store.read().await.unwrap();
     stored_users::find(&mut reader, user.id).await.unwrap().unwrap().epoch
@@ -195,10 +202,9 @@ async fn a_retired_token_that_is_named_a_thousand_times_is_noted_once_and_then_n
 
     let news = report_beside_a_writer(&house, a_thousand()).await;
     let issued = report(&house, a_thousand()).await;
-    let known = report_beside_a_writer(&house, a_thousand()).await;
+    report_without_writing(&house, a_thousand()).await;
 
     assert!(!news, "a sighting that is news is written down");
-    assert!(known, "one that is known needs no transaction");
     assert!(issued.iter().all(|one| *one == Issued::Ever) && issued.len() == 1000);
     assert_eq!(leaks::of_user(&house.ctx, jane.id).await.unwrap().len(), 1);
     // Whoever logs in meanwhile need not begin anew.
@@ -214,7 +220,7 @@ async fn retired_tokens_of_which_enough_was_seen_need_no_transaction() {
     let at = |number: usize| seen(&old, &format!("{PLACE}#L{number}"));
     report(&house, (0..50).map(at).collect()).await;
 
-    assert!(report_beside_a_writer(&house, (50..80).map(at).collect()).await);
+    report_without_writing(&house, (50..80).map(at).collect()).await;
     assert_eq!(leaks::of_user(&house.ctx, jane.id).await.unwrap().len(), 50);
 }
 
@@ -234,7 +240,7 @@ async fn a_thousand_retired_tokens_are_noted_each_and_then_not_at_all() {
     let noted = symbolon_store::leaks::of_user(&mut reader, jane.id, 2000).await.unwrap();
     drop(reader);
     assert_eq!(noted.len(), 1000);
-    assert!(report_beside_a_writer(&house, all()).await);
+    report_without_writing(&house, all()).await;
 }
 
 /// A retired token of Jane's, written down as the database has it.
@@ -275,7 +281,7 @@ async fn a_token_that_was_never_issued_needs_no_transaction() {
 
     let a_thousand = (0..1000).map(|number| seen(&foreign, &format!("{PLACE}#L{number}")));
 
-    assert!(report_beside_a_writer(&house, a_thousand.collect()).await);
+    report_without_writing(&house, a_thousand.collect()).await;
 }
 
 #[tokio::test]
