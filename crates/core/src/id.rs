@@ -14,6 +14,17 @@ use thiserror::Error;
 
 use crate::token::BASE62;
 
+/// What each character is worth as a digit of base 62.
+const VALUES: [Option<u8>; 256] = {
+    let mut values = [None; 256];
+    let mut value = 0;
+    while value < 62 {
+        values[BASE62[value as usize] as usize] = Some(value);
+        value += 1;
+    }
+    values
+};
+
 /// What an [`Id`] can name; `PREFIX` is the first three characters of its written form.
 pub trait Kind {
     /// Three characters; those of Salesforce where Salesforce has one.
@@ -125,11 +136,10 @@ impl<K: Kind> FromStr for Id<K> {
         }
         let mut number: i64 = 0;
         for byte in digits.bytes() {
-            let value = BASE62.iter().position(|digit| *digit == byte).ok_or(IdError)?;
-            let value = i64::try_from(value).map_err(|_| IdError)?;
+            let value = VALUES[usize::from(byte)].ok_or(IdError)?;
             number = number
                 .checked_mul(62)
-                .and_then(|number| number.checked_add(value))
+                .and_then(|number| number.checked_add(i64::from(value)))
                 .ok_or(IdError)?;
         }
         Ok(Self::from_raw(number))

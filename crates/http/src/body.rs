@@ -111,16 +111,17 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Gathered, BodyF
     if sent > limit { Err(BodyFault::TooLarge) } else { Ok(Gathered(bytes)) }
 }
 
-/// Reads at most `limit` bytes of any body, without a copy where it came in one piece.
+/// Reads at most `limit` bytes of any body, without a copy where it came in one piece; `first` of it was read
+/// before.
 ///
 /// What is over the limit is thrown away for a while, as [`read`] does.
-pub(crate) async fn read_lean<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
+pub(crate) async fn read_lean<B>(first: Bytes, body: B, limit: usize) -> Result<Bytes, BodyFault>
 where
     B: HttpBody<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let mut sent: usize = 0;
-    let mut whole = Bytes::new();
+    let mut sent = first.len();
+    let mut whole = first;
     let mut pieces = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyFault::Broken)?.into_data() else {

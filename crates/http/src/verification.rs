@@ -4,6 +4,7 @@
 //! no log line, no copy of the body and no timer that is not needed. The router knows the same paths
 //! for spellings that are not the usual one; either way the same functions answer.
 
+mod answering;
 mod batch;
 mod caller;
 mod demand;
@@ -12,12 +13,14 @@ mod ext_authz;
 mod introspection;
 mod proxies;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{any, post};
 use http::{HeaderValue, Method};
 
-pub use entrance::{Answering, Entrance};
+pub use answering::Answering;
+pub use entrance::Entrance;
 
 use crate::origin::Connection;
 use crate::routes::{Admits, Proof, Route};
@@ -52,7 +55,7 @@ async fn introspect(
     connection: Connection,
     request: Request,
 ) -> Response {
-    introspection::answer(&state, connection, request).await
+    introspection::answer(&state, connection, request, Bytes::new()).await
 }
 
 async fn verify(

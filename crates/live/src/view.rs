@@ -55,8 +55,8 @@ impl LiveView {
     }
 
     /// The rules that hold now.
-    pub fn rules(&self) -> Arc<Rules> {
-        self.rules.load_full()
+    pub fn rules(&self) -> arc_swap::Guard<Arc<Rules>> {
+        self.rules.load()
     }
 
     /// Replaces the rules.

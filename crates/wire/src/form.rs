@@ -121,26 +121,30 @@ pub(crate) fn is_encoded(raw: &[u8]) -> bool {
 pub(crate) fn decode(raw: &[u8]) -> Result<Zeroizing<String>, FormError> {
     // Decoding never lengthens, so the buffer never grows and leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(raw.len()));
-    let mut rest = raw.iter();
-    while let Some(&byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex_digit(rest.next())? << 4 | hex_digit(rest.next())?,
-            _ => byte,
-        });
+    let mut rest = raw;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+        bytes.extend_from_slice(&rest[..at]);
+        let (byte, behind) = match &rest[at..] {
+            [b'%', high, low, behind @ ..] => (hex_digit(*high)? << 4 | hex_digit(*low)?, behind),
+            [b'+', behind @ ..] => (b' ', behind),
+            _ => return Err(FormError::BadEscape),
+        };
+        bytes.push(byte);
+        rest = behind;
     }
+    bytes.extend_from_slice(rest);
     if bytes.contains(&0) {
         return Err(FormError::Nul);
     }
     wiped_text(bytes).ok_or(FormError::NotUtf8)
 }
 
-fn hex_digit(byte: Option<&u8>) -> Result<u8, FormError> {
+fn hex_digit(byte: u8) -> Result<u8, FormError> {
     match byte {
-        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
-        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
-        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
-        Some(_) | None => Err(FormError::BadEscape),
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        b'A'..=b'F' => Ok(byte - b'A' + 10),
+        _ => Err(FormError::BadEscape),
     }
 }
 

@@ -55,7 +55,7 @@ where
     let proved = || client.as_ref().map_or(Ok(false), |client| prove(state, client));
     // What a stranger sends is thrown away as it comes; but who may ask is judged when all is there.
     let limit = if proved() == Ok(false) { 0 } else { MAX_BODY };
-    let body = gathered(body, limit).await;
+    let body = gathered(Bytes::new(), body, limit).await;
     match proved() {
         Ok(true) => {}
         Ok(false) => return unauthorised(state),

@@ -92,7 +92,8 @@ fn is_met(demands: Demanded<'_>, bound: Bound<'_>) -> bool {
     })
 }
 
-fn is_fresh_enough(ctx: &Ctx, asked: Freshness) -> bool {
+/// Whether the state that is asked for is there already.
+pub(super) fn is_fresh_enough(ctx: &Ctx, asked: Freshness) -> bool {
     asked.min_revision.is_none_or(|revision| verify::is_as_new_as(ctx, revision))
 }
 

@@ -2,27 +2,24 @@
 //! everything else to the router.
 
 use std::fmt;
-use std::future::{Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
-use futures_util::future::Either;
 use http::request::Parts;
 use http::{Method, Request, Version, header};
 use symbolon_wire::ext_authz::CHECK_PATH;
 use tower::ServiceExt as _;
 
-use crate::answer::{Kind, finish};
-use crate::layers::{caught, told_of_panic};
+use crate::answer::Kind;
+use crate::layers::told_of_panic;
 use crate::origin::Connection;
 use crate::state::HttpState;
+use crate::verification::answering::Answering;
 use crate::verification::proxies::Proxy;
 use crate::verification::{
-    AUTH_REQUEST, EXT_AUTHZ, FORWARD_AUTH, INTROSPECT, VERIFY, batch, ext_authz, introspection,
-    proxies,
+    AUTH_REQUEST, EXT_AUTHZ, FORWARD_AUTH, INTROSPECT, VERIFY, batch, ext_authz, proxies,
 };
 
 /// See the module. Cheap to clone.
@@ -41,9 +38,6 @@ enum Shortcut {
     Check,
 }
 
-/// An answer: mostly at hand at once, else in a while.
-pub type Answering = Either<Ready<Response>, Pin<Box<dyn Future<Output = Response> + Send>>>;
-
 impl Entrance {
     /// The entrance of the public listeners.
     pub fn new(state: HttpState) -> Self {
@@ -52,17 +46,17 @@ impl Entrance {
     }
 
     /// Answers a request that came over `connection`.
-    pub fn answer<B>(&self, connection: Connection, mut request: Request<B>) -> Answering
+    pub fn answer<B>(&self, connection: Connection, mut request: Request<B>) -> Answering<B>
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<axum::BoxError>,
     {
         let Some(shortcut) = shortcut_of(&request) else {
             request.extensions_mut().insert(connection);
             let answered = self.router.clone().oneshot(request.map(Body::new));
-            return Either::Right(Box::pin(async {
+            return Answering::later(async {
                 answered.await.unwrap_or_else(|never| match never {})
-            }));
+            });
         };
         match shortcut {
             Shortcut::Proxy(proxy) => {
@@ -70,9 +64,9 @@ impl Entrance {
                 let (parts, _body) = request.into_parts();
                 self.answer_proxy(proxy, connection, parts)
             }
-            Shortcut::Introspection => self.later(shortcut, async move |state| {
-                introspection::answer(&state, connection, request).await
-            }),
+            Shortcut::Introspection => {
+                Answering::introspection(self.state.clone(), connection, request)
+            }
             Shortcut::Batch => self.later(shortcut, async move |state| {
                 batch::answer(&state, connection, request).await
             }),
@@ -84,31 +78,23 @@ impl Entrance {
 
     /// Nearly all that proxies ask is answered from memory: there is nothing to wait for, so nothing is
     /// set up that could wait.
-    fn answer_proxy(&self, proxy: Proxy, connection: Connection, parts: Parts) -> Answering {
+    fn answer_proxy<B>(&self, proxy: Proxy, connection: Connection, parts: Parts) -> Answering<B> {
         let shortcut = Shortcut::Proxy(proxy);
         let at_once = || proxies::answer_at_once(&self.state, proxy, connection, &parts);
         match catch_unwind(AssertUnwindSafe(at_once)) {
-            Ok(Some(response)) => Either::Left(ready(response)),
+            Ok(Some(response)) => Answering::known(response),
             Ok(None) => self.later(shortcut, async move |state| {
                 proxies::answer(&state, proxy, connection, &parts).await
             }),
-            Err(payload) => Either::Left(ready(told_of_panic(shortcut.kind(), &*payload))),
+            Err(payload) => Answering::known(told_of_panic(shortcut.kind(), &*payload)),
         }
     }
 
-    /// Answers in a while. A connection of HTTP/2 carries the questions of many: a panic must not tear it
-    /// down for the others.
-    fn later<F>(&self, shortcut: Shortcut, work: impl FnOnce(HttpState) -> F) -> Answering
+    fn later<B, F>(&self, shortcut: Shortcut, work: impl FnOnce(HttpState) -> F) -> Answering<B>
     where
         F: Future<Output = Response> + Send + 'static,
     {
-        let (state, work) = (self.state.clone(), work(self.state.clone()));
-        Either::Right(Box::pin(async move {
-            match caught(work).await {
-                Ok(response) => response,
-                Err(payload) => finish(&state.ctx, told_of_panic(shortcut.kind(), &*payload)),
-            }
-        }))
+        Answering::guarded(self.state.clone(), shortcut.kind(), work)
     }
 }
 

@@ -47,7 +47,7 @@ where
         Ok(deadline) => deadline,
         Err(error) => return failed(error),
     };
-    let body = match gathered(body, BODY_LIMIT).await {
+    let body = match gathered(Bytes::new(), body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyFault::TooLarge) => return failed(GrpcError::TooLong),
         Err(_) => return failed(GrpcError::Truncated),

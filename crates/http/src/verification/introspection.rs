@@ -2,16 +2,19 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
 use symbolon_app::verify::{self, Admission, NoAdmission, Question, Waiter};
 use symbolon_wire::client_proof::ClientProof;
-use symbolon_wire::introspection::{Active, INACTIVE, parse_introspection_request};
+use symbolon_wire::introspection::{
+    Active, INACTIVE, IntrospectionRequest, parse_introspection_request,
+};
 use symbolon_wire::oauth::{OAuthError, RequestFault};
 use tokio::time::timeout;
 
@@ -22,11 +25,13 @@ use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::NO_STORE;
 use crate::verification::caller::{asker, presented, presenter_to_verifier};
-use crate::verification::demand::fresh_enough;
+use crate::verification::demand::{fresh_enough, is_fresh_enough};
 
 /// Bytes of a form with one token.
 const FORM_LIMIT: usize = 10 * 1024;
 const FORM_TYPES: [&str; 1] = ["application/x-www-form-urlencoded"];
+/// Bytes of an answer, about.
+const ANSWER_SIZE: usize = 384;
 /// Time that a body may take.
 pub(super) const BODY_TIME: Duration = Duration::from_secs(10);
 /// What RFC 6749 §5.2 demands beside a 401.
@@ -34,59 +39,127 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"symbolon\
 const JSON_TYPE: HeaderValue = HeaderValue::from_static(JSON);
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Answers whether a token is active and whose it is.
+/// Answers whether a token is active and whose it is; `first` of the body was read before.
 pub(super) async fn answer<B>(
     state: &HttpState,
     connection: Connection,
     request: Request<B>,
+    first: Bytes,
 ) -> Response
 where
     B: HttpBody<Data = Bytes>,
 {
     let (parts, body) = request.into_parts();
-    let checked = check_media_type(&parts.headers, &FORM_TYPES)
-        .and_then(|()| check_no_encoding(&parts.headers));
-    if let Err(fault) = checked {
-        return kept_by_nobody(fault.refuse(Kind::OAuth));
+    if let Err(refused) = check(&parts.headers) {
+        return refused;
     }
-    let body = match gathered(body, FORM_LIMIT).await {
-        Ok(body) => body,
-        Err(fault) => return kept_by_nobody(fault.refuse(Kind::OAuth)),
+    match gathered(first, body, FORM_LIMIT).await {
+        Ok(body) => answer_whole(state, connection, &parts.headers, &body).await,
+        Err(fault) => not_read(fault),
+    }
+}
+
+/// Whether the body may be read at all.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Response> {
+    let checked = check_media_type(headers, &FORM_TYPES).and_then(|()| check_no_encoding(headers));
+    checked.map_err(not_read)
+}
+
+/// The refusal of a body that was not read.
+pub(super) fn not_read(fault: BodyFault) -> Response {
+    kept_by_nobody(fault.refuse(Kind::OAuth))
+}
+
+/// Whether so long a body is read.
+pub(super) const fn fits(length: usize) -> bool {
+    length <= FORM_LIMIT
+}
+
+/// Answers a request whose body is there, from memory; `None` where [`answer_whole`] would wait for something.
+pub(super) fn answer_at_once(
+    state: &HttpState,
+    connection: Connection,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Option<Response> {
+    let asked = match asked_by_client(state, headers, body) {
+        Ok(asked) => asked,
+        Err(refused) => return Some(refused),
     };
-    let authorization = match header_text(&parts.headers, &header::AUTHORIZATION) {
+    if !is_fresh_enough(&state.ctx, asked.freshness) {
+        return None;
+    }
+    let question = Question { presented: presented(asked.token.reveal()), username: None };
+    let head = Head::Introspection;
+    let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
+    let verified = verify::verify_at_once(&state.ctx, &question, presenter, &|_| true)?;
+    Some(told(state, &verified))
+}
+
+/// Answers a request whose body is there.
+pub(super) async fn answer_whole(
+    state: &HttpState,
+    connection: Connection,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
+    let asked = match asked_by_client(state, headers, body) {
+        Ok(asked) => asked,
+        Err(refused) => return refused,
+    };
+    if !is_fresh_enough(&state.ctx, asked.freshness) {
+        let waiter = Waiter::Client(asker(state, connection, headers));
+        if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
+            return unavailable(state);
+        }
+        // Who may ask is judged by the state that is asked for.
+        if let Err(refused) = prove_or_refuse(state, &asked.client) {
+            return refused;
+        }
+    }
+    let question = Question { presented: presented(asked.token.reveal()), username: None };
+    let head = Head::Introspection;
+    let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
+    told(state, &verify::verify(&state.ctx, &question, presenter).await)
+}
+
+/// What is asked, by a client that has proved itself.
+fn asked_by_client<'a>(
+    state: &HttpState,
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+) -> Result<IntrospectionRequest<'a>, Response> {
+    let authorization = match header_text(headers, &header::AUTHORIZATION) {
         Single::Absent => None,
         Single::Text(text) => Some(text),
         Single::Unreadable => {
             let fault = RequestFault::Refused("authorization header given twice or unreadable");
-            return refused(OAuthError::InvalidRequest(fault));
+            return Err(refused(OAuthError::InvalidRequest(fault)));
         }
     };
-    let asked = match parse_introspection_request(&body, authorization) {
-        Ok(asked) => asked,
-        Err(error) => return refused(error),
-    };
-    match prove(state, &asked.client) {
-        Ok(true) => {}
-        Ok(false) => return refused(OAuthError::InvalidClient),
-        Err(_) => return unavailable(state),
+    let asked = parse_introspection_request(body, authorization).map_err(refused)?;
+    prove_or_refuse(state, &asked.client)?;
+    Ok(asked)
+}
+
+fn prove_or_refuse(state: &HttpState, client: &ClientProof<'_>) -> Result<(), Response> {
+    match prove(state, client) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused(OAuthError::InvalidClient)),
+        Err(_) => Err(unavailable(state)),
     }
-    let waiter = Waiter::Client(asker(state, connection, &parts.headers));
-    if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
-        return unavailable(state);
-    }
-    let question = Question { presented: presented(asked.token.reveal()), username: None };
-    let (head, headers) = (Head::Introspection, &parts.headers);
-    let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
-    let verified = verify::verify(&state.ctx, &question, presenter).await;
-    match &verified {
+}
+
+fn told(state: &HttpState, verified: &Result<Admission<'_>, NoAdmission>) -> Response {
+    match verified {
         // Counted where it is told.
         Err(NoAdmission::CannotKnow) => {}
         known => state.front.metrics.count_verification(Head::Introspection, Outcome::of(known)),
     }
     match verified {
         Ok(admission) => {
-            let mut text = Vec::with_capacity(384);
-            active(state, &admission).write_to(&mut text);
+            let mut text = Vec::with_capacity(ANSWER_SIZE);
+            active(state, admission).write_to(&mut text);
             json(Body::from(text))
         }
         // RFC 7662 §2.2: no hint why; the owner's history tells.
@@ -119,12 +192,12 @@ pub(super) fn active<'a>(state: &'a HttpState, admission: &'a Admission<'_>) -> 
     }
 }
 
-/// Reads a body whole, within its limit and time.
-pub(super) async fn gathered<B>(body: B, limit: usize) -> Result<Bytes, BodyFault>
+/// Reads what follows `first` of a body, within its limit and time; the whole.
+pub(super) async fn gathered<B>(first: Bytes, body: B, limit: usize) -> Result<Bytes, BodyFault>
 where
     B: HttpBody<Data = Bytes>,
 {
-    let mut reading = pin!(read_lean(body, limit));
+    let mut reading = pin!(read_lean(first, body, limit));
     if let Some(read) = at_second_look(reading.as_mut()).await {
         return read;
     }
@@ -132,7 +205,7 @@ where
 }
 
 /// What `work` comes to, if it is done when it is looked at for the second time: nearly every body has come
-/// with its head, and is handed over as soon as it is asked for. A timer is set for the others alone.
+/// with its head. A timer is set for the others alone.
 async fn at_second_look<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
     let mut looked = false;
     poll_fn(|cx| match work.as_mut().poll(cx) {
@@ -165,11 +238,18 @@ fn unavailable(state: &HttpState) -> Response {
     kept_by_nobody(refuse(Kind::OAuth, StatusCode::SERVICE_UNAVAILABLE, text))
 }
 
+/// The headers of an answer in JSON that nobody keeps. A copy costs less than inserting them one by one.
+static JSON_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON_TYPE);
+    kept_by_nobody(response).into_parts().0.headers
+});
+
 /// An answer that nobody keeps.
 pub(super) fn json(body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, JSON_TYPE);
-    kept_by_nobody(response)
+    response.headers_mut().clone_from(&JSON_HEADERS);
+    response
 }
 
 fn kept_by_nobody(mut response: Response) -> Response {

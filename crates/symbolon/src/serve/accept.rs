@@ -124,14 +124,12 @@ async fn welcome(guest: Guest, tls: Option<TlsAcceptor>, behind: Arc<Behind>) {
 }
 
 impl Behind {
-    fn answer(&self, connection: Connection, request: Request<Incoming>) -> Answering {
+    fn answer(&self, connection: Connection, request: Request<Incoming>) -> Answering<Incoming> {
         match self {
             Self::Entrance(entrance) => entrance.answer(connection, request),
             Self::Router(router) => {
                 let answered = router.clone().oneshot(request);
-                Answering::Right(Box::pin(async {
-                    answered.await.unwrap_or_else(|never| match never {})
-                }))
+                Answering::later(async { answered.await.unwrap_or_else(|never| match never {}) })
             }
         }
     }

@@ -1,0 +1,150 @@
+//! An answer of the entrance, as the listener waits for it.
+//!
+//! Nearly all that is asked is answered from memory, so nothing is set up that could wait: no allocation, no
+//! timer. What does have to wait is boxed.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Bytes, HttpBody};
+use axum::response::Response;
+use http::Request;
+
+use crate::answer::{Kind, finish};
+use crate::body::BodyFault;
+use crate::layers::{caught, told_of_panic};
+use crate::origin::Connection;
+use crate::state::HttpState;
+use crate::verification::introspection;
+
+/// See the module.
+pub struct Answering<B>(Step<B>);
+
+enum Step<B> {
+    /// At hand; `None` once it was taken.
+    Known(Option<Response>),
+    /// At hand as soon as the body is, which mostly has come with its head.
+    Introspection(Option<Introspection<B>>),
+    /// In a while.
+    Later(Later),
+}
+
+type Later = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// An introspection whose body nobody has looked at yet.
+struct Introspection<B> {
+    state: HttpState,
+    connection: Connection,
+    request: Request<B>,
+}
+
+impl<B> Answering<B> {
+    /// An answer that is at hand.
+    pub(super) const fn known(response: Response) -> Self {
+        Self(Step::Known(Some(response)))
+    }
+
+    /// An answer in a while, by somebody who catches panics himself.
+    pub fn later(work: impl Future<Output = Response> + Send + 'static) -> Self {
+        Self(Step::Later(Box::pin(work)))
+    }
+
+    /// An answer in a while. A connection of HTTP/2 carries the questions of many: a panic must not tear it
+    /// down for the others.
+    pub(super) fn guarded<F>(
+        state: HttpState,
+        kind: Kind,
+        work: impl FnOnce(HttpState) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let work = work(state.clone());
+        Self::later(async move {
+            match caught(work).await {
+                Ok(response) => response,
+                Err(payload) => finish(&state.ctx, told_of_panic(kind, &*payload)),
+            }
+        })
+    }
+
+    /// The answer to an introspection.
+    pub(super) const fn introspection(
+        state: HttpState,
+        connection: Connection,
+        request: Request<B>,
+    ) -> Self {
+        Self(Step::Introspection(Some(Introspection { state, connection, request })))
+    }
+}
+
+impl<B> Introspection<B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    /// Looks at the first piece of the body. If it is the whole, memory mostly knows the answer.
+    fn look(mut self, cx: &mut Context<'_>) -> Answering<B> {
+        if let Err(refused) = introspection::check(self.request.headers()) {
+            return Answering::known(refused);
+        }
+        let first = match Pin::new(self.request.body_mut()).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Poll::Ready(Some(Err(_))) => {
+                return Answering::known(introspection::not_read(BodyFault::Broken));
+            }
+            Poll::Ready(None) | Poll::Pending => Bytes::new(),
+        };
+        let whole = self.request.body().is_end_stream() && introspection::fits(first.len());
+        if whole { self.answer(first) } else { self.go_on_reading(first) }
+    }
+
+    fn answer(self, body: Bytes) -> Answering<B> {
+        let Self { state, connection, request } = self;
+        let headers = request.headers();
+        let at_once = || introspection::answer_at_once(&state, connection, headers, &body);
+        match catch_unwind(AssertUnwindSafe(at_once)) {
+            Ok(Some(response)) => Answering::known(response),
+            Ok(None) => Answering::guarded(state, Kind::OAuth, async move |state| {
+                let headers = request.into_parts().0.headers;
+                introspection::answer_whole(&state, connection, &headers, &body).await
+            }),
+            Err(payload) => {
+                let told = told_of_panic(Kind::OAuth, &*payload);
+                Answering::known(finish(&state.ctx, told))
+            }
+        }
+    }
+
+    fn go_on_reading(self, first: Bytes) -> Answering<B> {
+        let Self { state, connection, request } = self;
+        Answering::guarded(state, Kind::OAuth, async move |state| {
+            introspection::answer(&state, connection, request, first).await
+        })
+    }
+}
+
+impl<B> Future for Answering<B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        if let Step::Introspection(asked) = &mut self.0 {
+            *self = asked.take().expect("it is looked at once").look(cx);
+        }
+        match &mut self.0 {
+            Step::Known(response) => Poll::Ready(response.take().expect("an answer is taken once")),
+            Step::Later(work) => work.as_mut().poll(cx),
+            Step::Introspection(_) => unreachable!("it was looked at"),
+        }
+    }
+}
+
+impl<B> fmt::Debug for Answering<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answering(..)")
+    }
+}
