@@ -5,6 +5,7 @@
 //! counters, security headers, time limit and panic net, the check of the host name.
 
 mod answer;
+mod answer_body;
 mod api;
 pub mod body;
 pub mod control;
@@ -32,6 +33,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::answer::{Kind, refuse};
+pub use crate::answer_body::AnswerBody;
 pub use crate::health::ops_router;
 use crate::host::HostRule;
 pub use crate::metrics::Metrics;

@@ -9,6 +9,7 @@ use std::fmt;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{Engine as _, decoded_len_estimate};
+use memchr::memchr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -68,7 +69,8 @@ impl BasicPair {
         if has_control_character(&text) {
             return Err(AuthorizationError::ControlCharacter);
         }
-        let end_of_username = text.find(':').ok_or(AuthorizationError::NoColon)?;
+        let colon = memchr(b':', text.as_bytes());
+        let end_of_username = colon.ok_or(AuthorizationError::NoColon)?;
         Ok(Self { text, end_of_username })
     }
 

@@ -6,6 +6,9 @@
 //! checks are walked around. Every value is treated as a secret, because the reader does not know
 //! which are.
 
+use std::iter::from_fn;
+
+use memchr::{memchr, memchr2};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -87,15 +90,25 @@ impl Form {
 pub(crate) fn pairs(
     body: &[u8],
 ) -> impl Iterator<Item = Result<(PresentedText<'_>, PresentedText<'_>), FormError>> {
-    let pairs = body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
-    pairs.enumerate().map(|(at, pair)| {
+    pieces(body).filter(|pair| !pair.is_empty()).enumerate().map(|(at, pair)| {
         if at >= MAX_FIELDS {
             return Err(FormError::TooManyFields);
         }
-        let equals = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+        let equals = memchr(b'=', pair).unwrap_or(pair.len());
         let name = decode_text(&pair[..equals])?;
         let value = decode_text(pair.get(equals + 1..).unwrap_or_default())?;
         Ok((name, value))
+    })
+}
+
+/// What stands between ampersands.
+fn pieces(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut left = Some(body);
+    from_fn(move || {
+        let all = left?;
+        let end = memchr(b'&', all);
+        left = end.map(|end| &all[end + 1..]);
+        Some(&all[..end.unwrap_or(all.len())])
     })
 }
 
@@ -104,7 +117,7 @@ pub(crate) fn decode_text(raw: &[u8]) -> Result<PresentedText<'_>, FormError> {
     if is_encoded(raw) {
         return Ok(PresentedText::wiped(decode(raw)?.into()));
     }
-    if raw.contains(&0) {
+    if memchr(0, raw).is_some() {
         return Err(FormError::Nul);
     }
     let text = str::from_utf8(raw).map_err(|_| FormError::NotUtf8)?;
@@ -113,8 +126,7 @@ pub(crate) fn decode_text(raw: &[u8]) -> Result<PresentedText<'_>, FormError> {
 
 /// Says whether there is anything to decode.
 pub(crate) fn is_encoded(raw: &[u8]) -> bool {
-    // All bytes are looked at, also after one that decides: that can be done many at a time.
-    raw.iter().fold(false, |any, &byte| any | matches!(byte, b'+' | b'%'))
+    memchr2(b'+', b'%', raw).is_some()
 }
 
 /// Decodes one name or value: `+` is a space, `%xx` a byte, everything else itself.
@@ -122,7 +134,7 @@ pub(crate) fn decode(raw: &[u8]) -> Result<Zeroizing<String>, FormError> {
     // Decoding never lengthens, so the buffer never grows and leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(raw.len()));
     let mut rest = raw;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+    while let Some(at) = memchr2(b'+', b'%', rest) {
         bytes.extend_from_slice(&rest[..at]);
         let (byte, behind) = match &rest[at..] {
             [b'%', high, low, behind @ ..] => (hex_digit(*high)? << 4 | hex_digit(*low)?, behind),
@@ -133,7 +145,7 @@ pub(crate) fn decode(raw: &[u8]) -> Result<Zeroizing<String>, FormError> {
         rest = behind;
     }
     bytes.extend_from_slice(rest);
-    if bytes.contains(&0) {
+    if memchr(0, &bytes).is_some() {
         return Err(FormError::Nul);
     }
     wiped_text(bytes).ok_or(FormError::NotUtf8)

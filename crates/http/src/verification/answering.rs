@@ -13,6 +13,7 @@ use axum::response::Response;
 use http::Request;
 
 use crate::answer::{Kind, finish};
+use crate::answer_body::AnswerBody;
 use crate::body::BodyFault;
 use crate::layers::{caught, told_of_panic};
 use crate::origin::Connection;
@@ -24,14 +25,14 @@ pub struct Answering<B>(Step<B>);
 
 enum Step<B> {
     /// At hand; `None` once it was taken.
-    Known(Option<Response>),
+    Known(Option<Response<AnswerBody>>),
     /// At hand as soon as the body is, which mostly has come with its head.
     Introspection(Option<Introspection<B>>),
     /// In a while.
     Later(Later),
 }
 
-type Later = Pin<Box<dyn Future<Output = Response> + Send>>;
+type Later = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
 
 /// An introspection whose body nobody has looked at yet.
 struct Introspection<B> {
@@ -42,12 +43,12 @@ struct Introspection<B> {
 
 impl<B> Answering<B> {
     /// An answer that is at hand.
-    pub(super) const fn known(response: Response) -> Self {
+    pub(super) const fn known(response: Response<AnswerBody>) -> Self {
         Self(Step::Known(Some(response)))
     }
 
     /// An answer in a while, by somebody who catches panics himself.
-    pub fn later(work: impl Future<Output = Response> + Send + 'static) -> Self {
+    pub fn later(work: impl Future<Output = Response<AnswerBody>> + Send + 'static) -> Self {
         Self(Step::Later(Box::pin(work)))
     }
 
@@ -64,8 +65,10 @@ impl<B> Answering<B> {
         let work = work(state.clone());
         Self::later(async move {
             match caught(work).await {
-                Ok(response) => response,
-                Err(payload) => finish(&state.ctx, told_of_panic(kind, &*payload)),
+                Ok(response) => response.map(AnswerBody::from),
+                Err(payload) => {
+                    finish(&state.ctx, told_of_panic(kind, &*payload)).map(AnswerBody::from)
+                }
             }
         })
     }
@@ -86,17 +89,17 @@ where
 {
     /// Looks at the first piece of the body. If it is the whole, memory mostly knows the answer.
     fn look(mut self, cx: &mut Context<'_>) -> Answering<B> {
-        if let Err(refused) = introspection::check(self.request.headers()) {
-            return Answering::known(refused);
-        }
         let first = match Pin::new(self.request.body_mut()).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Poll::Ready(Some(Err(_))) => {
-                return Answering::known(introspection::not_read(BodyFault::Broken));
+                let told = introspection::not_read(BodyFault::Broken);
+                return Answering::known(told.map(AnswerBody::from));
             }
             Poll::Ready(None) | Poll::Pending => Bytes::new(),
         };
-        let whole = self.request.body().is_end_stream() && introspection::fits(first.len());
+        let whole = self.request.body().is_end_stream()
+            && introspection::fits(first.len())
+            && introspection::check(self.request.headers()).is_ok();
         if whole { self.answer(first) } else { self.go_on_reading(first) }
     }
 
@@ -112,7 +115,7 @@ where
             }),
             Err(payload) => {
                 let told = told_of_panic(Kind::OAuth, &*payload);
-                Answering::known(finish(&state.ctx, told))
+                Answering::known(finish(&state.ctx, told).map(AnswerBody::from))
             }
         }
     }
@@ -129,9 +132,9 @@ impl<B> Future for Answering<B>
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
 {
-    type Output = Response;
+    type Output = Response<AnswerBody>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Step::Introspection(asked) = &mut self.0 {
             *self = asked.take().expect("it is looked at once").look(cx);
         }

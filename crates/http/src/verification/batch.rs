@@ -44,18 +44,20 @@ where
         // A form of a foreign page must not pass for JSON (ASVS 3.5.2).
         Single::Absent | Single::Unreadable => Err(crate::body::BodyFault::WrongType),
     };
-    if let Err(fault) = checked.and_then(|()| check_no_encoding(&parts.headers)) {
-        return fault_of_body(state, fault);
-    }
+    let checked = checked.and_then(|()| check_no_encoding(&parts.headers));
     let authorization = match header_text(&parts.headers, &header::AUTHORIZATION) {
         Single::Text(text) => Some(text),
         Single::Absent | Single::Unreadable => None,
     };
     let client = ClientProof::from_header(authorization).ok();
     let proved = || client.as_ref().map_or(Ok(false), |client| prove(state, client));
-    // What a stranger sends is thrown away as it comes; but who may ask is judged when all is there.
-    let limit = if proved() == Ok(false) { 0 } else { MAX_BODY };
+    // What is refused or a stranger's is thrown away as it comes, for a client that is cut off while it sends may
+    // miss the answer; but who may ask is judged when all is there.
+    let limit = if checked.is_err() || proved() == Ok(false) { 0 } else { MAX_BODY };
     let body = gathered(Bytes::new(), body, limit).await;
+    if let Err(fault) = checked {
+        return fault_of_body(state, fault);
+    }
     match proved() {
         Ok(true) => {}
         Ok(false) => return unauthorised(state),
@@ -85,7 +87,7 @@ where
     for (outcome, times) in [(Outcome::Allowed, verdicts.allowed), (Outcome::Refused, refused)] {
         state.front.metrics.count_verifications(Head::Verify, outcome, times);
     }
-    json(Body::from(verdicts.text))
+    json(verdicts.text).map(Body::new)
 }
 
 /// The answer about all of them.
@@ -200,7 +202,7 @@ fn problem(
         detail: Some(detail),
         correlation_id: &correlation_id,
     };
-    let mut response = json(Body::from(problem.to_json()));
+    let mut response = json(problem.to_json()).map(Body::new);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));

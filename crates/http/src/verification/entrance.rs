@@ -10,13 +10,17 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method, Request, Version, header};
 use symbolon_wire::ext_authz::CHECK_PATH;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::answer::Kind;
+use crate::answer_body::AnswerBody;
+use crate::body::read_lean;
 use crate::layers::told_of_panic;
 use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::answering::Answering;
+use crate::verification::introspection::BODY_TIME;
 use crate::verification::proxies::Proxy;
 use crate::verification::{
     AUTH_REQUEST, EXT_AUTHZ, FORWARD_AUTH, INTROSPECT, VERIFY, batch, ext_authz, proxies,
@@ -55,13 +59,15 @@ impl Entrance {
             request.extensions_mut().insert(connection);
             let answered = self.router.clone().oneshot(request.map(Body::new));
             return Answering::later(async {
-                answered.await.unwrap_or_else(|never| match never {})
+                answered.await.unwrap_or_else(|never| match never {}).map(AnswerBody::from)
             });
         };
         match shortcut {
             Shortcut::Proxy(proxy) => {
-                // The body goes unread with the request.
-                let (parts, _body) = request.into_parts();
+                let (parts, body) = request.into_parts();
+                if parts.version == Version::HTTP_2 && !body.is_end_stream() {
+                    throw_away(body);
+                }
                 self.answer_proxy(proxy, connection, parts)
             }
             Shortcut::Introspection => {
@@ -82,11 +88,14 @@ impl Entrance {
         let shortcut = Shortcut::Proxy(proxy);
         let at_once = || proxies::answer_at_once(&self.state, proxy, connection, &parts);
         match catch_unwind(AssertUnwindSafe(at_once)) {
-            Ok(Some(response)) => Answering::known(response),
+            Ok(Some(response)) => Answering::known(response.map(AnswerBody::from)),
             Ok(None) => self.later(shortcut, async move |state| {
                 proxies::answer(&state, proxy, connection, &parts).await
             }),
-            Err(payload) => Answering::known(told_of_panic(shortcut.kind(), &*payload)),
+            Err(payload) => {
+                let told = told_of_panic(shortcut.kind(), &*payload);
+                Answering::known(told.map(AnswerBody::from))
+            }
         }
     }
 
@@ -96,6 +105,15 @@ impl Entrance {
     {
         Answering::guarded(self.state.clone(), shortcut.kind(), work)
     }
+}
+
+/// Nobody waits for the body of a proxy's question. Over HTTP/2 it is read behind the answer all the same: dropped
+/// unread it ends its stream with a reset, for which some clients forget the answer (RFC 9113 §8.1).
+fn throw_away<B>(body: B)
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+{
+    tokio::spawn(timeout(BODY_TIME, async { drop(read_lean(Bytes::new(), body, 0).await) }));
 }
 
 impl Shortcut {

@@ -43,14 +43,14 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let (parts, body) = request.into_parts();
-    let deadline = match deadline_of(&parts.headers) {
-        Ok(deadline) => deadline,
-        Err(error) => return failed(error),
-    };
     let body = match gathered(Bytes::new(), body, BODY_LIMIT).await {
         Ok(body) => body,
         Err(BodyFault::TooLarge) => return failed(GrpcError::TooLong),
         Err(_) => return failed(GrpcError::Truncated),
+    };
+    let deadline = match deadline_of(&parts.headers) {
+        Ok(deadline) => deadline,
+        Err(error) => return failed(error),
     };
     let check = match CheckRequest::parse(body) {
         Ok(check) => check,

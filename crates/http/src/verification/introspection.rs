@@ -19,6 +19,7 @@ use symbolon_wire::oauth::{OAuthError, RequestFault};
 use tokio::time::timeout;
 
 use crate::answer::{JSON, Kind, refuse};
+use crate::answer_body::AnswerBody;
 use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text, read_lean};
 use crate::metrics::Outcome;
 use crate::origin::Connection;
@@ -50,19 +51,19 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let (parts, body) = request.into_parts();
-    if let Err(refused) = check(&parts.headers) {
-        return refused;
-    }
-    match gathered(first, body, FORM_LIMIT).await {
+    let checked = check(&parts.headers);
+    // What is refused is thrown away as it comes: a client that is cut off while it sends may miss the answer.
+    let limit = if checked.is_ok() { FORM_LIMIT } else { 0 };
+    let body = gathered(first, body, limit).await;
+    match checked.and(body) {
         Ok(body) => answer_whole(state, connection, &parts.headers, &body).await,
         Err(fault) => not_read(fault),
     }
 }
 
 /// Whether the body may be read at all.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Response> {
-    let checked = check_media_type(headers, &FORM_TYPES).and_then(|()| check_no_encoding(headers));
-    checked.map_err(not_read)
+pub(super) fn check(headers: &HeaderMap) -> Result<(), BodyFault> {
+    check_media_type(headers, &FORM_TYPES).and_then(|()| check_no_encoding(headers))
 }
 
 /// The refusal of a body that was not read.
@@ -81,10 +82,10 @@ pub(super) fn answer_at_once(
     connection: Connection,
     headers: &HeaderMap,
     body: &[u8],
-) -> Option<Response> {
+) -> Option<Response<AnswerBody>> {
     let asked = match asked_by_client(state, headers, body) {
         Ok(asked) => asked,
-        Err(refused) => return Some(refused),
+        Err(refused) => return Some(refused.map(AnswerBody::from)),
     };
     if !is_fresh_enough(&state.ctx, asked.freshness) {
         return None;
@@ -120,7 +121,7 @@ pub(super) async fn answer_whole(
     let question = Question { presented: presented(asked.token.reveal()), username: None };
     let head = Head::Introspection;
     let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
-    told(state, &verify::verify(&state.ctx, &question, presenter).await)
+    told(state, &verify::verify(&state.ctx, &question, presenter).await).map(Body::new)
 }
 
 /// What is asked, by a client that has proved itself.
@@ -150,7 +151,7 @@ fn prove_or_refuse(state: &HttpState, client: &ClientProof<'_>) -> Result<(), Re
     }
 }
 
-fn told(state: &HttpState, verified: &Result<Admission<'_>, NoAdmission>) -> Response {
+fn told(state: &HttpState, verified: &Result<Admission<'_>, NoAdmission>) -> Response<AnswerBody> {
     match verified {
         // Counted where it is told.
         Err(NoAdmission::CannotKnow) => {}
@@ -160,11 +161,11 @@ fn told(state: &HttpState, verified: &Result<Admission<'_>, NoAdmission>) -> Res
         Ok(admission) => {
             let mut text = Vec::with_capacity(ANSWER_SIZE);
             active(state, admission).write_to(&mut text);
-            json(Body::from(text))
+            json(text)
         }
         // RFC 7662 §2.2: no hint why; the owner's history tells.
-        Err(NoAdmission::Refused(_)) => json(Body::from(INACTIVE)),
-        Err(NoAdmission::CannotKnow) => unavailable(state),
+        Err(NoAdmission::Refused(_)) => json(INACTIVE),
+        Err(NoAdmission::CannotKnow) => unavailable(state).map(AnswerBody::from),
     }
 }
 
@@ -221,7 +222,7 @@ async fn at_second_look<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
 }
 
 fn refused(error: OAuthError) -> Response {
-    let mut response = json(Body::from(error.to_json(None)));
+    let mut response = json(error.to_json(None)).map(Body::new);
     let is_about_client = matches!(error, OAuthError::InvalidClient | OAuthError::InvalidClientId);
     if is_about_client {
         *response.status_mut() = StatusCode::UNAUTHORIZED;
@@ -246,8 +247,8 @@ static JSON_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
 });
 
 /// An answer that nobody keeps.
-pub(super) fn json(body: Body) -> Response {
-    let mut response = Response::new(body);
+pub(super) fn json(text: impl Into<Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::Whole(text.into()));
     response.headers_mut().clone_from(&JSON_HEADERS);
     response
 }

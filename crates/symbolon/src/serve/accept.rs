@@ -13,7 +13,7 @@ use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use symbolon_http::{Answering, Connection, Entrance};
+use symbolon_http::{AnswerBody, Answering, Connection, Entrance};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -129,7 +129,9 @@ impl Behind {
             Self::Entrance(entrance) => entrance.answer(connection, request),
             Self::Router(router) => {
                 let answered = router.clone().oneshot(request);
-                Answering::later(async { answered.await.unwrap_or_else(|never| match never {}) })
+                Answering::later(async {
+                    answered.await.unwrap_or_else(|never| match never {}).map(AnswerBody::from)
+                })
             }
         }
     }

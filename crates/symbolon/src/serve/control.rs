@@ -4,6 +4,7 @@ use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::server::graceful::GracefulShutdown;
+use symbolon_http::AnswerBody;
 use symbolon_http::control::ControlSocket;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -35,7 +36,9 @@ pub(super) async fn keep(
                 let answer = move |mut request: Request<Incoming>| {
                     request.extensions_mut().insert(ControlSocket);
                     let answered = router.clone().oneshot(request);
-                    async move { answered.await.unwrap_or_else(|never| match never {}) }
+                    async move {
+                        answered.await.unwrap_or_else(|never| match never {}).map(AnswerBody::from)
+                    }
                 };
                 tokio::spawn(serve(stream, Protocol::Http1, graceful.watcher(), answer));
             }

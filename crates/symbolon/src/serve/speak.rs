@@ -7,13 +7,13 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
-use axum::response::Response;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
+use symbolon_http::AnswerBody;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -77,7 +77,7 @@ pub(super) async fn serve<S, A, F>(stream: S, protocol: Protocol, watcher: Watch
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response> + Send + 'static,
+    F: Future<Output = Response<AnswerBody>> + Send + 'static,
 {
     let service = service_fn(|request| {
         let answer = answer(request);
