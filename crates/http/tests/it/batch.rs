@@ -134,7 +134,8 @@ async fn each_unused_token_is_looked_up_for_all_of_its_places_in_a_batch() {
 
     // Strangers with sessions that have died take none of its places.
     let strangers = join_all(dead.iter().map(|session| house.ask_bearer(FORWARD_AUTH, session)));
-    let (_, answer) = tokio::join!(strangers, house.batch(&proof_of(&client), credentials(&asked)));
+    let proof = proof_of(&client);
+    let (_, answer) = tokio::join!(strangers, house.batch(&proof, credentials(&asked)));
 
     let answer = answer.json();
     let results = answer["results"].as_array().unwrap();
