@@ -347,6 +347,35 @@ def test_requests_on_one_connection_are_judged_one_by_one(house: House, front: F
     assert [request.body_length for request in upstream.requests] == [0, 3, 4, 0]
 
 
+# From where a credential is used.
+
+OTHER_PROXY = "127.0.0.9"
+
+
+def noted_source(house: House, front: Front, headers: list[tuple[str, str]], source: str) -> str:
+    """The address that Symbolon notes of a request that comes to the proxy from `source`: its owner reads of it."""
+    user = house.user_with_token()
+    assert ask(front.port, headers=bearer(user.token) + headers, source=source).status == 401
+    return house.wait_for_history(user, lambda row: row["head"] not in ("web", "soap-partner"))["source"]
+
+
+@pytest.mark.house(arguments=["--trusted-proxy", "127.0.0.1"])
+@every_front
+def test_the_proxys_client_is_noted_and_not_what_it_says_of_itself(house: House, front: Front):
+    spoofed = [("X-Forwarded-For", "203.0.113.9"), ("Forwarded", "for=203.0.113.9")]
+
+    assert noted_source(house, front, spoofed, "127.0.0.5") == "127.0.0.5"
+
+
+@pytest.mark.house(arguments=["--trusted-proxy", "127.0.0.1", OTHER_PROXY])
+@every_real_front
+def test_behind_another_proxy_the_client_is_the_one_whom_that_proxy_names(house: House, put_before, front_name):
+    front = put_before(front_name, house.base, change=lambda front, text: front.behind(OTHER_PROXY, text))
+    passed_on = [("X-Forwarded-For", "6.6.6.6, 203.0.113.9")]
+
+    assert noted_source(house, front, passed_on, OTHER_PROXY) == "203.0.113.9"
+
+
 # Outages.
 
 def all_threads_stopped(process: int) -> bool:

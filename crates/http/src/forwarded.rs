@@ -12,7 +12,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
 
 /// What the trusted proxies say.
@@ -20,8 +20,8 @@ use ipnet::IpNet;
 pub(crate) struct Said {
     /// Where the request came from.
     pub(crate) source: IpAddr,
-    /// Whether that is what the proxies name; where they do not say, or nobody can read it, it is the last
-    /// that is known.
+    /// Whether that is a client whom the proxies name; where they do not say, or nobody can read it, it is the
+    /// last proxy that is known.
     pub(crate) named: bool,
     /// Whether the client spoke TLS to the outermost proxy that tells.
     pub(crate) https: bool,
@@ -55,8 +55,8 @@ pub(crate) fn read(
         .then(|| walk(peer, trusted, x_forwarded_for(headers)));
     let forwarded = headers.contains_key(header::FORWARDED).then(|| forwarded_elements(headers));
     let Some(elements) = forwarded else {
-        // Without any list it is the proxy itself that asks.
-        let (source, named) = x_forwarded.unwrap_or((peer, true));
+        // Without any list the proxy names nobody.
+        let (source, named) = x_forwarded.unwrap_or((peer, false));
         return Ok(Said { source, named, https });
     };
     let (source, named) = walk(peer, trusted, elements.iter().map(|element| element.node));
@@ -69,8 +69,18 @@ pub(crate) fn read(
     Ok(Said { source, named, https: https || nearest_proto.unwrap_or(false) })
 }
 
+/// Follows the entries of `X-Forwarded-For` from `nearest` on, whom a proxy that is believed names in another way;
+/// tells whether it comes to a client.
+pub(crate) fn follow<'a>(
+    nearest: IpAddr,
+    trusted: &[IpNet],
+    lines: impl DoubleEndedIterator<Item = &'a [u8]>,
+) -> (IpAddr, bool) {
+    walk(nearest, trusted, entries_of(lines))
+}
+
 /// Follows the nodes, nearest first, for as long as who names them is trusted; tells whether they go on as
-/// far as that.
+/// far as that: where they end with a trusted proxy, nobody has named its client.
 fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl IntoIterator<Item = Node>) -> (IpAddr, bool) {
     let mut source = peer;
     for node in nodes {
@@ -84,7 +94,7 @@ fn walk(peer: IpAddr, trusted: &[IpNet], nodes: impl IntoIterator<Item = Node>) 
             Node::Malformed => return (peer, false),
         }
     }
-    (source, true)
+    (source, !is_trusted(source, trusted))
 }
 
 /// One end of a connection, as a proxy names it.
@@ -113,9 +123,12 @@ impl Node {
 
 /// The entries of all `X-Forwarded-For` lines, nearest first.
 fn x_forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = Node> {
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
-    lines.flat_map(|line| {
-        let text = line.to_str().unwrap_or("?");
+    entries_of(headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes))
+}
+
+fn entries_of<'a>(lines: impl DoubleEndedIterator<Item = &'a [u8]>) -> impl Iterator<Item = Node> {
+    lines.rev().flat_map(|line| {
+        let text = std::str::from_utf8(line).unwrap_or("?");
         text.rsplit(',').map(|entry| Node::parse(entry.trim()))
     })
 }
@@ -204,7 +217,7 @@ fn unquote(value: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::HeaderName;
 
     use super::*;
 
@@ -217,6 +230,14 @@ mod tests {
         }
         let trusted = ["10.0.0.0/24".parse().unwrap(), "2001:db8:ff::/48".parse().unwrap()];
         read(&headers, PEER.parse().unwrap(), &trusted).map(|said| said.source.to_string())
+    }
+
+    fn names_a_client(lines: &[(&'static str, &'static str)]) -> bool {
+        let lines = lines
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let trusted = ["10.0.0.0/24".parse().unwrap()];
+        read(&lines.collect(), PEER.parse().unwrap(), &trusted).unwrap().named
     }
 
     fn source_of(lines: &[(&'static str, &str)]) -> String {
@@ -275,6 +296,18 @@ mod tests {
         }
         assert_eq!(source_of(&[("x-forwarded-for", "localhost")]), PEER);
         assert_eq!(source_of(&[]), PEER);
+    }
+
+    #[test]
+    fn a_client_is_named_where_the_list_goes_on_beyond_the_proxies() {
+        assert!(names_a_client(&[("x-forwarded-for", "203.0.113.9, 10.0.0.2")]));
+        assert!(names_a_client(&[("forwarded", "for=203.0.113.9")]));
+
+        assert!(!names_a_client(&[]));
+        for list in ["", "unknown", "?!, 10.0.0.2", "10.0.0.2", "10.0.0.3, 10.0.0.2"] {
+            assert!(!names_a_client(&[("x-forwarded-for", list)]), "{list}");
+        }
+        assert!(!names_a_client(&[("forwarded", "for=10.0.0.2")]));
     }
 
     #[test]

@@ -68,7 +68,10 @@ pub(crate) async fn observe(
 /// Pages bring their own; what is for machines is never kept and never taken for another type.
 pub(crate) async fn harden(State(ctx): State<Ctx>, request: Request, next: Next) -> Response {
     let kind = Kind::of(request.uri().path());
-    let mut response = finish(&ctx, next.run(request).await);
+    hardened(kind, finish(&ctx, next.run(request).await))
+}
+
+fn hardened(kind: Kind, mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if kind.is_for_machines() {
@@ -134,10 +137,11 @@ pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Box<dy
     .await
 }
 
-/// The answer in place of the one that a panic broke off.
+/// The answer in place of the one that a panic broke off; hardened, since it may not come past [`harden`].
 pub(crate) fn told_of_panic(kind: Kind, payload: &(dyn Any + Send)) -> Response {
     tracing::error!("a handler panicked: {}", words_of(payload));
-    refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake.")
+    let text = "The server made a mistake.";
+    hardened(kind, refuse(kind, StatusCode::INTERNAL_SERVER_ERROR, text))
 }
 
 /// The words of a panic. Ours are constant texts; `expect` adds an error's `Debug`, which holds no
@@ -160,6 +164,9 @@ mod tests {
 
         let payload: Box<dyn Any + Send> = outcome.map(|(): ()| ()).unwrap_err();
         assert_eq!(words_of(&*payload), "at work");
+        let told = told_of_panic(Kind::Plain, &*payload);
+        assert_eq!(told.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(told.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(caught(async { 7 }).await.unwrap(), 7);
     }
 }

@@ -12,6 +12,7 @@ mod entrance;
 mod ext_authz;
 mod introspection;
 mod proxies;
+mod unproved;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};

@@ -265,7 +265,7 @@ impl CheckRequest {
     }
 
     /// The values of the header `name`, which is in lower case.
-    pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub fn header_lines(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.headers().iter().filter(move |line| line.key == name).map(HeaderValue::either_value)
     }
 

@@ -42,9 +42,10 @@ def chunked(body: bytes, size: int) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
 
 
-def exchange(port: int, *requests: bytes, methods: list[str] | None = None, timeout: float = 30) -> list[Response]:
+def exchange(port: int, *requests: bytes, methods: list[str] | None = None, timeout: float = 30,
+             source: str = "127.0.0.1") -> list[Response]:
     """Sends all requests at once and reads as many answers, all on one connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=(source, 0)) as connection:
         connection.sendall(b"".join(requests))
         with connection.makefile("rb") as stream:
             methods = methods or [request.split(b" ", 1)[0].decode() for request in requests]

@@ -24,6 +24,14 @@ def snippet(proxy: str, *words: str, directory: Path) -> str:
     return done.stdout
 
 
+def changed(text: str, *pairs: str) -> str:
+    """With the second of each pair in the place of the first, which must be there."""
+    for before, after in zip(pairs[::2], pairs[1::2], strict=True):
+        assert before in text, (before, text)
+        text = text.replace(before, after)
+    return text
+
+
 class Front:
     """A proxy. `name` is what `proxy-config` calls it, `words` what is said to it besides."""
 
@@ -82,6 +90,10 @@ class Front:
             lines[at] = line.replace("# ", "", 1)
         assert at > 0, text
         return before + comment + "\n".join([first, *lines])
+
+    def behind(self, other: str, text: str) -> str:
+        """As a comment, or the page about proxies, says that it is done where the proxy `other` stands in front."""
+        raise NotImplementedError
 
     def validate(self) -> None:
         done = subprocess.run(self.validation(), cwd=self.directory, env=self.environment(), capture_output=True,
@@ -146,6 +158,10 @@ class Nginx(Front):
     def command(self) -> list[str]:
         return [self.program(), *self.arguments()]
 
+    def behind(self, other: str, text: str) -> str:
+        return changed(text, "# set_real_ip_from 10.0.0.9;", f"set_real_ip_from {other};",
+                       "# real_ip_header", "real_ip_header")
+
 
 class Caddy(Front):
     name = "caddy"
@@ -162,6 +178,9 @@ class Caddy(Front):
 
     def command(self) -> list[str]:
         return [self.program(), "run", "--adapter", "caddyfile", "--config", "Caddyfile"]
+
+    def behind(self, other: str, text: str) -> str:
+        return changed(text, "# trusted_proxies 10.0.0.9/32", f"trusted_proxies {other}/32")
 
 
 class Haproxy(Front):
@@ -181,6 +200,9 @@ class Haproxy(Front):
 
     def command(self) -> list[str]:
         return [self.program(), "-db", "-f", "haproxy.cfg"]
+
+    def behind(self, other: str, text: str) -> str:
+        return changed(text, "# http-request set-src", "http-request set-src", "{ src 10.0.0.9 }", f"{{ src {other} }}")
 
 
 class Envoy(Front):
@@ -211,6 +233,9 @@ class Envoy(Front):
 
     def command(self) -> list[str]:
         return [self.program(), *self.arguments()]
+
+    def behind(self, other: str, text: str) -> str:
+        return changed(text, "use_remote_address: true", "use_remote_address: true\n          xff_num_trusted_hops: 1")
 
 
 class EnvoyOverGrpc(Envoy):

@@ -86,13 +86,14 @@ pub(super) fn asker(state: &HttpState, connection: Connection, headers: &HeaderM
 /// From where a request comes.
 ///
 /// # Security
-/// Address rules are decided by it. Where two headers of a proxy that is believed contradict each other, or
-/// do not go back to the client, nobody knows: the proxy's own address is noted and opens nothing.
+/// Address rules are decided by it. Who asks is a proxy, and its own address is not its client's: unless it is
+/// believed and names its client, and no other header of it contradicts that, nobody knows. Its address is
+/// noted then, and opens nothing.
 fn source_of(state: &HttpState, connection: Connection, headers: &HeaderMap) -> Said<Source> {
     let peer = connection.peer.ip();
     let trusted = &state.front.trusted_proxies;
     if trusted.is_empty() || !forwarded::is_trusted(peer, trusted) {
-        return Said::OfClient(Source::new(peer));
+        return Said::OfAsker(Source::new(peer));
     }
     match forwarded::read(headers, peer, trusted) {
         Ok(said) if said.named => Said::OfClient(Source::new(said.source)),

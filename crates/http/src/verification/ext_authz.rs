@@ -71,15 +71,19 @@ where
     told(&response_of(&verdict, found.header()))
 }
 
-/// Envoy tells the address of its client; it is believed like any other proxy, if it is a trusted one. If it
-/// tells none, or one that nobody can read, its own opens nothing.
+/// Envoy tells the address of its peer; it is believed if it is a trusted proxy itself. If its peer is one, too, that
+/// one's client is looked for in what it has handed on. Where neither names one, nothing is opened by it.
 fn source_of(state: &HttpState, check: &CheckRequest, peer: IpAddr) -> Said<Source> {
-    if !forwarded::is_trusted(peer, &state.front.trusted_proxies) {
-        return Said::OfClient(Source::new(peer));
+    let trusted = &state.front.trusted_proxies;
+    if !forwarded::is_trusted(peer, trusted) {
+        return Said::OfAsker(Source::new(peer));
     }
-    match check.source_address().and_then(|text| text.parse().ok()) {
-        Some(address) => Said::OfClient(Source::new(address)),
-        None => Said::OfAsker(Source::new(peer)),
+    let Some(envoys_peer) = check.source_address().and_then(|text| text.parse().ok()) else {
+        return Said::OfAsker(Source::new(peer));
+    };
+    match forwarded::follow(envoys_peer, trusted, check.header_lines("x-forwarded-for")) {
+        (source, true) => Said::OfClient(Source::new(source)),
+        (source, false) => Said::OfAsker(Source::new(source)),
     }
 }
 

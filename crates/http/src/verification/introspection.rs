@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{self, Admission, NoAdmission, Question, Waiter};
+use symbolon_app::verify::{self, Admission, NoAdmission, Question, Waiter, Waiting};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::introspection::{
     Active, INACTIVE, IntrospectionRequest, parse_introspection_request,
@@ -24,9 +24,9 @@ use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header
 use crate::metrics::Outcome;
 use crate::origin::Connection;
 use crate::state::HttpState;
-use crate::verification::NO_STORE;
 use crate::verification::caller::{asker, presented, presenter_to_verifier};
 use crate::verification::demand::{fresh_enough, is_fresh_enough};
+use crate::verification::{NO_STORE, unproved};
 
 /// Bytes of a form with one token.
 const FORM_LIMIT: usize = 10 * 1024;
@@ -83,7 +83,7 @@ pub(super) fn answer_at_once(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Option<Response<AnswerBody>> {
-    let asked = match asked_by_client(state, headers, body) {
+    let asked = match asked_by_client(state, connection, headers, body) {
         Ok(asked) => asked,
         Err(refused) => return Some(refused.map(AnswerBody::from)),
     };
@@ -104,29 +104,32 @@ pub(super) async fn answer_whole(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
-    let asked = match asked_by_client(state, headers, body) {
+    let asked = match asked_by_client(state, connection, headers, body) {
         Ok(asked) => asked,
         Err(refused) => return refused,
     };
+    let waiter = Waiter::Client(asker(state, connection, headers));
     if !is_fresh_enough(&state.ctx, asked.freshness) {
-        let waiter = Waiter::Client(asker(state, connection, headers));
         if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
             return unavailable(state);
         }
         // Who may ask is judged by the state that is asked for.
-        if let Err(refused) = prove_or_refuse(state, &asked.client) {
+        if let Err(refused) = prove_or_refuse(state, connection, headers, &asked.client) {
             return refused;
         }
     }
     let question = Question { presented: presented(asked.token.reveal()), username: None };
     let head = Head::Introspection;
     let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
-    told(state, &verify::verify(&state.ctx, &question, presenter).await).map(Body::new)
+    let waiting = Waiting::of(waiter, asked.freshness.deadline);
+    let verified = verify::verify(&state.ctx, &question, presenter, waiting).await;
+    told(state, &verified).map(Body::new)
 }
 
 /// What is asked, by a client that has proved itself.
 fn asked_by_client<'a>(
     state: &HttpState,
+    connection: Connection,
     headers: &'a HeaderMap,
     body: &'a [u8],
 ) -> Result<IntrospectionRequest<'a>, Response> {
@@ -138,17 +141,39 @@ fn asked_by_client<'a>(
             return Err(refused(OAuthError::InvalidRequest(fault)));
         }
     };
-    let asked = parse_introspection_request(body, authorization).map_err(refused)?;
-    prove_or_refuse(state, &asked.client)?;
+    let asked = parse_introspection_request(body, authorization).map_err(|error| {
+        if matches!(error, OAuthError::InvalidClient) {
+            note_unproved(state, connection, headers, None);
+        }
+        refused(error)
+    })?;
+    prove_or_refuse(state, connection, headers, &asked.client)?;
     Ok(asked)
 }
 
-fn prove_or_refuse(state: &HttpState, client: &ClientProof<'_>) -> Result<(), Response> {
+fn prove_or_refuse(
+    state: &HttpState,
+    connection: Connection,
+    headers: &HeaderMap,
+    client: &ClientProof<'_>,
+) -> Result<(), Response> {
     match prove(state, client) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(refused(OAuthError::InvalidClient)),
+        Ok(false) => {
+            note_unproved(state, connection, headers, Some(client));
+            Err(refused(OAuthError::InvalidClient))
+        }
         Err(_) => Err(unavailable(state)),
     }
+}
+
+fn note_unproved(
+    state: &HttpState,
+    connection: Connection,
+    headers: &HeaderMap,
+    client: Option<&ClientProof<'_>>,
+) {
+    unproved::note(state, Head::Introspection, asker(state, connection, headers), client);
 }
 
 fn told(state: &HttpState, verified: &Result<Admission<'_>, NoAdmission>) -> Response<AnswerBody> {

@@ -6,6 +6,12 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use prost::Message as _;
+use symbolon_app::{Actor, device_types};
+use symbolon_core::device_type::DeviceRules;
+use symbolon_core::names::DeviceType;
+use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::DAY;
+use symbolon_core::verification::BearerUse;
 use symbolon_wire::ext_authz::{
     Address, AttributeContext, CHECK_PATH, CheckRequest, CheckResponse, ContextExtension,
     DeniedHttpResponse, HeaderValue, HttpRequest, HttpResponse, OkHttpResponse, Peer,
@@ -295,6 +301,48 @@ async fn the_path_without_http_2_or_grpc_is_nothing_here() {
 
     for request in [first, second] {
         assert_eq!(house.call(request).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn behind_another_proxy_envoys_client_is_the_one_whom_that_proxy_names() {
+    const OUTER: &str = "198.51.100.7";
+    let house = TestHouse::open_with(|plan| {
+        let trusted = [format!("{PEER}/32"), format!("{OUTER}/32")];
+        plan.front.trusted_proxies = trusted.map(|range| range.parse().unwrap()).to_vec();
+    })
+    .await;
+    let ada = house.user("ada").await;
+    let token = format!("Bearer {}", house.token("ada").await);
+    let inside = LoginRanges::parse("192.0.2.0/24, 198.51.100.0/24").unwrap();
+    let set = |rules: &mut DeviceRules| {
+        (rules.bearer, rules.addresses) = (BearerUse::Allowed, inside.clone());
+    };
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+
+    for (list, source, allowed) in [
+        // Envoy appends its peer, or does not.
+        (Some("192.0.2.9, 198.51.100.7"), "192.0.2.9", true),
+        (Some("192.0.2.9"), "192.0.2.9", true),
+        (Some("192.0.2.9,203.0.113.200, 198.51.100.7"), "203.0.113.200", false),
+        (Some("unknown, 198.51.100.7"), OUTER, false),
+        (Some("?!"), OUTER, false),
+        (Some(OUTER), OUTER, false),
+        (None, OUTER, false),
+    ] {
+        let headers = [("authorization", token.as_str())];
+        let more = list.map(|list| ("x-forwarded-for", list));
+        let headers: Vec<_> = headers.into_iter().chain(more).collect();
+
+        let check = house.check(&headers, &[]).await.check();
+
+        assert_eq!(check.status.unwrap().code == 0, allowed, "{list:?}");
+        if !allowed {
+            symbolon_app::scribe::Scribe::default().write_down(&house.ctx).await.unwrap();
+            let told = symbolon_app::history::list(&house.ctx, Some(ada), 1, None).await.unwrap();
+            assert_eq!(told[0].source, source, "{list:?}");
+        }
+        house.clock.advance(DAY);
     }
 }
 

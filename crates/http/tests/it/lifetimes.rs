@@ -405,7 +405,7 @@ async fn the_use_of_an_expired_token_is_told_also_once_it_is_swept() {
 }
 
 #[tokio::test]
-async fn a_token_by_itself_from_elsewhere_or_by_another_kind_of_client_is_refused_and_its_owner_reads_so()
+async fn a_token_by_itself_from_nobody_knows_where_or_by_another_kind_of_client_is_refused_and_its_owner_reads_so()
  {
     let (house, ada, token) = house_with_bearer().await;
     let under = async |change: &dyn Fn(&mut DeviceRules)| {
@@ -416,7 +416,9 @@ async fn a_token_by_itself_from_elsewhere_or_by_another_kind_of_client_is_refuse
         device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), rules).await.unwrap();
         (status(&house, &token).await, last_reason(&house, ada).await)
     };
-    let elsewhere = "token used from outside the addresses of its device type".to_owned();
+    let elsewhere = "from where the token was used is not known, and its device type or profile \
+                     restricts it"
+        .to_owned();
     let another = "token used by another kind of client than its device type is for".to_owned();
 
     let allowed = under(&|_| {}).await.0;

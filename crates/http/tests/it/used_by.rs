@@ -157,6 +157,28 @@ fn bearer(token: &str) -> String {
 }
 
 #[tokio::test]
+async fn an_address_range_is_opened_by_a_client_whom_a_trusted_proxy_names_and_by_no_proxy_itself()
+{
+    let proxy: IpAddr = "192.0.2.200".parse().unwrap();
+    let trusting = TestHouse::open_with(|plan| {
+        plan.front.trusted_proxies = vec!["192.0.2.200/32".parse().unwrap()];
+    })
+    .await;
+    let trusting_nobody = TestHouse::open().await;
+    let named = [("x-forwarded-for", INSIDE)];
+
+    for (house, by_named) in [(&trusting, 200), (&trusting_nobody, 401)] {
+        house.user("ada").await;
+        let token = house.token("ada").await;
+        set_rules(house, hold_to_inside).await;
+        for uri in PROXIES {
+            assert_eq!(ask_as(house, proxy, uri, &token, &named).await, by_named, "{uri}");
+            assert_eq!(ask_as(house, proxy, uri, &token, &[]).await, 401, "{uri}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn headers_that_contradict_each_other_open_no_range_though_the_proxy_lies_within() {
     let proxy: IpAddr = INSIDE.parse().unwrap();
     let trusted = vec!["192.0.2.0/24".parse().unwrap()];
@@ -170,14 +192,20 @@ async fn headers_that_contradict_each_other_open_no_range_though_the_proxy_lies_
         let asked = async |forwarded: &[(&'static str, &str)]| {
             ask_as(&house, proxy, uri, &token, forwarded).await
         };
-        assert_eq!(asked(&[]).await, 200, "the proxy itself");
+        assert_eq!(asked(&[]).await, 401, "it names no client");
         assert_eq!(asked(&[("x-forwarded-for", OUTSIDE)]).await, 401);
+        assert_eq!(
+            asked(&[("x-forwarded-for", "192.0.2.9")]).await,
+            401,
+            "a proxy's client, perhaps"
+        );
         assert_eq!(asked(&contradicting).await, 401, "{uri}");
         assert_eq!(asked(&[("x-forwarded-for", "unknown")]).await, 401, "{uri}");
         assert_eq!(asked(&[("x-forwarded-for", "192.0.2.9, ?!")]).await, 401, "{uri}");
         assert_eq!(asked(&[("forwarded", "for=_hidden")]).await, 401, "{uri}");
     }
-    assert!(last_reason(&house, ada).await.contains("token"), "its owner reads of it");
+    let reason = last_reason(&house, ada).await;
+    assert!(reason.starts_with("from where the token was used is not known"), "{reason}");
     set_rules(&house, |_| {}).await;
     assert_eq!(ask_as(&house, proxy, FORWARD_AUTH, &token, &contradicting).await, 200);
 }
