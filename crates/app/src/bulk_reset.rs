@@ -20,7 +20,7 @@ use tracing::error;
 use crate::actor::Actor;
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::live::commit;
+use crate::live::{commit, settle_what_is_there};
 use crate::reset::{Order, ResetError, write_reset};
 use crate::{device_types, trail};
 
@@ -161,7 +161,12 @@ async fn reset_readable(
     let bulk = find(&mut tx, id).await?;
     match bulk.state {
         BulkState::Running => {}
-        BulkState::Done => return Ok(BulkResetView(bulk)),
+        BulkState::Done => {
+            drop(tx);
+            // The last step of somebody else may still be waiting for what it has committed.
+            settle_what_is_there(ctx).await?;
+            return Ok(BulkResetView(bulk));
+        }
         BulkState::Cancelled => return Err(AppError::Forbidden(ENDED).into()),
     }
     // What all of them share is read first: were that broken, it would be no one user's row.
@@ -284,6 +289,9 @@ async fn end(
         .await?;
     let stands = find(&mut tx, bulk.id).await?;
     tx.commit().await?;
+    // This transaction has ended no token, but a step before it has, and whoever drove that may have gone away
+    // while it waited: what is told to be done is dead everywhere (I2).
+    settle_what_is_there(ctx).await?;
     Ok(BulkResetView(stands))
 }
 

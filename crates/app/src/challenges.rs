@@ -202,7 +202,7 @@ fn is_mailed_code(ctx: &Ctx, challenge: Option<&ChallengeRow>, typed: &TypedCode
     ctx.keys.digests(Purpose::Code, &code.to_digest(challenge)).contains(&digest)
 }
 
-/// A token cannot be guessed, so a wrong one counts on the challenge alone, and a retired one on nobody.
+/// A token cannot be guessed, so a wrong one counts on the challenge alone, and one that has ended on nobody.
 async fn evaluate_token(
     ctx: &Ctx,
     tx: &mut Tx,
@@ -233,9 +233,10 @@ async fn evaluate_token(
         now,
     };
     if let Err(refusal) = record.judge(&used) {
-        if let Refusal::TokenRetired(at, cause) = refusal {
-            let retired = (at, cause);
-            record::note_retired_use(ctx, tx, user, record.token, retired, origin, now).await?;
+        if record.user == used.user
+            && let Some(ended) = record.ended_at(now)
+        {
+            record::note_ended_use(ctx, tx, user, record.token, ended, origin, now).await?;
         }
         return Ok(Err(refusal));
     }

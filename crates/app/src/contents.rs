@@ -2,7 +2,7 @@
 
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{Ended, RetirementCause};
 use symbolon_core::keys::KeyId;
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
@@ -116,8 +116,7 @@ pub(crate) fn contents_of(
         },
         LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
             username,
-            retired_at: facts.at("retired_at")?,
-            cause: facts.get("cause", RetirementCause::from_word)?,
+            ended: ended_of(&facts)?,
             client: ClientName::sanitised(&facts.get("client", |text| Some(text.to_owned()))?),
             source,
             seen_at: facts.at("seen_at")?,
@@ -256,6 +255,17 @@ fn token_change(facts: &ReadFacts<'_>) -> Result<TokenChange, AppError> {
         Some(_) => return Err(AppError::Corrupt("letter.facts")),
     };
     Ok(TokenChange::Rotation(step))
+}
+
+/// How a token has ended that is still used.
+fn ended_of(facts: &ReadFacts<'_>) -> Result<Ended, AppError> {
+    match facts.at("expired_at") {
+        Ok(at) => Ok(Ended::Expired(at)),
+        Err(_) => {
+            let cause = facts.get("cause", RetirementCause::from_word)?;
+            Ok(Ended::Retired(facts.at("retired_at")?, cause))
+        }
+    }
 }
 
 /// Who changed a token: told by the cause that it was retired for, or by `by` where it was revoked.

@@ -79,12 +79,71 @@ pub async fn set(
     name: &DeviceType,
     change: impl FnOnce(&mut DeviceRules),
 ) -> Result<DeviceTypeView, AppError> {
-    let now = ctx.clock.now();
-    let mut tx = ctx.store.begin().await?;
-    let known = device_types::find(&mut tx, name).await?.ok_or(UNKNOWN)?;
+    let (tx, known) = hold(ctx, name).await?;
     let mut rules = known.rules.clone();
     change(&mut rules);
+    write(ctx, actor, tx, known, rules).await
+}
+
+/// Why the rules of a device type were not replaced.
+#[derive(Debug)]
+pub enum ReplaceError {
+    /// They are others by now than those that whoever replaces them has seen.
+    ChangedMeanwhile,
+    /// Something else.
+    App(AppError),
+}
+
+impl<E> From<E> for ReplaceError
+where
+    AppError: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self::App(error.into())
+    }
+}
+
+/// [`set`] of all rules at once, for somebody who has seen them as `seen`: where they are others by now,
+/// somebody else's change would be undone.
+///
+/// # Errors
+/// [`ReplaceError`]; otherwise as [`set`].
+pub async fn replace(
+    ctx: &Ctx,
+    actor: Actor,
+    name: &DeviceType,
+    seen: &DeviceRules,
+    rules: DeviceRules,
+) -> Result<DeviceTypeView, ReplaceError> {
+    let (tx, known) = hold(ctx, name).await?;
+    if known.rules != *seen {
+        return Err(ReplaceError::ChangedMeanwhile);
+    }
+    Ok(write(ctx, actor, tx, known, rules).await?)
+}
+
+/// A device type in a transaction that holds its row: on PostgreSQL two changes would else read the same rules,
+/// and the second undo the first.
+async fn hold(ctx: &Ctx, name: &DeviceType) -> Result<(Tx, DeviceTypeRow), AppError> {
+    let mut tx = ctx.store.begin().await?;
+    if !device_types::hold(&mut tx, name).await? {
+        return Err(UNKNOWN);
+    }
+    let known = device_types::find(&mut tx, name).await?.ok_or(UNKNOWN)?;
+    Ok((tx, known))
+}
+
+/// Writes the rules of a device type whose row is held, and ends what is dead of disuse by them.
+async fn write(
+    ctx: &Ctx,
+    actor: Actor,
+    mut tx: Tx,
+    known: DeviceTypeRow,
+    rules: DeviceRules,
+) -> Result<DeviceTypeView, AppError> {
+    let now = ctx.clock.now();
     rules.check().map_err(AppError::Invalid)?;
+    let name = &known.name.clone();
     if rules == known.rules {
         drop(tx);
         settle_what_is_there(ctx).await?;

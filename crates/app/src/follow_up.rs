@@ -129,7 +129,7 @@ impl Old {
         for row in rows::predecessors(conn, token, since, MOST_TOKENS).await? {
             let token = row.record.token;
             old.admitted.extend(tokens::admitted_uses(conn, user, token, since).await?);
-            old.tried.extend(tokens::tries_of_retired(conn, token).await?);
+            old.tried.extend(tokens::tries_of_ended(conn, token).await?);
         }
         old.admitted.retain(|used| used.by == UsedBy::Program);
         Ok(old)

@@ -32,7 +32,7 @@ use crate::facts::Facts;
 use crate::live::{commit, settle_what_is_there};
 use crate::{outbox, retirement, trail};
 
-pub use limit::{ReportLimit, ReportPlace};
+pub use limit::{REPORT_QUOTA, ReportLimit, ReportPlace};
 
 /// Sightings that a page shows of one user.
 const MOST_OF_USER: i64 = 200;

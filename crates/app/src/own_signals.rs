@@ -9,6 +9,7 @@ use symbolon_core::secret::Password;
 use crate::account::ChangeError;
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
+use crate::login::Head;
 use crate::passwords::{self, Proof};
 use crate::sharing;
 
@@ -23,7 +24,7 @@ pub async fn mark_false_alarm(
     signal: Id<SharingSignal>,
     origin: &Origin,
 ) -> Result<(), ChangeError> {
-    match passwords::prove(ctx, user, current, origin).await? {
+    match passwords::prove_at(ctx, Head::Rest, user, current, origin).await? {
         Proof::Given(_) => {}
         Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
     }

@@ -48,15 +48,27 @@ pub(crate) async fn prove(
     password: &Password,
     origin: &Origin,
 ) -> Result<Proof, AppError> {
+    prove_at(ctx, Head::Web, user, password, origin).await
+}
+
+/// [`prove`] at another head than the pages, which the history names.
+pub(crate) async fn prove_at(
+    ctx: &Ctx,
+    head: Head,
+    user: Id<User>,
+    password: &Password,
+    origin: &Origin,
+) -> Result<Proof, AppError> {
     // In a task of its own: who hangs up while his guess is being hashed has guessed all the same.
     let (ctx, origin) = (ctx.clone(), origin.clone());
     let password = Password::new(password.reveal().to_owned());
-    let proof = tokio::spawn(async move { decide(&ctx, user, &password, &origin).await });
+    let proof = tokio::spawn(async move { decide(&ctx, head, user, &password, &origin).await });
     proof.await.map_err(|_| AppError::Corrupt("a proof"))?
 }
 
 async fn decide(
     ctx: &Ctx,
+    head: Head,
     user: Id<User>,
     password: &Password,
     origin: &Origin,
@@ -80,7 +92,7 @@ async fn decide(
         (Some(refusal), _) => {
             let refused = (refusal, &decision.steps[..]);
             let refused =
-                record::record_refusal(ctx, Head::Web, &evidence, refused, origin, now).await?;
+                record::record_refusal(ctx, head, &evidence, refused, origin, now).await?;
             Ok(Proof::Refused(refused))
         }
     }

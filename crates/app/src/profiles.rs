@@ -11,7 +11,7 @@ use symbolon_store::{Conn, Tx, profiles, users};
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::live::commit;
+use crate::live::{commit, settle_what_is_there};
 use crate::trail;
 
 /// All profiles by name.
@@ -52,6 +52,8 @@ pub async fn add(
 pub enum SetError {
     /// It would keep that administrator himself off the pages, from where he is now.
     LocksOut(Barrier),
+    /// The policy is another one by now than the one that he has seen.
+    ChangedMeanwhile,
     /// Something else.
     App(AppError),
 }
@@ -65,7 +67,7 @@ where
     }
 }
 
-/// Replaces the policy of a profile.
+/// Changes the policy of a profile.
 ///
 /// # Errors
 /// [`AppError::NotFound`]; [`AppError::Invalid`] for a policy out of bounds.
@@ -73,17 +75,25 @@ pub async fn set(
     ctx: &Ctx,
     actor: Actor,
     name: &str,
-    policy: Policy,
+    change: impl FnOnce(&mut Policy),
 ) -> Result<ProfileView, AppError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let profile = write(&mut tx, actor, name, policy, now).await?;
+    let known = hold(&mut tx, name).await?;
+    let mut policy = known.policy.clone();
+    change(&mut policy);
+    if policy == known.policy {
+        drop(tx);
+        settle_what_is_there(ctx).await?;
+        return Ok(known);
+    }
+    let profile = write(&mut tx, actor, known, policy, now).await?;
     commit(ctx, tx).await?;
     Ok(profile)
 }
 
-/// Replaces the policy of a profile for an administrator who sits at a page; he must not lock himself out
-/// by it.
+/// Replaces the policy of a profile for an administrator who sits at a page, where it is still the one that he
+/// has seen there: somebody else's change would else be undone. He must not lock himself out by it.
 ///
 /// # Errors
 /// [`SetError`]; nothing was changed then.
@@ -92,11 +102,15 @@ pub async fn set_by(
     administrator: Id<User>,
     origin: &Origin,
     name: &str,
-    policy: Policy,
+    (seen, policy): (&Policy, Policy),
 ) -> Result<ProfileView, SetError> {
     let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
-    let profile = write(&mut tx, Actor::User(administrator), name, policy, now).await?;
+    let known = hold(&mut tx, name).await?;
+    if known.policy != *seen {
+        return Err(SetError::ChangedMeanwhile);
+    }
+    let profile = write(&mut tx, Actor::User(administrator), known, policy, now).await?;
     let user = users::find(&mut tx, administrator).await?.ok_or(AppError::NotFound("user"))?;
     if user.profile == profile.id || profile.everybody_since.is_some() {
         see_not_locked_out(&mut tx, administrator, origin, now).await?;
@@ -105,18 +119,26 @@ pub async fn set_by(
     Ok(profile)
 }
 
+/// The profile with this name, its row held: on PostgreSQL two changes would else read the same policy, and the
+/// second undo the first.
+async fn hold(tx: &mut Tx, name: &str) -> Result<ProfileView, AppError> {
+    const UNKNOWN: AppError = AppError::NotFound("profile");
+    if !profiles::hold(tx, name).await? {
+        return Err(UNKNOWN);
+    }
+    profiles::find_by_name(tx, name).await?.ok_or(UNKNOWN)
+}
+
 async fn write(
     tx: &mut Tx,
     actor: Actor,
-    name: &str,
+    before: ProfileView,
     policy: Policy,
     now: Timestamp,
 ) -> Result<ProfileView, AppError> {
     check(&policy)?;
-    let before = profiles::find_by_name(tx, name).await?;
-    let before = before.ok_or(AppError::NotFound("profile"))?;
     let policy = dutiful(policy, Some(&before.policy), now);
-    if !profiles::update(tx, name, &policy).await? {
+    if !profiles::update(tx, &before.name, &policy).await? {
         return Err(AppError::NotFound("profile"));
     }
     let profile = ProfileView { policy, ..before };

@@ -26,7 +26,7 @@ use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::links::LinkKind;
 use crate::live::{commit, settled_revision};
-use crate::login::Refused;
+use crate::login::{Head, Refused};
 use crate::outbox::{self, Text, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::requests::Request;
@@ -64,6 +64,8 @@ pub struct OwnReset {
     pub device_type: DeviceType,
     /// From the form: the same key again is the same reset, whatever clicked twice.
     pub request_key: String,
+    /// By which head.
+    pub head: Head,
     /// From where.
     pub origin: Origin,
 }
@@ -129,8 +131,8 @@ pub async fn reset_own(ctx: &Ctx, request: OwnReset) -> Result<Receipt, ResetErr
     if let Some(token) = before {
         return Ok(repetition_of(ctx, token).await?);
     }
-    let password = &request.current_password;
-    let proved = match passwords::prove(ctx, request.user, password, &request.origin).await? {
+    let OwnReset { head, user, current_password: password, origin, .. } = &request;
+    let proved = match passwords::prove_at(ctx, *head, *user, password, origin).await? {
         Proof::Given(user) => user,
         Proof::Refused(refused) => return Err(ResetError::WrongPassword(refused)),
     };
@@ -378,8 +380,8 @@ pub struct ReceiptView {
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
-    /// When it was retired in its turn.
-    pub retired_at: Option<Timestamp>,
+    /// When and why it was retired in its turn.
+    pub retired: Option<(Timestamp, RetirementCause)>,
     /// The letter that carried it, while it is remembered: a month from its end.
     pub mail: Option<MailView>,
 }
@@ -423,7 +425,7 @@ pub async fn receipt(ctx: &Ctx, user: Id<User>, token: Id<Token>) -> Result<Rece
         device_type: row.device_type,
         issued_at: row.issued_at,
         expires_at: row.record.expires_at,
-        retired_at: row.record.retired.map(|(at, _)| at),
+        retired: row.record.retired,
         mail,
     })
 }

@@ -18,7 +18,8 @@ use symbolon_core::names::{DeviceType, Source, Username};
 use symbolon_core::policy::SessionsOnReset;
 use symbolon_core::reset::{ResetRefusal, Scope};
 use symbolon_core::rotation::{
-    CancelRefusal, RotationOrder, RotationPlan, RotationRefusal, plan_cancel, plan_rotation,
+    CancelOrder, CancelPlan, CancelRefusal, RotationOrder, RotationPlan, RotationRefusal,
+    plan_cancel, plan_rotation,
 };
 use symbolon_core::secret::Password;
 use symbolon_store::changes::{self, Change};
@@ -31,6 +32,7 @@ use crate::context::Ctx;
 use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::live::{commit, settled_revision};
+use crate::login::Head;
 use crate::outbox::{self, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::requests::Request;
@@ -47,6 +49,7 @@ const NO_LIVE_TOKEN: &str = "There is no live token of this device type that cou
                              security token instead.";
 const OUT_OF_BOUNDS: &str = "an overlap takes one minute to seven days";
 const OVER: &str = "The overlap is over: the old token has ended, and the new one stays.";
+const OLD_UNUSED: &str = "The old token has died of disuse. The new one stays.";
 const USED: &str = "The new token is in use: the rotation is completed, and the old one has ended.";
 const NEW_TOKEN_ENDED: &str = "The new token was ended by itself. The old one works until its deadline; reset \
                                the security token to get another.";
@@ -65,6 +68,8 @@ pub struct OwnRotation {
     pub overlap: Duration,
     /// From the form: the same key again is the same rotation.
     pub request_key: String,
+    /// By which head.
+    pub head: Head,
     /// From where.
     pub origin: Origin,
 }
@@ -112,8 +117,8 @@ pub async fn rotate_own(ctx: &Ctx, request: OwnRotation) -> Result<RotationRecei
     if let Some(token) = known {
         return repetition(ctx, token).await;
     }
-    let password = &request.current_password;
-    let proved = match passwords::prove(ctx, request.user, password, &request.origin).await? {
+    let OwnRotation { head, user, current_password: password, origin, .. } = &request;
+    let proved = match passwords::prove_at(ctx, *head, *user, password, origin).await? {
         Proof::Given(user) => user,
         Proof::Refused(refused) => return Err(ResetError::WrongPassword(refused)),
     };
@@ -187,6 +192,15 @@ pub struct Cancelled {
     pub revision: i64,
 }
 
+/// Which rotation of a user is to be cancelled.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Whichever of this device type is under way.
+    OfDeviceType(&'a DeviceType),
+    /// The one that this token has a part in. Where that was cancelled before, the answer is the same again.
+    Of(Id<Token>),
+}
+
 /// Cancels the rotation of a user's token before the new one was used: the new one ends, the old one gets its
 /// expiry back.
 ///
@@ -196,17 +210,13 @@ pub async fn cancel(
     ctx: &Ctx,
     actor: Actor,
     user: Id<User>,
-    device_type: &DeviceType,
+    which: Which<'_>,
 ) -> Result<Cancelled, ResetError> {
     // A use that is noted and not written down yet was before this.
     scribe::write_uses(ctx).await?;
-    let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let user = take(&mut tx, user).await?;
-    let done = write_cancellation(ctx, &mut tx, &user, actor, device_type, now).await?;
-    commit(ctx, tx).await?;
-    ctx.letters_waiting.notify_one();
-    Ok(done)
+    cancel_taken(ctx, tx, &user, actor, which).await
 }
 
 /// [`cancel`] for an owner who proves the current password anew, as a program must that has nothing else to
@@ -218,22 +228,17 @@ pub async fn cancel_own(
     ctx: &Ctx,
     user: Id<User>,
     current: &Password,
-    device_type: &DeviceType,
+    token: Id<Token>,
     origin: &Origin,
 ) -> Result<Cancelled, ResetError> {
-    let proved = match passwords::prove(ctx, user, current, origin).await? {
+    let proved = match passwords::prove_at(ctx, Head::Rest, user, current, origin).await? {
         Proof::Given(user) => user,
         Proof::Refused(refused) => return Err(ResetError::WrongPassword(refused)),
     };
     scribe::write_uses(ctx).await?;
-    let now = ctx.clock.now();
     let mut tx = ctx.store.begin().await?;
     let fresh = account::take_unchanged(&mut tx, &proved).await?;
-    let actor = Actor::User(user);
-    let done = write_cancellation(ctx, &mut tx, &fresh, actor, device_type, now).await?;
-    commit(ctx, tx).await?;
-    ctx.letters_waiting.notify_one();
-    Ok(done)
+    cancel_taken(ctx, tx, &fresh, Actor::User(user), Which::Of(token)).await
 }
 
 /// [`cancel`] for the user of this name.
@@ -251,7 +256,7 @@ pub async fn cancel_for(
     let found = users::find_by_name(&mut reader, &username).await?;
     let user = found.ok_or(AppError::NotFound("user"))?.standing.user;
     drop(reader);
-    cancel(ctx, actor, user, device_type).await
+    cancel(ctx, actor, user, Which::OfDeviceType(device_type)).await
 }
 
 /// What keeps a user's token of this device type from being rotated right now, and who can lift it; `None` if
@@ -368,18 +373,51 @@ async fn issue(
     outbox::write_notice(ctx, tx, user, LetterKind::TokenChanged, facts(), now).await
 }
 
+/// Cancels in a transaction that has taken the user's row, and ends it.
+async fn cancel_taken(
+    ctx: &Ctx,
+    mut tx: Tx,
+    user: &UserRecord,
+    actor: Actor,
+    which: Which<'_>,
+) -> Result<Cancelled, ResetError> {
+    let (id, now) = (user.standing.user, ctx.clock.now());
+    let (device_type, named, before) = match which {
+        Which::OfDeviceType(device_type) => (device_type.clone(), None, None),
+        Which::Of(token) => {
+            let row = tokens::find(&mut tx, token).await?.filter(|row| row.record.user == id);
+            let row = row.ok_or(AppError::NotFound("token"))?;
+            let before = tokens::cancellation_of(&mut tx, id, token).await?;
+            (row.device_type, Some(token), before)
+        }
+    };
+    let live = tokens::live_of_user(&mut tx, id).await?;
+    let known = device_types::demand(&mut tx, &device_type).await?;
+    let order = CancelOrder { device_type: &device_type, rules: &known.rules, named };
+    let plan = plan_cancel(&user.standing, &live, &order, now);
+    if let (Err(CancelRefusal::NoneUnderWay), Some((retired, kept))) = (&plan, before) {
+        drop(tx);
+        // The request that came first may still be waiting for what it has committed.
+        let revision = settled_revision(ctx).await?;
+        return Ok(Cancelled { retired, kept, revision });
+    }
+    let plan = plan.map_err(not_cancelled)?;
+    let done = write_cancellation(ctx, &mut tx, user, actor, (&device_type, plan), now).await?;
+    commit(ctx, tx).await?;
+    ctx.letters_waiting.notify_one();
+    Ok(done)
+}
+
 /// Writes a cancellation into a transaction that has taken the user's row; the change row comes last.
 async fn write_cancellation(
     ctx: &Ctx,
     tx: &mut Tx,
     user: &UserRecord,
     actor: Actor,
-    device_type: &DeviceType,
+    (device_type, plan): (&DeviceType, CancelPlan),
     now: Timestamp,
-) -> Result<Cancelled, ResetError> {
+) -> Result<Cancelled, AppError> {
     let id = user.standing.user;
-    let live = tokens::live_of_user(tx, id).await?;
-    let plan = plan_cancel(&user.standing, &live, device_type, now).map_err(not_cancelled)?;
     let cause = RetirementCause::RotationCancelled;
     // The new one first, as above.
     retirement::retire(tx, &[plan.incoming], cause, actor, SessionsOnReset::End, now).await?;
@@ -455,6 +493,7 @@ fn not_cancelled(refusal: CancelRefusal) -> ResetError {
         CancelRefusal::Standing(refusal) => refused(refusal),
         CancelRefusal::NoneUnderWay => AppError::NotFound("rotation under way").into(),
         CancelRefusal::Over(_) => ResetError::Forbidden(OVER.into()),
+        CancelRefusal::Unused(_) => ResetError::Forbidden(OLD_UNUSED.into()),
         CancelRefusal::Used(_) => ResetError::Forbidden(USED.into()),
         CancelRefusal::NewTokenEnded(_) => ResetError::Forbidden(NEW_TOKEN_ENDED.into()),
     }

@@ -25,7 +25,7 @@ pub use provenance::{Freeze, Issuer, Provenance};
 pub use revocation::{revoke, revoke_own, revoke_presented};
 use uses::uses_of;
 pub use uses::{LOOK_BACK, MOST_USES, TokenUse, UsedBy};
-pub(crate) use uses::{admitted_uses, network_of, tries_of_retired};
+pub(crate) use uses::{admitted_uses, network_of, tries_of_ended};
 
 /// Tokens on a page, unless more of them live.
 const MOST_TOKENS: i64 = 200;
@@ -63,7 +63,7 @@ pub struct TokenView {
     pub rotation: Option<Rotation>,
     /// Whether its device type lets an old token live on beside a new one.
     pub overlap: Overlap,
-    /// Who used it in the last 90 days; of a retired token, who still tries to.
+    /// Who used it in the last 90 days; of a token that has ended, who still tries to.
     pub uses: Vec<TokenUse>,
 }
 
@@ -148,8 +148,9 @@ pub(crate) async fn live_of_user(ctx: &Ctx, user: Id<User>) -> Result<Vec<TokenV
     let mut views = Vec::new();
     for row in &rows {
         let older = predecessor(&rows, row.record.token);
-        if !view(row, Vec::new(), older, &rules, now).state.has_ended() {
-            let uses = uses_of(&mut reader, row, now - LOOK_BACK).await?;
+        let state = state_of(row, &rules, now);
+        if !state.has_ended() {
+            let uses = uses_of(&mut reader, row, state, now - LOOK_BACK).await?;
             views.push(view(row, uses, older, &rules, now));
         }
     }
@@ -199,7 +200,7 @@ async fn views_of(
     let unretired = tokens::unretired_of_user(conn, user).await?;
     let mut views = Vec::new();
     for row in rows {
-        let uses = uses_of(conn, row, now - LOOK_BACK).await?;
+        let uses = uses_of(conn, row, state_of(row, &rules, now), now - LOOK_BACK).await?;
         views.push(view(row, uses, predecessor(&unretired, row.record.token), &rules, now));
     }
     Ok(views)
@@ -299,6 +300,31 @@ fn predecessor(rows: &[TokenRow], token: Id<Token>) -> Option<Id<Token>> {
     rows.iter().find(before).map(|row| row.record.token)
 }
 
+/// The rules of a token's device type.
+fn rules_of<'a>(row: &TokenRow, device_types: &'a [DeviceTypeRow]) -> Option<&'a DeviceRules> {
+    let known = device_types.iter().find(|known| known.name == row.device_type);
+    known.map(|known| &known.rules)
+}
+
+/// When a token dies if nobody uses it until then.
+fn idle_end_of(row: &TokenRow, rules: Option<&DeviceRules>) -> Option<Timestamp> {
+    rules.and_then(|rules| rules.idle_end).map(|idle| row.record.active_at + idle)
+}
+
+/// Whether a token lives.
+fn state_of(row: &TokenRow, device_types: &[DeviceTypeRow], now: Timestamp) -> TokenState {
+    let record = row.record;
+    let idle_end = idle_end_of(row, rules_of(row, device_types));
+    match record.retired {
+        Some(_) => TokenState::Retired,
+        None if record.expires_at <= now || idle_end.is_some_and(|end| end <= now) => {
+            TokenState::Expired
+        }
+        None if Freeze::of(row).is_some() => TokenState::Frozen,
+        None => TokenState::Live,
+    }
+}
+
 /// The view of one row; `predecessor` is the token in whose place it comes, while that lives on.
 fn view(
     row: &TokenRow,
@@ -308,18 +334,8 @@ fn view(
     now: Timestamp,
 ) -> TokenView {
     let record = row.record;
-    let rules = device_types.iter().find(|known| known.name == row.device_type);
-    let rules = rules.map(|known| &known.rules);
-    let last = row.last_used_at.unwrap_or(row.issued_at);
-    let idle_end = rules.and_then(|rules| rules.idle_end).map(|idle| last + idle);
-    let state = match record.retired {
-        Some(_) => TokenState::Retired,
-        None if record.expires_at <= now || idle_end.is_some_and(|end| end <= now) => {
-            TokenState::Expired
-        }
-        None if Freeze::of(row).is_some() => TokenState::Frozen,
-        None => TokenState::Live,
-    };
+    let rules = rules_of(row, device_types);
+    let state = state_of(row, device_types, now);
     let holds = rules.is_none_or(|rules| rules.holders.include(row.profile));
     let rotation = match (state, row.succeeded_by, predecessor) {
         (TokenState::Live | TokenState::Frozen, Some(successor), _) => {
@@ -341,7 +357,7 @@ fn view(
         issued_at: row.issued_at,
         expires_at: record.expires_at,
         last_used_at: row.last_used_at,
-        idle_end,
+        idle_end: idle_end_of(row, rules),
         retired: record.retired,
         freeze: Freeze::of(row).filter(|_| state == TokenState::Frozen),
         provenance: Provenance::of(row),

@@ -18,7 +18,8 @@ pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 pub const USUAL_OVERLAP: Duration = DAY;
 const OLDEST: Duration = Duration::from_hours(3660 * 24);
 const MOST_REMINDERS: usize = 8;
-const MOST_HOLDERS: usize = 64;
+/// Profiles that a device type may name as holders.
+pub const MOST_HOLDERS: usize = 64;
 
 /// What holds for the tokens of one device type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,10 @@ impl DeviceRules {
         }
         if !(1..=1000).contains(&self.most_places) {
             return Err("a token may be in use in 1 to 1000 places");
+        }
+        // Here alone and not where rows are read: a row that cannot be read closes the whole live view.
+        if matches!(&self.holders, Holders::Profiles(profiles) if profiles.len() > MOST_HOLDERS) {
+            return Err("64 profiles at most may be named as holders");
         }
         Ok(())
     }
@@ -192,7 +197,7 @@ impl Holders {
         }
         let profiles: Option<Vec<Id<Profile>>> =
             text.split(',').map(|id| id.parse().ok().map(Id::from_raw)).collect();
-        profiles.filter(|profiles| profiles.len() <= MOST_HOLDERS).map(Self::Profiles)
+        profiles.map(Self::Profiles)
     }
 }
 
@@ -328,6 +333,21 @@ mod tests {
         assert_eq!(Holders::parse(""), Some(Holders::Everybody));
         assert_eq!(Holders::parse("7,x"), None);
         assert!(some.include(Id::from_raw(7)) && !some.include(Id::from_raw(8)));
+    }
+
+    #[test]
+    fn more_holders_than_may_be_named_are_refused_where_they_are_set_and_read_all_the_same() {
+        let held_by = |count: i64| DeviceRules {
+            holders: Holders::Profiles((1..=count).map(Id::from_raw).collect()),
+            ..DeviceRules::default()
+        };
+
+        assert_eq!(held_by(64).check(), Ok(()));
+        assert!(held_by(65).check().is_err());
+        for count in [64, 65] {
+            let holders = held_by(count).holders;
+            assert_eq!(Holders::parse(&holders.to_string()), Some(holders), "{count}");
+        }
     }
 
     #[test]

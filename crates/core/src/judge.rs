@@ -107,6 +107,15 @@ pub struct TokenRecord {
     pub retired: Option<(Timestamp, RetirementCause)>,
 }
 
+/// How a token has ended that somebody presents still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was retired then, for this cause.
+    Retired(Timestamp, RetirementCause),
+    /// It became too old then.
+    Expired(Timestamp),
+}
+
 /// Why a token was retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RetirementCause {

@@ -54,6 +54,8 @@ pub struct LiveToken {
     pub expires_at: Timestamp,
     /// When it was last let in.
     pub last_used_at: Option<Timestamp>,
+    /// The same, or when it was issued where it never was.
+    pub active_at: Timestamp,
 }
 
 /// What a reset is going to write.
@@ -157,6 +159,7 @@ mod tests {
             succeeded_by: None,
             expires_at: T0 + DAY,
             last_used_at: None,
+            active_at: T0,
         };
         [token(1, "any"), token(2, "server")]
     }

@@ -91,7 +91,9 @@ pub fn plan_rotation(
     if let Some(token) = outgoing.filter(|token| token.expires_at > now) {
         return Err(RotationRefusal::UnderWay(token.expires_at));
     }
-    let current = current_of(live, order.device_type).filter(|token| token.expires_at > now);
+    let lives =
+        |token: &&LiveToken| token.expires_at > now && !order.rules.idle_at(token.active_at, now);
+    let current = current_of(live, order.device_type).filter(lives);
     let current = current.ok_or(RotationRefusal::NoLiveToken)?;
     Ok(RotationPlan {
         overdue: outgoing.map(|token| token.token),
@@ -99,6 +101,18 @@ pub fn plan_rotation(
         until: current.expires_at.min((now + order.overlap).whole_second()),
         expires_at: order.rules.expiry(policy.token_max_age, now),
     })
+}
+
+/// Which rotation is to be cancelled.
+#[derive(Debug, Clone)]
+pub struct CancelOrder<'a> {
+    /// That of this device type.
+    pub device_type: &'a DeviceType,
+    /// What holds for its tokens.
+    pub rules: &'a DeviceRules,
+    /// One of its two tokens, where it is named by one. Who asks again after the answer was lost would else
+    /// cancel whatever has been begun since.
+    pub named: Option<Id<Token>>,
 }
 
 /// What a cancellation is going to write.
@@ -116,10 +130,12 @@ pub struct CancelPlan {
 pub enum CancelRefusal {
     /// The user may not change his tokens.
     Standing(RotationRefusal),
-    /// None is under way: there was none, or it was completed or cancelled.
+    /// None is under way: there was none, or it was completed or cancelled; or it is not the one that was named.
     NoneUnderWay,
     /// The deadline has passed: the old token is dead, and stays so.
     Over(Timestamp),
+    /// The old token has died of disuse, last used or issued then, and stays dead.
+    Unused(Timestamp),
     /// The new token is in use: the rotation is as good as completed.
     Used(Timestamp),
     /// The new token has ended by itself: there is nothing that the old one could make room for. It works
@@ -134,13 +150,20 @@ pub enum CancelRefusal {
 pub fn plan_cancel(
     standing: &Standing,
     live: &[LiveToken],
-    device_type: &DeviceType,
+    order: &CancelOrder<'_>,
     now: Timestamp,
 ) -> Result<CancelPlan, CancelRefusal> {
     demand_standing(standing).map_err(CancelRefusal::Standing)?;
-    let outgoing = outgoing_of(live, device_type).ok_or(CancelRefusal::NoneUnderWay)?;
+    let outgoing = outgoing_of(live, order.device_type).ok_or(CancelRefusal::NoneUnderWay)?;
+    let is_one_of_its = |named| outgoing.token == named || outgoing.succeeded_by == Some(named);
+    if !order.named.is_none_or(is_one_of_its) {
+        return Err(CancelRefusal::NoneUnderWay);
+    }
     if outgoing.expires_at <= now {
         return Err(CancelRefusal::Over(outgoing.expires_at));
+    }
+    if order.rules.idle_at(outgoing.active_at, now) {
+        return Err(CancelRefusal::Unused(outgoing.active_at));
     }
     let incoming = live.iter().find(|token| Some(token.token) == outgoing.succeeded_by);
     let incoming = incoming.ok_or(CancelRefusal::NewTokenEnded(outgoing.expires_at))?;
@@ -202,6 +225,7 @@ mod tests {
             succeeded_by: succeeded_by.map(Id::from_raw),
             expires_at,
             last_used_at: None,
+            active_at: T0,
         }
     }
 
@@ -235,7 +259,12 @@ mod tests {
     }
 
     fn cancel(live: &[LiveToken]) -> Result<CancelPlan, CancelRefusal> {
-        plan_cancel(&standing(), live, &DeviceType::any(), T0)
+        cancel_named(live, None)
+    }
+
+    fn cancel_named(live: &[LiveToken], named: Option<i64>) -> Result<CancelPlan, CancelRefusal> {
+        let (device_type, named) = (&DeviceType::any(), named.map(Id::from_raw));
+        plan_cancel(&standing(), live, &CancelOrder { device_type, rules: &rules(), named }, T0)
     }
 
     #[test]
@@ -327,11 +356,43 @@ mod tests {
     }
 
     #[test]
+    fn a_rotation_that_is_named_by_a_token_is_cancelled_by_its_own_two_alone() {
+        let plan = CancelPlan { incoming: Id::from_raw(2), outgoing: Id::from_raw(1) };
+
+        assert_eq!(cancel_named(&two(), Some(1)), Ok(plan));
+        assert_eq!(cancel_named(&two(), Some(2)), Ok(plan));
+        assert_eq!(cancel_named(&two(), Some(3)), Err(CancelRefusal::NoneUnderWay));
+    }
+
+    #[test]
+    fn a_token_that_is_dead_of_disuse_neither_lives_on_nor_comes_back() {
+        let rules = DeviceRules { idle_end: Some(DAY), ..rules() };
+        let unused = |token: LiveToken| LiveToken { active_at: T0 - DAY, ..token };
+        let used = |token: LiveToken| LiveToken { active_at: T0 - DAY + MS, ..token };
+        let under_way = |old: fn(LiveToken) -> LiveToken| {
+            let [first, second] = two().try_into().expect("a rotation has two tokens");
+            [old(first), second]
+        };
+        let device_type = &DeviceType::any();
+        let order = CancelOrder { device_type, rules: &rules, named: None };
+        let cancel = |live: &[LiveToken]| plan_cancel(&standing(), live, &order, T0);
+
+        let dead = one().into_iter().map(unused).collect::<Vec<_>>();
+        let alive = one().into_iter().map(used).collect::<Vec<_>>();
+        assert_eq!(plan_under(&rules, &standing(), &dead, DAY), Err(RotationRefusal::NoLiveToken));
+        assert!(plan_under(&rules, &standing(), &alive, DAY).is_ok());
+        assert_eq!(cancel(&under_way(unused)), Err(CancelRefusal::Unused(T0 - DAY)));
+        assert!(cancel(&under_way(used)).is_ok());
+    }
+
+    #[test]
     fn who_is_frozen_cancels_nothing() {
         let frozen = Standing { tokens_frozen: Some(FREEZE), ..standing() };
+        let (device_type, rules) = (&DeviceType::any(), &rules());
+        let order = CancelOrder { device_type, rules, named: None };
 
         assert_eq!(
-            plan_cancel(&frozen, &two(), &DeviceType::any(), T0),
+            plan_cancel(&frozen, &two(), &order, T0),
             Err(CancelRefusal::Standing(RotationRefusal::TokensFrozen(T0)))
         );
     }

@@ -36,6 +36,8 @@ const REVISION: HeaderName = HeaderName::from_static("x-symbolon-revision");
 
 /// What is left of a limit, and when there is more.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// What the limit is, where it is one of so many in a time.
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// In which words a path is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +193,16 @@ pub(crate) fn with_retry_after(mut response: Response, retry_after: Duration) ->
         response.headers_mut().insert(RATE_LIMIT, limit);
     }
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// The same answer with the limit that refuses: so many requests within `window`, as the draft that
+/// [`with_retry_after`] follows says it. A queue that is full has no such figures.
+pub(crate) fn with_policy(mut response: Response, (most, window): (u32, Duration)) -> Response {
+    let policy = format!("\"default\";q={most};w={}", window.as_secs());
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
+    }
     response
 }
 

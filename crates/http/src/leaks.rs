@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
-use symbolon_app::leaks::{self, Issued, SeenToken};
+use symbolon_app::leaks::{self, Issued, REPORT_QUOTA, SeenToken};
 use symbolon_app::{AppError, Ctx, Origin};
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::token_search;
@@ -23,7 +23,7 @@ use symbolon_wire::leaks::github::{self, Finding, Label};
 use symbolon_wire::leaks::{LeakReport, LeakReportError, MAX_TOKENS};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::answer::{JSON, Kind, answer, refuse, with_retry_after};
+use crate::answer::{JSON, Kind, answer, refuse, with_policy, with_retry_after};
 use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header_text};
 use crate::heads::Failure;
 use crate::origin::RequestOrigin;
@@ -231,7 +231,7 @@ fn too_many(error: &AppError) -> Response {
     let text = "Too many reports from this address; Retry-After tells when to try again.";
     let response = refuse(Kind::Problem, StatusCode::TOO_MANY_REQUESTS, text);
     if let AppError::TooMany { retry_after } = error {
-        return with_retry_after(response, *retry_after);
+        return with_policy(with_retry_after(response, *retry_after), REPORT_QUOTA);
     }
     response
 }

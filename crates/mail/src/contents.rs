@@ -6,7 +6,7 @@
 use symbolon_core::Timestamp;
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Token};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::Ended;
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::mailed_code::MailedCode;
@@ -286,14 +286,12 @@ pub enum Contents {
         /// When.
         changed_at: Timestamp,
     },
-    /// Something still uses a retired token.
+    /// Something still uses a token that was retired or has expired.
     RetiredTokenUsed {
         /// Whose token it was.
         username: Username,
-        /// When it was retired.
-        retired_at: Timestamp,
-        /// Why it was retired.
-        cause: RetirementCause,
+        /// How it has ended.
+        ended: Ended,
         /// What the client says it is.
         client: ClientName,
         /// From where it was used.

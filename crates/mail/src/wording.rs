@@ -15,6 +15,7 @@ mod sharing;
 use std::borrow::Cow;
 
 use symbolon_core::Timestamp;
+use symbolon_core::judge::Ended;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, Source, Username};
 use symbolon_core::reset::Scope;
 
@@ -328,28 +329,41 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 changed(username, *asked_by, *source, *changed_at),
             ],
         },
-        Contents::RetiredTokenUsed { username, retired_at, cause, client, source, seen_at } => {
+        Contents::RetiredTokenUsed { username, ended, client, source, seen_at } => {
+            let (which, how, remedy, end) = match ended {
+                Ended::Retired(at, cause) => (
+                    "A retired",
+                    "had already been retired".to_owned(),
+                    "give it your current token",
+                    vec![fact("Retired at", &event(*at)), fact("Retired by", cause.word())],
+                ),
+                Ended::Expired(at) => (
+                    "An expired",
+                    format!("expired on {}", day(*at)),
+                    "reset your security token and give it the new one",
+                    vec![fact("Expired at", &event(*at))],
+                ),
+            };
+            let used = vec![
+                fact("Username", username),
+                fact("Client", client_name(client)),
+                fact("Used from", &from(*source)),
+                fact("Used at", &event(*seen_at)),
+            ];
             Wording {
-                subject: format!("A retired {org} security token is still in use"),
+                subject: format!("{which} {org} security token is still in use"),
                 blocks: vec![
                     paragraph(format!(
                         "Something tried to log in to {org} with a security token of yours that \
-                         had already been retired. It was refused, and it does not lock your \
+                         {how}. It was refused, and it does not lock your \
                          account."
                     )),
-                    Block::Facts(vec![
-                        fact("Username", username),
-                        fact("Client", client_name(client)),
-                        fact("Used from", &from(*source)),
-                        fact("Used at", &event(*seen_at)),
-                        fact("Retired at", &event(*retired_at)),
-                        fact("Retired by", cause.word()),
-                    ]),
-                    paragraph(
-                        "If that client is yours, give it your current token. If it is not, \
+                    Block::Facts(used.into_iter().chain(end).collect()),
+                    paragraph(format!(
+                        "If that client is yours, {remedy}. If it is not, \
                          somebody holds an old token of yours: it is worthless now, but find out \
                          how it got there. Your Login History shows every such login.",
-                    ),
+                    )),
                     Block::Action { label: "Log in", address: format!("{url}/login").into() },
                 ],
             }

@@ -28,6 +28,8 @@ const UPDATE: &str = "
         holders = $10, client_kind = $11, mismatch = $12, most_places = $13, on_sharing = $14
     WHERE id = $1 AND name = $2 AND created_at = $3";
 
+const HOLD: &str = "UPDATE device_type SET name = name WHERE name = $1";
+
 macro_rules! select_device_type {
     ($rest:literal) => {
         concat!(
@@ -67,6 +69,12 @@ pub async fn insert(tx: &mut Tx, device_type: &DeviceTypeRow) -> Result<bool, St
 /// Writes its rules anew; `false` if there is no such device type.
 pub async fn update(tx: &mut Tx, device_type: &DeviceTypeRow) -> Result<bool, StoreError> {
     tx.execute_at_most_one(UPDATE, &columns_of(device_type)).await
+}
+
+/// Holds the row for the rest of the transaction, so that what is read of it next is still so when it is written;
+/// `false` if there is none.
+pub async fn hold(tx: &mut Tx, name: &DeviceType) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(HOLD, args![name]).await
 }
 
 /// All device types by name.

@@ -31,6 +31,8 @@ const UPDATE: &str = "
         password_history = $19, password_max_age = $20, mail_encryption = $21
     WHERE name = $1";
 
+const HOLD: &str = "UPDATE profile SET name = name WHERE name = $1";
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -78,6 +80,12 @@ pub async fn insert(
 pub async fn update(tx: &mut Tx, name: &str, policy: &Policy) -> Result<bool, StoreError> {
     let args = [args![name].as_slice(), &args_of(policy)].concat();
     tx.execute_at_most_one(UPDATE, &args).await
+}
+
+/// Holds the row of the profile with this name for the rest of the transaction, so that what is read of it next is
+/// still so when it is written; `false` if there is none.
+pub async fn hold(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(HOLD, args![name]).await
 }
 
 /// A stored policy has one set of hours and one of ranges at most; several come of several policies.

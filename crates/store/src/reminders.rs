@@ -44,12 +44,14 @@ const EXPIRING: &str = "
     SELECT COUNT(*) FROM token JOIN user_account ON user_account.id = token.user_id
     WHERE token.retired_at IS NULL AND token.succeeded_by IS NULL
       AND token.expires_at > $1 AND token.expires_at <= $2
-      AND user_account.removed_at IS NULL AND user_account.frozen_at IS NULL";
+      AND user_account.removed_at IS NULL AND user_account.frozen_at IS NULL
+      AND user_account.tokens_frozen_at IS NULL";
 const NEVER_USED: &str = "
     SELECT COUNT(*) FROM token JOIN user_account ON user_account.id = token.user_id
     WHERE token.retired_at IS NULL AND token.succeeded_by IS NULL AND token.last_used_at IS NULL
       AND token.expires_at > $1 AND token.issued_at <= $2
-      AND user_account.removed_at IS NULL AND user_account.frozen_at IS NULL";
+      AND user_account.removed_at IS NULL AND user_account.frozen_at IS NULL
+      AND user_account.tokens_frozen_at IS NULL";
 const WITHOUT_SECOND_FACTOR: &str = "
     SELECT COUNT(*) FROM user_account
     WHERE removed_at IS NULL AND frozen_at IS NULL AND password_hash IS NOT NULL

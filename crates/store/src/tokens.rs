@@ -29,7 +29,8 @@ const FIND_ALL: &str = "
         $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
         $31, $32)";
 const LIVE_OF_USER: &str = "
-    SELECT id, device_type, succeeded_by, expires_at, last_used_at FROM token
+    SELECT id, device_type, succeeded_by, expires_at, last_used_at, COALESCE(last_used_at, issued_at)
+    FROM token
     WHERE user_id = $1 AND retired_at IS NULL
     ORDER BY device_type, issued_at, id";
 const UNUSED_SINCE: &str = "
@@ -59,6 +60,13 @@ const BEGIN_SUCCESSION: &str = "
 const CANCEL_SUCCESSION: &str = "
     UPDATE token SET succeeded_by = NULL, expires_at = expiry_before, expiry_before = NULL
     WHERE id = $1 AND retired_at IS NULL AND succeeded_by = $2";
+const NOTE_CANCELLED: &str = "
+    UPDATE token SET cancelled_for = $2
+    WHERE id = $1 AND retired_at IS NOT NULL AND cancelled_for IS NULL";
+const CANCELLATION_OF: &str = "
+    SELECT id, cancelled_for FROM token
+    WHERE user_id = $1 AND cancelled_for IS NOT NULL AND (id = $2 OR cancelled_for = $2)
+    ORDER BY retired_at DESC, issued_at DESC, id DESC LIMIT 1";
 
 /// What [`read`] reads, in its order.
 macro_rules! token_columns {
@@ -269,6 +277,7 @@ pub async fn live_of_user(conn: &mut Conn, user: Id<User>) -> Result<Vec<LiveTok
             succeeded_by: row.optional_id(2)?,
             expires_at: row.at(3)?,
             last_used_at: row.optional_at(4)?,
+            active_at: row.at(5)?,
         })
     };
     rows.iter().map(read).collect()
@@ -310,13 +319,26 @@ pub async fn begin_succession(
     tx.execute_one(BEGIN_SUCCESSION, args![token, successor, until]).await
 }
 
-/// Gives a token its own expiry back, after its successor was retired.
+/// Gives a token its own expiry back, after its successor was retired, and remembers of that for which it made
+/// way.
 pub async fn cancel_succession(
     tx: &mut Tx,
     token: Id<Token>,
     successor: Id<Token>,
 ) -> Result<(), StoreError> {
-    tx.execute_one(CANCEL_SUCCESSION, args![token, successor]).await
+    tx.execute_one(CANCEL_SUCCESSION, args![token, successor]).await?;
+    tx.execute_one(NOTE_CANCELLED, args![successor, token]).await
+}
+
+/// The last cancelled rotation of a user that `token` had a part in: the token that has ended by it, and the one
+/// that went on.
+pub async fn cancellation_of(
+    conn: &mut Conn,
+    user: Id<User>,
+    token: Id<Token>,
+) -> Result<Option<(Id<Token>, Id<Token>)>, StoreError> {
+    let row = conn.fetch_optional(CANCELLATION_OF, args![user, token]).await?;
+    row.map(|row| Ok((row.id(0)?, row.id(1)?))).transpose()
 }
 
 /// The token that lives on until this one is first used.

@@ -18,6 +18,8 @@ use crate::error::AppError;
 const BURST: u32 = 10;
 /// After which time it may send one more.
 const PAUSE: Duration = Duration::from_secs(6);
+/// How many reports one address may send in which time, in the words of a policy.
+pub const REPORT_QUOTA: (u32, Duration) = (BURST, PAUSE.saturating_mul(BURST));
 /// Addresses that are remembered: some 1 MiB. Beyond it, whoever is new waits.
 const MOST_ADDRESSES: usize = 10_000;
 

@@ -1,10 +1,10 @@
-//! Writes down what became of a login: history, failures, lockout, and who still uses a retired token.
+//! Writes down what became of a login: history, failures, lockout, and who still uses a token that has ended.
 
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
-use symbolon_core::judge::{Refusal, RetirementCause, Step, TokenEvidence};
+use symbolon_core::judge::{Ended, Refusal, Step, TokenEvidence};
 use symbolon_core::letter::LetterKind;
 use symbolon_core::lockout::Failures;
 use symbolon_store::history::{self, LoginRow};
@@ -24,7 +24,7 @@ use crate::{explain, outbox, trail};
 const FLOOD_WINDOW: Duration = Duration::from_mins(1);
 /// Entries of one address within the window, after which cheap refusals are no longer written down.
 const MOST_IN_WINDOW: i64 = 30;
-/// The owner is warned of a retired token in use once in this time for each source.
+/// The owner is warned of a token in use that has ended once in this time for each source.
 const WARNING_INTERVAL: Duration = Duration::from_hours(24);
 /// Warnings to one owner within that time, whatever the sources.
 const MOST_WARNINGS: i64 = 5;
@@ -43,9 +43,9 @@ pub(crate) async fn record_refusal(
     let mut tx = ctx.store.begin().await?;
     if let Some(user) = &evidence.user {
         note_failure(ctx, &mut tx, user, evidence, refusal, origin, now).await?;
-        // Whichever rule refused: who still holds a retired token is its owner's business.
-        if let Some((token, retired)) = retired_token_of(evidence, user) {
-            note_retired_use(ctx, &mut tx, user, token, retired, origin, now).await?;
+        // Whichever rule refused: who still holds a token that has ended is its owner's business.
+        if let Some((token, ended)) = ended_token_of(evidence, user, now) {
+            note_ended_use(ctx, &mut tx, user, token, ended, origin, now).await?;
         }
     }
     note_at_source(ctx, &mut tx, refusal, &evidence.name_key(), origin, now).await?;
@@ -121,9 +121,9 @@ pub(crate) async fn record_refused_credential(
     refused: RefusedCredential<'_>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let RefusedCredential { head, token, reason, retired, origin } = refused;
-    if let (Some(token), Some(retired)) = (token, retired) {
-        note_retired_use(ctx, tx, user, token, retired, origin, now).await?;
+    let RefusedCredential { head, token, reason, ended, origin } = refused;
+    if let (Some(token), Some(ended)) = (token, ended) {
+        note_ended_use(ctx, tx, user, token, ended, origin, now).await?;
     }
     let row = LoginRow {
         id: ctx.chance.with(|mut rng| Id::mint(&mut rng)),
@@ -147,8 +147,8 @@ pub(crate) struct RefusedCredential<'a> {
     pub(crate) token: Option<Id<Token>>,
     /// In the history's words.
     pub(crate) reason: &'a str,
-    /// When and why it was retired.
-    pub(crate) retired: Option<(Timestamp, RetirementCause)>,
+    /// How it has ended.
+    pub(crate) ended: Option<Ended>,
     pub(crate) origin: &'a Origin,
 }
 
@@ -209,14 +209,15 @@ fn token_of(evidence: &Evidence) -> Option<Id<Token>> {
     }
 }
 
-/// The retired token of this very user that was presented, and when and why it was retired.
-fn retired_token_of(
+/// The token of this very user that was presented and has ended, and how.
+fn ended_token_of(
     evidence: &Evidence,
     user: &UserRecord,
-) -> Option<(Id<Token>, (Timestamp, RetirementCause))> {
+    now: Timestamp,
+) -> Option<(Id<Token>, Ended)> {
     match evidence.token {
         TokenEvidence::Known(record) if record.user == user.standing.user => {
-            record.retired.map(|retired| (record.token, retired))
+            record.ended_at(now).map(|ended| (record.token, ended))
         }
         TokenEvidence::Known(_)
         | TokenEvidence::Absent
@@ -316,13 +317,13 @@ async fn tell_of_code_lock(
     Ok(())
 }
 
-/// Remembers who used a retired token, and warns its owner once a day for each source.
-pub(crate) async fn note_retired_use(
+/// Remembers who used a token that has ended, and warns its owner once a day for each source.
+pub(crate) async fn note_ended_use(
     ctx: &Ctx,
     tx: &mut Tx,
     user: &UserRecord,
     token: Id<Token>,
-    (retired_at, cause): (Timestamp, RetirementCause),
+    ended: Ended,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<(), AppError> {
@@ -338,11 +339,12 @@ pub(crate) async fn note_retired_use(
         return Ok(());
     }
     retired_uses::note_warning(tx, token, &source, client, now).await?;
-    let facts = Facts::default()
-        .at("retired_at", retired_at)
-        .with("cause", cause.word())
-        .with("client", client)
-        .with("source", &source)
-        .at("seen_at", now);
+    let facts = match ended {
+        Ended::Retired(at, cause) => {
+            Facts::default().at("retired_at", at).with("cause", cause.word())
+        }
+        Ended::Expired(at) => Facts::default().at("expired_at", at),
+    };
+    let facts = facts.with("client", client).with("source", &source).at("seen_at", now);
     outbox::write_notice(ctx, tx, user, LetterKind::RetiredTokenUsed, facts, now).await
 }

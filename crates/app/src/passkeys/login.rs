@@ -269,6 +269,6 @@ async fn write_refusal(
     };
     let reason = fault.as_reason();
     let (head, reason) = (Head::Web, reason.as_str());
-    let refused = RefusedCredential { head, token: None, reason, retired: None, origin };
+    let refused = RefusedCredential { head, token: None, reason, ended: None, origin };
     record_refused_credential(ctx, tx, &user, refused, now).await
 }

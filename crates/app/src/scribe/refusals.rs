@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
-use symbolon_core::judge::{Refusal, RetirementCause, TokenRecord};
+use symbolon_core::judge::{Ended, Refusal, TokenRecord};
 use symbolon_core::names::Source;
 use symbolon_core::secret::Digest;
 use symbolon_core::verification::CredentialRefusal;
@@ -24,7 +24,7 @@ use crate::scribe::Told;
 /// Refusals that are written into histories in one round; what is beyond them is counted.
 const MOST_WRITTEN: usize = 500;
 
-/// Pairs of client and address that are remembered of the uses of a retired token between two entries of its
+/// Pairs of client and address that are remembered of the uses of a token that has ended between two entries of its
 /// history.
 const MOST_PAIRS: i64 = 100;
 /// The word for the use of a retired token.
@@ -50,10 +50,11 @@ async fn write_noted(ctx: &Ctx, told: &mut Told, noted: &mut Vec<Noted>) -> Resu
     let known = look_up(ctx, noted).await?;
     let mut written = 0;
     while let Some(((offence, place), seen)) = noted.last() {
-        if let Some(case) = case_of(offence, &known, seen.last_at) {
+        if let Some(mut case) = case_of(offence, &known, seen.last_at) {
+            case.look_how_it_ended(ctx, seen.last_at).await?;
             let news = (case.credential, case.kind, Source::new(place.source).counted_as());
             let is_news = told.is_news(&news, seen.last_at);
-            if is_news || case.retired.is_some() {
+            if is_news || case.ended.is_some() {
                 if written == MOST_WRITTEN {
                     ctx.notebook.count_dropped(noted.len() as u64);
                     noted.clear();
@@ -98,7 +99,21 @@ struct Case {
     /// The word for the reason, whatever instants it names.
     kind: &'static str,
     reason: String,
-    retired: Option<(Timestamp, RetirementCause)>,
+    ended: Option<Ended>,
+}
+
+impl Case {
+    /// Of a token that the view knew still, and knew as too old: nothing but the refusal has come from there.
+    async fn look_how_it_ended(&mut self, ctx: &Ctx, at: Timestamp) -> Result<(), AppError> {
+        if let Some(token) = self.token.filter(|_| self.kind == CredentialRefusal::Expired.word())
+            && self.ended.is_none()
+        {
+            let mut reader = ctx.store.read().await?;
+            let row = tokens::find(&mut reader, token).await?;
+            self.ended = row.and_then(|row| row.record.ended_at(at));
+        }
+        Ok(())
+    }
 }
 
 fn case_of(
@@ -119,19 +134,16 @@ fn case_of_known(subject: Subject, refusal: CredentialRefusal) -> Case {
         token: (subject.sort == Sort::Token).then(|| Id::from_raw(subject.credential)),
         kind: refusal.word(),
         reason: refusal.to_string(),
-        retired: None,
+        ended: None,
     }
 }
 
 fn case_of_token(record: &TokenRecord, at: Timestamp) -> Option<Case> {
-    let (kind, reason) = match record.retired {
-        Some((at, cause)) => (RETIRED, Refusal::TokenRetired(at, cause)),
-        None if record.expires_at <= at => {
-            let expired = CredentialRefusal::Expired.word();
-            (expired, Refusal::TokenExpired(record.expires_at))
-        }
-        // It has been issued since.
-        None => return None,
+    // Without an end it has been issued since.
+    let ended = record.ended_at(at)?;
+    let (kind, reason) = match ended {
+        Ended::Retired(at, cause) => (RETIRED, Refusal::TokenRetired(at, cause)),
+        Ended::Expired(at) => (CredentialRefusal::Expired.word(), Refusal::TokenExpired(at)),
     };
     Some(Case {
         owner: record.user,
@@ -139,7 +151,7 @@ fn case_of_token(record: &TokenRecord, at: Timestamp) -> Option<Case> {
         token: Some(record.token),
         kind,
         reason: reason.to_string(),
-        retired: record.retired,
+        ended: Some(ended),
     })
 }
 
@@ -154,7 +166,7 @@ async fn write_one(ctx: &Ctx, case: &Case, place: &Place, seen: Seen) -> Result<
         head: place.head,
         token: case.token,
         reason: &case.reason,
-        retired: case.retired,
+        ended: case.ended,
         origin: &origin,
     };
     let mut tx = ctx.store.begin().await?;
@@ -164,9 +176,10 @@ async fn write_one(ctx: &Ctx, case: &Case, place: &Place, seen: Seen) -> Result<
     Ok(())
 }
 
-/// Remembers one more use of a retired token that its history tells of already; its owner is not warned again.
+/// Remembers one more use of a token that has ended, of which its history tells already; its owner is not warned
+/// again.
 async fn note_once_more(ctx: &Ctx, case: &Case, place: &Place, seen: Seen) -> Result<(), AppError> {
-    let (Some(token), Some(_)) = (case.token, case.retired) else {
+    let (Some(token), Some(_)) = (case.token, case.ended) else {
         return Ok(());
     };
     let source = Source::new(place.source).to_string();

@@ -14,12 +14,14 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::tokens::{self, TokenRow};
 use symbolon_store::users::{self, UserRecord};
 
-use crate::account::{self, ChangeError};
+use crate::account::{ChangeError, take_unchanged};
 use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::live::{commit, settle_what_is_there};
+use crate::live::{commit, settle_what_is_there, settled_revision};
+use crate::login::Head;
+use crate::passwords::{self, Proof};
 use crate::{outbox, retirement, trail};
 
 /// Ends the live token that somebody holds, if it is one; who holds it needs no other right (RFC 7009 §2.1).
@@ -63,7 +65,8 @@ pub async fn revoke(ctx: &Ctx, actor: Actor, token: Id<Token>) -> Result<i64, Ap
 }
 
 /// Ends a live token of an owner who proves the current password anew, as a program must that has nothing else
-/// to show but a session; tells the revision from which on it is dead.
+/// to show but a session; tells the revision from which on it is dead. One that was revoked before is as good as
+/// revoked by this: whoever lost the answer asks again and gets it.
 ///
 /// # Errors
 /// [`ChangeError`]; nothing was changed then.
@@ -74,10 +77,28 @@ pub async fn revoke_own(
     token: Id<Token>,
     origin: &Origin,
 ) -> Result<i64, ChangeError> {
-    let (mut tx, user) = account::begin_proved(ctx, user, current, origin).await?;
+    let proved = match passwords::prove_at(ctx, Head::Rest, user, current, origin).await? {
+        Proof::Given(user) => user,
+        Proof::Refused(refused) => return Err(ChangeError::WrongPassword(refused)),
+    };
+    let mut tx = ctx.store.begin().await?;
+    let user = take_unchanged(&mut tx, &proved).await?;
     let id = user.standing.user;
     let row = tokens::find(&mut tx, token).await?.filter(|row| row.record.user == id);
     let row = row.ok_or(AppError::NotFound("token"))?;
+    match row.record.retired {
+        Some((_, RetirementCause::Revoked)) => {
+            drop(tx);
+            // The request that came first may still be waiting for what it has committed.
+            return Ok(settled_revision(ctx).await?);
+        }
+        Some(_) => {
+            drop(tx);
+            settle_what_is_there(ctx).await?;
+            return Err(AppError::NotFound("live token").into());
+        }
+        None => {}
+    }
     let now = ctx.clock.now();
     let revision = write_revocation(ctx, &mut tx, &user, Actor::User(id), &row, now).await?;
     commit(ctx, tx).await?;

@@ -9,6 +9,7 @@ use symbolon_core::device_type::{AnotherKind, DeviceRules};
 use symbolon_core::id::{Id, Token, User};
 use symbolon_core::names::Source;
 use symbolon_core::policy::DAY;
+use symbolon_store::inventory::TokenState;
 use symbolon_store::retired_uses::{self, UseRow};
 use symbolon_store::tokens::TokenRow;
 use symbolon_store::{Conn, history, uses};
@@ -68,20 +69,22 @@ pub enum UsedBy {
     Program,
 }
 
-/// Who used a token since `since`; of a retired one, who still tries to.
+/// Who used a token since `since`; of one that has ended, who still tries to.
 pub(super) async fn uses_of(
     conn: &mut Conn,
     row: &TokenRow,
+    state: TokenState,
     since: Timestamp,
 ) -> Result<Vec<TokenUse>, AppError> {
-    match row.record.retired {
-        Some(_) => tries_of_retired(conn, row.record.token).await,
-        None => admitted_uses(conn, row.record.user, row.record.token, since).await,
+    if state.has_ended() {
+        tries_of_ended(conn, row.record.token).await
+    } else {
+        admitted_uses(conn, row.record.user, row.record.token, since).await
     }
 }
 
-/// Who has tried a token since it was retired, the latest first.
-pub(crate) async fn tries_of_retired(
+/// Who has tried a token since it ended, the latest first.
+pub(crate) async fn tries_of_ended(
     conn: &mut Conn,
     token: Id<Token>,
 ) -> Result<Vec<TokenUse>, AppError> {

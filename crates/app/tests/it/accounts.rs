@@ -132,7 +132,7 @@ async fn a_changed_password_leaves_tokens_alive_unless_the_policy_ties_them() {
     change(PASSWORD, OTHER).await.unwrap();
     assert!(house.log_in(&jane, &format!("{OTHER}{token}")).await.is_ok());
     let tied = Policy { on_password_change: TokensOnPasswordChange::Reset, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", tied).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = tied).await.unwrap();
     change(OTHER, ANOTHER).await.unwrap();
 
     let refused = house.log_in(&jane, &format!("{ANOTHER}{token}")).await.unwrap_err();

@@ -23,7 +23,7 @@ const STEP: Duration = Duration::from_secs(30);
 async fn dutiful_house() -> TestHouse {
     let house = TestHouse::new().await;
     let policy = Policy { duty: Duty::WebAndApi, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     house
 }
 
@@ -98,7 +98,7 @@ async fn a_wrong_password_takes_no_code() {
 async fn ten_wrong_codes_lock_the_entry_of_codes_until_an_administrator_unlocks() {
     let house = dutiful_house().await;
     let policy = Policy { duty: Duty::WebAndApi, lockout_failures: 100, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     let jane = house.user("jane").await;
     let (app, _) = house.enrol(&jane).await;
     house.wait(STEP);
@@ -185,7 +185,7 @@ async fn guess(house: &TestHouse, jane: &UserView, source: &str, often: u32) -> 
 /// Jane with an app, under the duty, whose passwords lock nobody out here; her program is known at 10.1.2.3.
 async fn jane_whose_program_is_known(house: &TestHouse) -> (UserView, AuthenticatorApp) {
     let policy = Policy { duty: Duty::WebAndApi, lockout_failures: 100, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     let jane = house.user("jane").await;
     let (app, _) = house.enrol(&jane).await;
     house.wait(STEP);

@@ -71,7 +71,7 @@ fn whereabouts(followed: &FollowUp) -> Vec<(&str, &'static str)> {
 
 async fn keep_sessions_on_reset(house: &TestHouse) {
     let policy = Policy { on_reset: SessionsOnReset::Keep, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use symbolon_app::bulk_reset::{self, Asked, State};
 use symbolon_app::login::{self, WebLogin};
 use symbolon_app::users::UserView;
-use symbolon_app::{Actor, AppError, users};
+use symbolon_app::{Actor, AppError, live, users};
 use symbolon_core::names::DeviceType;
 use symbolon_core::reset::Scope;
+use symbolon_store::changes::{self, Change};
 use tokio::time::timeout;
 
 use crate::house::{PASSWORD, TestHouse, origin, password};
@@ -206,4 +207,36 @@ async fn a_profile_that_is_not_there_is_not_found() {
     let refused = bulk_reset::begin(&house.ctx, Actor::Operator, &asked).await.unwrap_err();
 
     assert!(matches!(refused, AppError::NotFound("profile")));
+}
+
+#[tokio::test]
+async fn whoever_is_told_that_it_is_over_is_told_so_once_the_view_knows_what_it_has_ended() {
+    let house = TestHouse::new().await;
+    live::bring_up_to_date(&house.ctx).await.unwrap();
+    let people = people(&house, 2).await;
+    let begin = async || {
+        let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked(Scope::Account)).await;
+        begun.unwrap().0.id
+    };
+    // What the last step of somebody who has gone away has committed, and nobody has applied yet.
+    let behind_the_view = async || {
+        let now = house.ctx.clock.now();
+        let mut tx = house.ctx.store.begin().await.unwrap();
+        changes::record(&mut tx, Change::UserChanged, people[0].id, None, now).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(house.ctx.live.view.applied() < house.revision().await);
+    };
+    let current = async || house.ctx.live.view.applied() == house.revision().await;
+    let (id, cancelled) = (begin().await, begin().await);
+    bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap();
+
+    behind_the_view().await;
+    let done = bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap().0;
+    assert!(done.state == State::Done && current().await);
+    behind_the_view().await;
+    let again = bulk_reset::step(&house.ctx, Actor::Operator, id).await.unwrap().0;
+    assert!(again.state == State::Done && current().await);
+    behind_the_view().await;
+    bulk_reset::cancel(&house.ctx, Actor::Operator, cancelled).await.unwrap();
+    assert!(current().await);
 }

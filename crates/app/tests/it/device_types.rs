@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use symbolon_app::device_types::ReplaceError;
 use symbolon_app::explain::Said;
 use symbolon_app::history::Reader;
 use symbolon_app::reset::{self, ResetError};
 use symbolon_app::tokens::TokenState;
-use symbolon_app::{Actor, AppError, device_types, history, janitor, profiles, setup, tokens};
+use symbolon_app::{
+    Actor, AppError, device_types, history, janitor, live, profiles, setup, tokens,
+};
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{DeviceRules, Holders, Mismatch};
 use symbolon_core::id::{Id, Profile};
@@ -125,9 +128,16 @@ async fn a_change_of_a_profile_is_in_the_change_log() {
 
     profiles::add(&house.ctx, OPERATOR, name, Policy::default()).await.unwrap();
     let added = house.revision().await;
-    profiles::set(&house.ctx, OPERATOR, "Integration", Policy::default()).await.unwrap();
+    let set = async |days| {
+        let change = |policy: &mut Policy| policy.token_max_age = days * DAY;
+        profiles::set(&house.ctx, OPERATOR, "Integration", change).await.unwrap();
+        house.revision().await - before
+    };
 
-    assert_eq!((added - before, house.revision().await - before), (1, 2));
+    let changed = set(30).await;
+    let same_again = set(30).await;
+
+    assert_eq!((added - before, changed, same_again), (1, 2, 2));
 }
 
 #[tokio::test]
@@ -327,4 +337,51 @@ async fn whom_his_device_type_no_longer_names_among_its_holders_no_token_lets_in
     let explained = history::explain_entry(&house.ctx, own, &told.correlation_id).await.unwrap();
     let said = explained.steps.iter().find(|step| step.said == Said::Refused).unwrap();
     assert_eq!(said.remedy, Refusal::TokenNotForProfile.remedy());
+}
+
+#[tokio::test]
+async fn rules_are_replaced_only_where_they_are_still_those_that_were_seen() {
+    let house = TestHouse::new().await;
+    let seen = DeviceRules { kind: Some(ClientKind::Server), ..DeviceRules::default() };
+    let typed = DeviceRules { max_age: 90 * DAY, bearer: BearerUse::Allowed, ..seen.clone() };
+    let rules = async || {
+        let all = device_types::list(&house.ctx).await.unwrap();
+        all.into_iter().find(|row| row.name == named("server")).unwrap().rules
+    };
+    assert_eq!(rules().await, seen);
+    let switch = |rules: &mut DeviceRules| rules.most_places = 2;
+    device_types::set(&house.ctx, OPERATOR, &named("server"), switch).await.unwrap();
+    let holds = rules().await;
+
+    let replace = async |seen: &DeviceRules| {
+        let (name, typed) = (named("server"), typed.clone());
+        device_types::replace(&house.ctx, OPERATOR, &name, seen, typed).await
+    };
+    let stale = replace(&seen).await;
+    let untouched = rules().await;
+    let fresh = replace(&holds).await;
+
+    assert!(matches!(stale, Err(ReplaceError::ChangedMeanwhile)), "{stale:?}");
+    assert_eq!(untouched, holds);
+    assert_eq!(fresh.unwrap().rules, typed);
+}
+
+#[tokio::test]
+async fn a_65th_holder_is_refused_and_nothing_is_changed() {
+    let house = TestHouse::new().await;
+    let before = house.revision().await;
+    let set = async |holders: i64| {
+        let holders = Holders::Profiles((1..=holders).map(Id::from_raw).collect());
+        device_types::set(&house.ctx, OPERATOR, &named("server"), |rules| rules.holders = holders)
+            .await
+    };
+
+    let refused = set(65).await;
+    let unchanged = house.revision().await;
+    let taken = set(64).await;
+
+    assert!(matches!(refused, Err(AppError::Invalid(_))), "{refused:?}");
+    assert_eq!(unchanged, before);
+    assert!(taken.is_ok());
+    live::bring_up_to_date(&house.ctx).await.expect("every row can be read");
 }

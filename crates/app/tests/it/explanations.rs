@@ -36,7 +36,7 @@ async fn explain(house: &TestHouse, user: &UserView, head: Head) -> Explanation 
 }
 
 async fn set_policy(house: &TestHouse, policy: Policy) {
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
 }
 
 fn first_refusal(steps: &[ExplainedStep]) -> Option<&ExplainedStep> {

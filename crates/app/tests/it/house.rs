@@ -223,6 +223,7 @@ impl TestHouse {
             scope: Scope::Account,
             device_type: DeviceType::any(),
             request_key: key.to_owned(),
+            head: Head::Web,
             origin: origin("10.1.2.3"),
         };
         reset::reset_own(&self.ctx, request).await

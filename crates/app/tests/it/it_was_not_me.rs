@@ -64,7 +64,7 @@ async fn the_link_in_the_mail_about_a_password_works_also_where_tokens_are_tied_
     let house = TestHouse::new().await;
     let ada = house.user("ada").await;
     let tied = Policy { on_password_change: TokensOnPasswordChange::Reset, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", tied).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = tied).await.unwrap();
     let before = house.reset_and_read(&ada).await;
     let earlier = mailed_link(&house, LinkKind::FreezeTokens).await;
     let (current, new, from) = (password(PASSWORD), password(OTHER), origin("10.1.2.3"));
@@ -92,7 +92,9 @@ async fn an_administrator_lifts_the_freeze_for_whom_no_page_lets_in_and_the_owne
     let robot = house.user("robot").await;
     let token = house.reset_and_read(&robot).await;
     let api_alone = Policy { access: Access::ApiOnly, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", api_alone).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = api_alone)
+        .await
+        .unwrap();
     let link = mailed_link(&house, LinkKind::FreezeTokens).await;
     owner_freeze::freeze(&house.ctx, &link, &origin("10.1.2.3")).await.unwrap();
     assert_eq!(frozen(&house, &robot).await, Some(FrozenBy::Owner));

@@ -322,7 +322,7 @@ async fn under_the_duty_of_a_code_too_every_refusal_costs_one_hash() {
     house.enrol(&jane).await;
     let grace = Duration::ZERO;
     let policy = Policy { duty: Duty::WebAndApi, enrol_grace: grace, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     let mut costs = Vec::new();
 
     for (user, credential) in [

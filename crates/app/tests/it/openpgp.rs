@@ -143,7 +143,7 @@ async fn whose_key_is_removed_gets_mail_in_clear_again_and_both_are_in_the_trail
 /// The profile of this name demands that mail with a token is encrypted.
 async fn demand_encryption(house: &TestHouse, profile: &str, base: Policy) {
     let policy = Policy { mail_encryption: MailEncryption::Required, ..base };
-    profiles::set(&house.ctx, Actor::Operator, profile, policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, profile, |known| *known = policy).await.unwrap();
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const THIRD: &str = "saffron bicycle anvil 93";
 
 async fn demand(house: &TestHouse, profile: &str, demanded: PasswordPolicy) {
     let policy = Policy { password: demanded, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, profile, policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, profile, |known| *known = policy).await.unwrap();
 }
 
 async fn change(house: &TestHouse, user: &UserView, from: &str, to: &str) -> Result<(), AppError> {

@@ -8,7 +8,7 @@ use symbolon_app::{Actor, AppError, Origin, sessions};
 use symbolon_core::login_hours::LoginHours;
 use symbolon_core::names::DisplayName;
 use symbolon_core::network::LoginRanges;
-use symbolon_core::policy::{Access, Barrier, Policy};
+use symbolon_core::policy::{Access, Barrier, DAY, Policy};
 use symbolon_core::session::SessionKind;
 
 use crate::house::{PASSWORD, TestHouse, origin};
@@ -32,7 +32,8 @@ async fn set_by(
     policy: Policy,
 ) -> Result<(), SetError> {
     let here: Origin = origin("10.1.2.3");
-    profiles::set_by(&house.ctx, admin.id, &here, profile, policy).await.map(drop)
+    let seen = policy_of(house, profile).await;
+    profiles::set_by(&house.ctx, admin.id, &here, profile, (&seen, policy)).await.map(drop)
 }
 
 /// What would keep somebody off the pages who sits at 10.1.2.3 at the hour of the house, which is a Monday's.
@@ -69,7 +70,9 @@ async fn an_administrator_may_shut_out_others_and_the_operator_everybody() {
     add_profile(&house, "Robots", Policy::default()).await;
     for (policy, _) in shutting_out() {
         set_by(&house, &admin, "Robots", policy.clone()).await.unwrap();
-        profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+        profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy)
+            .await
+            .unwrap();
     }
 }
 
@@ -131,7 +134,9 @@ async fn the_shorter_idle_time_of_the_organization_ends_a_session() {
     let session = house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap();
     let six_minutes = Duration::from_mins(6);
     let everybodys = Policy { session_idle: six_minutes, ..Policy::laxest() };
-    profiles::set(&house.ctx, Actor::Operator, "Organization", everybodys).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Organization", |known| *known = everybodys)
+        .await
+        .unwrap();
     let find = async || {
         let found = sessions::find(&house.ctx, SessionKind::Api, &session.secret).await;
         found.unwrap().map(|session| session.session_idle)
@@ -142,4 +147,27 @@ async fn the_shorter_idle_time_of_the_organization_ends_a_session() {
     house.wait(six_minutes);
 
     assert_eq!(find().await, None);
+}
+
+#[tokio::test]
+async fn a_policy_is_replaced_only_where_it_is_still_the_one_that_was_seen() {
+    let house = TestHouse::new().await;
+    let admin = house.administrator("root").await;
+    let seen = policy_of(&house, "Standard").await;
+    let typed = Policy { lockout_failures: 3, ..seen.clone() };
+    let shorten = |policy: &mut Policy| policy.token_max_age = 30 * DAY;
+    let holds = profiles::set(&house.ctx, Actor::Operator, "Standard", shorten).await.unwrap();
+
+    let here = origin("10.1.2.3");
+    let replace = async |seen: &Policy| {
+        let policies = (seen, Policy { lockout_failures: 3, ..seen.clone() });
+        profiles::set_by(&house.ctx, admin.id, &here, "Standard", policies).await
+    };
+    let stale = replace(&seen).await;
+    let untouched = policy_of(&house, "Standard").await;
+    let fresh = replace(&holds.policy).await;
+
+    assert!(matches!(stale, Err(SetError::ChangedMeanwhile)), "{stale:?}");
+    assert_eq!(untouched, holds.policy);
+    assert_eq!(fresh.unwrap().policy, Policy { token_max_age: 30 * DAY, ..typed });
 }

@@ -98,7 +98,7 @@ fn other_than(code: &str) -> String {
 /// Jane with an app, under a duty, and what her known browser holds.
 async fn dutiful_jane(house: &TestHouse) -> (UserView, AuthenticatorApp, PlaceSecret) {
     let policy = Policy { duty: Duty::Web, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     let jane = house.user("jane").await;
     let (app, _) = house.enrol(&jane).await;
     house.wait(STEP);

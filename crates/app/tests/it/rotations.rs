@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use symbolon_app::login::Head;
 use symbolon_app::reset::ResetError;
-use symbolon_app::rotation::{self, OwnRotation, RotationFor, RotationReceipt};
+use symbolon_app::rotation::{self, OwnRotation, RotationFor, RotationReceipt, Which};
 use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question, Waiter, Waiting};
-use symbolon_app::{Actor, device_types, janitor, live, sessions, tokens, trail};
+use symbolon_app::{Actor, AppError, device_types, janitor, live, sessions, tokens, trail};
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::judge::{Refusal, RetirementCause};
 use symbolon_core::names::{DeviceType, Source};
@@ -52,8 +52,8 @@ async fn rotate_and_read(house: &TestHouse, user: &UserView) -> String {
 }
 
 async fn cancel(house: &TestHouse, user: &UserView) -> Result<(), ResetError> {
-    let any = DeviceType::any();
-    rotation::cancel(&house.ctx, Actor::Operator, user.id, &any).await.map(|_| ())
+    let which = Which::OfDeviceType(&DeviceType::any());
+    rotation::cancel(&house.ctx, Actor::Operator, user.id, which).await.map(|_| ())
 }
 
 async fn logs_in(house: &TestHouse, user: &UserView, token: &str) -> Result<(), Refusal> {
@@ -260,6 +260,7 @@ async fn an_owner_rotates_with_the_password_and_a_second_click_is_the_same_rotat
             device_type: DeviceType::any(),
             overlap: Duration::from_hours(1),
             request_key: "k".repeat(32),
+            head: Head::Web,
             origin: origin("10.1.2.3"),
         };
         rotation::rotate_own(&house.ctx, request).await
@@ -330,4 +331,59 @@ async fn a_rotation_that_fails_at_any_statement_leaves_nothing_behind() {
 
     assert_eq!(logs_in(&house, &jane, &old).await, Ok(()));
     assert!(try_rotate(&house, &jane, Some("deploy-7")).await.unwrap().fresh);
+}
+
+#[tokio::test]
+async fn a_cancellation_that_is_asked_for_again_leaves_the_rotation_begun_since_alone() {
+    let (house, jane, old) = house_with_token().await;
+    let (from, proof) = (origin("10.1.2.3"), password(PASSWORD));
+    let cancel =
+        async |token| rotation::cancel_own(&house.ctx, jane.id, &proof, token, &from).await;
+    let first = try_rotate(&house, &jane, None).await.unwrap();
+    let (kept, _) = first.outgoing.unwrap();
+
+    let done = cancel(first.token).await.unwrap();
+    let by_the_old = cancel(kept).await.unwrap();
+    let second = try_rotate(&house, &jane, None).await.unwrap();
+    let new = house.newest_token().await;
+    let again = cancel(first.token).await.unwrap();
+
+    for answer in [done, by_the_old, again] {
+        assert_eq!((answer.retired, answer.kept), (first.token, kept));
+    }
+    assert!(again.revision >= second.revision, "it tells of all that is there");
+    assert_eq!(logs_in(&house, &jane, &old).await, Ok(()));
+    assert_eq!(logs_in(&house, &jane, &new).await, Ok(()), "the second rotation goes on");
+}
+
+#[tokio::test]
+async fn a_token_that_has_no_part_in_a_rotation_names_none() {
+    let (house, jane, _) = house_with_token().await;
+    let before = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
+    house.reset(&jane).await;
+    try_rotate(&house, &jane, None).await.unwrap();
+
+    let by = Actor::User(jane.id);
+    let refused = rotation::cancel(&house.ctx, by, jane.id, Which::Of(before)).await;
+
+    let not_found = |error: &ResetError| matches!(error, ResetError::App(AppError::NotFound(_)));
+    assert!(refused.as_ref().is_err_and(not_found), "{refused:?}");
+    assert_eq!(last_action(&house).await, "token.rotated");
+}
+
+#[tokio::test]
+async fn a_token_that_is_dead_of_disuse_is_not_rotated() {
+    let (house, jane, old) = house_with_token().await;
+    logs_in(&house, &jane, &old).await.unwrap();
+    let set = |rules: &mut DeviceRules| rules.idle_end = Some(30 * DAY);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+
+    house.wait((30 * DAY).saturating_sub(MS));
+    let obstacle = rotation::obstacle(&house.ctx, jane.id, &DeviceType::any()).await.unwrap();
+    house.wait(MS);
+    let refused = try_rotate(&house, &jane, None).await;
+
+    assert_eq!(obstacle, None);
+    let Err(ResetError::Forbidden(rule)) = refused else { panic!("{refused:?}") };
+    assert!(rule.contains("no live token"), "{rule}");
 }

@@ -7,17 +7,19 @@ use std::time::Duration;
 use symbolon_app::login::Head;
 use symbolon_app::notebook::Place;
 use symbolon_app::scribe::Scribe;
+use symbolon_app::tokens::TokenState;
 use symbolon_app::users::UserView;
 use symbolon_app::verify::{
     self, NoAdmission, Presented, Presenter, Question, Sort, Subject, Waiter, Waiting,
 };
-use symbolon_app::{Actor, device_types, history, live, tokens};
+use symbolon_app::{Actor, device_types, follow_up, history, live, tokens};
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::Id;
 use symbolon_core::keys::Purpose;
 use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::network::LoginRanges;
+use symbolon_core::policy::DAY;
 use symbolon_core::session::SessionKind;
 use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_store::uses::{self, Use};
@@ -439,4 +441,44 @@ async fn what_uses_a_token_by_itself_and_is_plainly_of_another_kind_is_remarked_
     let (mobile, server) = (ClientKind::Mobile, ClientKind::Server);
     assert_eq!(for_servers, [("okhttp/4.9".to_owned(), server, mobile)]);
     assert_eq!(for_telephones, [("jsforce/3".to_owned(), mobile, server)]);
+}
+
+#[tokio::test]
+async fn the_use_of_an_expired_token_is_remembered_and_its_owner_warned_by_whichever_way_it_comes()
+{
+    let (house, jane, token) = house_with_token().await;
+    let_tokens_stand_alone(&house).await;
+    house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap();
+    house.wait(366 * DAY);
+    house.deliver_mail().await;
+    let mails = house.arrived().len();
+
+    // The view knows it still, and knows that it is too old; then it is swept.
+    assert!(present_token(&house, &token, "198.51.100.7").await.is_err());
+    write_down(&house).await;
+    live::sweep(&house.ctx).await.unwrap();
+    house.wait(Duration::from_hours(1));
+    assert!(present_token(&house, &token, "198.51.100.7").await.is_err());
+    write_down(&house).await;
+    house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap_err();
+
+    let view = tokens::of_user(&house.ctx, jane.id).await.unwrap().remove(0);
+    let tries: Vec<_> = view.uses.iter().map(|used| (used.source.as_str(), used.times)).collect();
+    assert_eq!(view.state, TokenState::Expired);
+    assert_eq!(tries, [("10.1.2.3", 1), ("198.51.100.7", 2)]);
+    house.deliver_mail().await;
+    let warnings = house.arrived().split_off(mails);
+    assert_eq!(warnings.len(), 2, "one for each address");
+    for warning in warnings {
+        assert_eq!(warning.subject, "An expired Acme security token is still in use");
+        let expired_on = format!("expired on {}", view.expires_at.day());
+        assert!(warning.text.replace('\n', " ").contains(&expired_on), "{}", warning.text);
+    }
+    let receipt = house.reset(&jane).await;
+    let follow_up = follow_up::of_token(&house.ctx, jane.id, receipt.token).await.unwrap();
+    let on_retired = |client: &follow_up::Followed| {
+        matches!(client.whereabouts, follow_up::Whereabouts::OnRetired { .. })
+    };
+    assert!(follow_up.clients.iter().all(on_retired), "{follow_up:?}");
+    assert_eq!(follow_up.clients.len(), 2);
 }

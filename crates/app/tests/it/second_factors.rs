@@ -278,7 +278,7 @@ async fn under_duty_the_last_factor_stays_and_any_other_goes() {
     let house = TestHouse::new().await;
     let (ada, origin) = (house.user("ada").await, origin("10.1.2.3"));
     let policy = Policy { duty: Duty::Web, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     house.enrol(&ada).await;
     house.wait(STEP);
     house.enrol(&ada).await;
@@ -303,7 +303,9 @@ async fn where_apis_demand_a_code_the_last_app_stays_beside_a_passkey() {
     let app = second_factors::list(&house.ctx, ada.id).await.unwrap().authenticators.remove(0);
     let demand = async |duty| {
         let policy = Policy { duty, ..Policy::default() };
-        profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+        profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy)
+            .await
+            .unwrap();
     };
 
     demand(Duty::WebAndApi).await;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use symbolon_app::account;
+use symbolon_app::login::Head;
 use symbolon_app::rotation::{self, OwnRotation, RotationFor};
 use symbolon_app::tokens::{self, Freeze, Issuer, TokenState, TokenView};
 use symbolon_app::users::UserView;
@@ -136,7 +137,7 @@ async fn each_token_tells_what_it_came_of_who_wanted_it_and_from_where() {
 
     house.wait(SECOND);
     let tied = Policy { on_password_change: TokensOnPasswordChange::Reset, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", tied).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = tied).await.unwrap();
     let (current, new) = (password(PASSWORD), password("quartz meadow lantern 71"));
     let from = origin("10.1.2.3");
     account::change_password(&house.ctx, jane.id, None, current, new, &from).await.unwrap();
@@ -159,6 +160,7 @@ async fn a_key_that_was_used_for_something_else_is_refused_and_does_nothing() {
             scope,
             device_type,
             request_key: key.clone(),
+            head: Head::Web,
             origin: origin("10.1.2.3"),
         };
         reset::reset_own(&house.ctx, request).await
@@ -170,6 +172,7 @@ async fn a_key_that_was_used_for_something_else_is_refused_and_does_nothing() {
             device_type: DeviceType::any(),
             overlap,
             request_key: key.clone(),
+            head: Head::Web,
             origin: origin("10.1.2.3"),
         };
         rotation::rotate_own(&house.ctx, request).await

@@ -6,7 +6,7 @@
 use crate::client_kind::ClientKind;
 use crate::device_type::{DeviceRules, Misuse};
 use crate::id::{Id, Profile, User};
-use crate::judge::{Refusal, TokenRecord};
+use crate::judge::{Ended, Refusal, TokenRecord};
 use crate::names::Source;
 use crate::time::Timestamp;
 
@@ -28,6 +28,15 @@ pub struct TokenUse<'a> {
 }
 
 impl TokenRecord {
+    /// How it has ended by `now`, if it was retired or became too old. Of what nobody used for too long that is
+    /// so once somebody has retired it: until then a use that is noted late could still have been in time.
+    pub fn ended_at(&self, now: Timestamp) -> Option<Ended> {
+        match self.retired {
+            Some((at, cause)) => Some(Ended::Retired(at, cause)),
+            None => (self.expires_at <= now).then_some(Ended::Expired(self.expires_at)),
+        }
+    }
+
     /// Decides whether the token is accepted. It dies at the first instant that is not earlier than its
     /// `expires_at`, and of disuse at the first that is not earlier than its last use and the idle end.
     ///

@@ -8,9 +8,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+use symbolon_app::login::Head;
 use symbolon_app::reset::{self, OwnReset};
 use symbolon_app::rotation::{self, OwnRotation};
-use symbolon_app::tokens::{self, TokenView};
+use symbolon_app::tokens;
 use symbolon_app::{breakage, whole_token};
 use symbolon_core::device_type::USUAL_OVERLAP;
 use symbolon_core::names::DeviceType;
@@ -153,7 +154,7 @@ struct Reset {
 #[derive(Serialize)]
 struct ReceiptShape {
     token: String,
-    /// 0 where the same request came before.
+    /// Where the same request came before, a later one.
     revision: i64,
     retired: usize,
     repeated: bool,
@@ -171,6 +172,7 @@ async fn reset_own(
         scope: asked.scope.into(),
         device_type: device_type_of(&state, asked.device_type.as_deref())?,
         request_key: caller.request_key,
+        head: Head::Rest,
         origin: caller.origin,
     };
     let receipt = reset::reset_own(ctx, request).await;
@@ -216,6 +218,7 @@ async fn rotate_own(
         device_type: device_type_of(&state, asked.device_type.as_deref())?,
         overlap: asked.overlap_seconds.map_or(USUAL_OVERLAP, Duration::from_secs),
         request_key: caller.request_key,
+        head: Head::Rest,
         origin: caller.origin,
     };
     let receipt = rotation::rotate_own(ctx, request).await;
@@ -243,23 +246,15 @@ async fn cancel(
     Body(asked): Body<Proved>,
 ) -> Result<Json<CancelledShape>, Failed> {
     let ctx = &state.ctx;
-    let device_type = own(&state, &caller, &token).await?.device_type;
+    let token = id_of(&state, "token", &token)?;
     let (user, current) = (caller.session.user, Password::new(asked.current_password));
-    let done = rotation::cancel_own(ctx, user, &current, &device_type, &caller.origin).await;
+    let done = rotation::cancel_own(ctx, user, &current, token, &caller.origin).await;
     let done = done.map_err(|error| Failed::reset(ctx, &error))?;
     Ok(Json(CancelledShape {
         retired: done.retired.to_string(),
         kept: done.kept.to_string(),
         revision: done.revision,
     }))
-}
-
-/// One of the caller's own tokens; somebody else's is not there.
-async fn own(state: &HttpState, caller: &Caller, token: &str) -> Result<TokenView, Failed> {
-    let ctx = &state.ctx;
-    let token = id_of(state, "token", token)?;
-    let found = tokens::one_of_user(ctx, caller.session.user, token).await;
-    found.map_err(|error| Failed::app(ctx, &error))
 }
 
 fn device_type_of(state: &HttpState, text: Option<&str>) -> Result<DeviceType, Failed> {

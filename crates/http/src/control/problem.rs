@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use symbolon_app::login::Refused;
 use symbolon_app::reset::ResetError;
 use symbolon_app::{AppError, Ctx};
+use symbolon_core::judge::Refusal;
 use symbolon_core::names::NameError;
 use symbolon_wire::problem::{CONTENT_TYPE, Problem};
 
@@ -133,10 +135,20 @@ impl Failed {
         match error {
             ResetError::App(error) => Self::app(ctx, error),
             ResetError::Forbidden(why) => Self::new(ctx, kind::FORBIDDEN, why.clone().into_owned()),
-            ResetError::WrongPassword(_) => {
-                Self::new(ctx, kind::FORBIDDEN, "the password was wrong".to_owned())
-            }
+            ResetError::WrongPassword(refused) => Self {
+                // The one that stands in the login history.
+                correlation_id: refused.correlation_id.to_string(),
+                ..Self::new(ctx, kind::FORBIDDEN, not_proved(refused))
+            },
         }
+    }
+}
+
+/// Why a current password was not taken: who asks holds a session of its owner, who is told exactly why.
+fn not_proved(refused: &Refused) -> String {
+    match refused.refusal {
+        Refusal::WrongPassword => "the password was wrong".to_owned(),
+        refusal => format!("{refusal}. {}", refusal.remedy()),
     }
 }
 

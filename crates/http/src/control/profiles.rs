@@ -154,13 +154,20 @@ async fn set(
     Body(changes): Body<Changes>,
 ) -> Result<Json<ProfileShape>, Failed> {
     let ctx = &state.ctx;
-    let profiles = profiles::list(ctx).await.map_err(|error| Failed::app(ctx, &error))?;
-    let known = profiles.into_iter().find(|profile| profile.name == name);
-    let known = known.ok_or_else(|| Failed::not_found(ctx, "profile"))?;
-    let policy = changed(known.policy, &changes);
-    let policy = policy.map_err(|fault| Failed::unreadable(ctx, &fault))?;
-    let profile = profiles::set(ctx, Actor::Operator, &name, policy).await;
-    profile.map(|profile| Json(profile.into())).map_err(|error| Failed::app(ctx, &error))
+    let mut fault = None;
+    // What is named is right or wrong by what holds beside it, as hours are by their time zone: so it is read
+    // within the transaction. What cannot be read changes nothing.
+    let profile = profiles::set(ctx, Actor::Operator, &name, |policy| {
+        match changed(policy.clone(), &changes) {
+            Ok(changed) => *policy = changed,
+            Err(wrong) => fault = Some(wrong),
+        }
+    });
+    let profile = profile.await.map_err(|error| Failed::app(ctx, &error))?;
+    match fault {
+        Some(fault) => Err(Failed::unreadable(ctx, &fault)),
+        None => Ok(Json(profile.into())),
+    }
 }
 
 /// The policy with what is named changed; the fault says which value it is.

@@ -5,7 +5,10 @@ use http::{Method, StatusCode, header};
 use symbolon_app::clients::{self, ClientView};
 use symbolon_app::context::Switch;
 use symbolon_app::{Actor, device_types, openpgp};
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::judge::{FrozenBy, TokenFreeze};
+use symbolon_core::names::DeviceType;
+use symbolon_core::policy::DAY;
 use symbolon_core::secret::ClientSecret;
 use symbolon_core::verification::BearerUse;
 
@@ -38,15 +41,23 @@ impl<'a> Administrator<'a> {
         self.house.send(request.body(Body::empty()).unwrap()).await
     }
 
-    /// Posts `fields` with the nonce of the forms on `page`.
+    /// Posts `fields` with the nonce of the forms on `page`, and what it says of the state that was seen.
     pub(crate) async fn post(&self, page: &str, path: &str, fields: &str) -> Answer {
         let shown = self.see(page).await.body;
-        let (_, rest) = shown.split_once(r#"name="csrf" value=""#).unwrap();
-        let (nonce, _) = rest.split_once('"').unwrap();
+        self.post_as_seen(&shown, path, fields).await
+    }
+
+    /// The same from a page that was opened earlier.
+    pub(crate) async fn post_as_seen(&self, shown: &str, path: &str, fields: &str) -> Answer {
+        let hidden = |name: &str| {
+            let (_, rest) = shown.split_once(&format!(r#"name="{name}" value=""#))?;
+            Some(format!("&{name}={}", rest.split_once('"')?.0))
+        };
+        let (nonce, seen) = (hidden("csrf").unwrap(), hidden("seen").unwrap_or_default());
         let request = request(Method::POST, path)
             .header(header::COOKIE, &self.cookie)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let body = format!("csrf={nonce}{fields}");
+        let body = format!("{}{seen}{fields}", nonce.trim_start_matches('&'));
         self.house.send(request.body(Body::from(body)).unwrap()).await
     }
 }
@@ -243,4 +254,37 @@ async fn an_administrator_reads_who_froze_the_tokens_of_a_user_and_lifts_it() {
     assert!(after.contains("The freeze was lifted"), "{after}");
     assert!(!after.contains("because one looks shared"));
     assert!(after.contains("The tokens are not frozen."));
+}
+
+/// The form of a device type filled in, but for `max_age`.
+const RULES: &str = "&holders=&reminders=30&idle_end=&overlap=forbidden&bearer=off&addresses=&client_kind=server\
+    &on_mismatch=note&most_places=8&on_sharing=tell";
+
+#[tokio::test]
+async fn a_form_that_was_opened_before_another_change_does_not_undo_it() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let path = format!("{DEVICE_TYPES}/server");
+    let fields = format!("&max_age=90{RULES}");
+    let rules = async || {
+        let all = device_types::list(&house.ctx).await.unwrap();
+        all.into_iter().find(|row| row.name.as_str() == "server").unwrap().rules
+    };
+    let opened = root.see(&path).await.body;
+    let switch = |rules: &mut DeviceRules| rules.most_places = 2;
+    let server = DeviceType::parse("server").unwrap();
+    device_types::set(&house.ctx, Actor::Operator, &server, switch).await.unwrap();
+    let before = rules().await;
+
+    let stale = root.post_as_seen(&opened, &path, &fields).await;
+    let untouched = rules().await;
+    let unseen = root.post_as_seen(&opened.replace("name=\"seen\"", ""), &path, &fields).await;
+    let again = root.post_as_seen(&stale.body, &path, &fields).await;
+
+    assert_eq!(stale.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(stale.body.contains("Somebody has changed this since you opened the page"));
+    assert!(stale.body.contains(r#"name="most_places""#) && stale.body.contains(r#"value="2""#));
+    assert_eq!((untouched, unseen.status), (before, StatusCode::UNPROCESSABLE_ENTITY));
+    assert_eq!(again.header("location"), "/setup/device-types?done=device-type-saved");
+    assert_eq!((rules().await.max_age, rules().await.most_places), (90 * DAY, 8));
 }

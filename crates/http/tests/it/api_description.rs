@@ -227,3 +227,57 @@ async fn the_description_can_be_read_by_anybody_as_a_page_without_a_script() {
         assert!(distinct.contains(id), "{id}");
     }
 }
+
+#[tokio::test]
+async fn a_request_sent_again_and_one_that_cannot_be_taken_are_answered_as_described() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let document = document(&house).await;
+    let send = async |path: &str, key: &str, more: &str| {
+        let scope = r#""scope":"device-type","device_type":"server""#;
+        let body = format!(r#"{{"current_password":"{PASSWORD}",{scope}{more}}}"#);
+        let request = request(Method::POST, path)
+            .header(header::AUTHORIZATION, bearer(&session))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("Idempotency-Key", key);
+        house.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let described = |path: &str, status: u16| {
+        let responses = &document["paths"][path]["post"]["responses"];
+        assert!(responses[status.to_string()].is_object(), "{path}: {status} is not described");
+    };
+    let reset = "/api/v1/tokens/reset";
+    let too_large = format!(r#","reason":"{}""#, "x".repeat(1024 * 1024));
+
+    let first = send(reset, "one", "").await.json();
+    let again = send(reset, "one", "").await.json();
+    let bad_key = send(reset, &"k".repeat(129), "").await;
+    let too_large = send(reset, "two", &too_large).await;
+
+    let schema = &document["components"]["schemas"]["ResetReceipt"];
+    assert_described(&document, schema, &again, "ResetReceipt");
+    assert_eq!((&again["token"], &again["repeated"]), (&first["token"], &true.into()));
+    assert!(again["revision"].as_i64() >= first["revision"].as_i64());
+    let told = &schema["properties"]["revision"]["description"];
+    assert!(!told.as_str().unwrap().contains("0 where"), "{told}");
+    assert_eq!((bad_key.status.as_u16(), too_large.status.as_u16()), (400, 413));
+    for answer in [bad_key, too_large] {
+        described(reset, answer.status.as_u16());
+        assert_eq!(answer.json()["type"], "urn:symbolon:problem:unreadable");
+    }
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let writes = methods.as_object().unwrap().iter().filter(|(method, _)| *method != "get");
+        for (method, operation) in
+            writes.filter(|(_, it)| it["security"][0]["apiSession"].is_array())
+        {
+            let parameters = operation["parameters"].to_string();
+            assert!(parameters.contains("/IdempotencyKey"), "{method} {path}");
+            for status in ["400", "408", "413"] {
+                assert!(operation["responses"][status].is_object(), "{method} {path}: {status}");
+            }
+        }
+    }
+    let revoke = &document["paths"]["/api/v1/tokens/{token}/revoke"]["post"]["responses"]["204"];
+    assert!(revoke["headers"]["X-Symbolon-Revision"].is_object());
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, StatusCode, header};
-use symbolon_app::{Actor, device_types};
+use symbolon_app::{Actor, device_types, history};
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::names::DeviceType;
@@ -165,17 +165,30 @@ async fn whoever_holds_a_session_alone_ends_no_token() {
 #[tokio::test]
 async fn guesses_of_the_password_at_a_token_count_towards_the_lockout() {
     let house = TestHouse::open().await;
-    house.user("jane").await;
+    let jane = house.user("jane").await;
     let session = house.api_session("jane").await;
     let list = house.get_as(&session, TOKENS).await.json();
     let path = format!("{TOKENS}/{}", list["tokens"][0]["id"].as_str().unwrap());
+    let last_entry =
+        async || history::list(&house.ctx, Some(jane), 1, None).await.unwrap().remove(0);
 
-    for _ in 0..20 {
+    let guessed = house.delete_as(&session, &path, r#"{"current_password":"no"}"#).await;
+    let of_guess = last_entry().await;
+    for _ in 1..20 {
         house.delete_as(&session, &path, r#"{"current_password":"no"}"#).await;
     }
     let locked_out = house.delete_as(&session, &path, &proved()).await;
+    let of_lockout = last_entry().await;
 
+    assert_eq!(guessed.json()["detail"], "the password was wrong");
     assert_eq!(locked_out.status, StatusCode::FORBIDDEN);
+    let told = locked_out.json()["detail"].as_str().unwrap().to_owned();
+    assert!(told.starts_with("locked out until 20"), "{told}");
+    assert!(told.contains("an administrator unlock the user"), "{told}");
+    for (answer, entry) in [(guessed, of_guess), (locked_out, of_lockout)] {
+        assert_eq!(answer.json()["correlation_id"], entry.correlation_id, "it leads to the entry");
+        assert_eq!(entry.head, "rest", "by which it came");
+    }
     assert_eq!(house.get_as(&session, &path).await.json()["state"], "live");
 }
 
@@ -260,4 +273,73 @@ async fn frozen_tokens_say_so_and_who_can_lift_it() {
     let rule = token["frozen"]["rule"].as_str().unwrap();
     assert!(rule.contains("let the owner lift the freeze under My Personal Information"), "{rule}");
     assert_eq!(token["frozen"]["since"], now.rfc3339());
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_asked_for_again_is_answered_the_same() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let reset = async |key: &str| {
+        let body = format!(
+            r#"{{"current_password":"{PASSWORD}","scope":"device-type","device_type":"server"}}"#
+        );
+        let done = house.post_json(&session, (&format!("{TOKENS}/reset"), key), &body).await;
+        done.json()["token"].as_str().unwrap().to_owned()
+    };
+    let (replaced, revoked) = (reset("1").await, reset("2").await);
+    let path = |token: &str| format!("{TOKENS}/{token}");
+    let revoke = async |token: &str, key: &str| {
+        let path = format!("{}/revoke", path(token));
+        house.post_json(&session, (&path, key), &proved()).await
+    };
+
+    let first = revoke(&revoked, "3").await;
+    let mark = house.mark().await;
+    let again = revoke(&revoked, "3").await;
+    let deleted = house.delete_as(&session, &path(&revoked), &proved()).await;
+    let ended_by_a_reset = revoke(&replaced, "4").await;
+
+    let revision = |answer: &Answer| answer.header("x-symbolon-revision").parse::<i64>().unwrap();
+    for answer in [&first, &again, &deleted] {
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.body);
+        assert!(revision(answer) >= revision(&first));
+    }
+    assert_eq!(ended_by_a_reset.status, StatusCode::NOT_FOUND);
+    assert_eq!(house.mark().await, mark, "it was done once");
+}
+
+#[tokio::test]
+async fn a_cancellation_that_is_asked_for_again_ends_no_rotation_begun_since() {
+    let house = TestHouse::open().await;
+    house.user("jane").await;
+    let session = house.api_session("jane").await;
+    let set = |rules: &mut DeviceRules| rules.overlap = Overlap::Allowed;
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let rotate = async |key: &str| {
+        house.post_json(&session, (&format!("{TOKENS}/rotate"), key), &proved()).await.json()
+    };
+    let cancel = async |rotation: &serde_json::Value| {
+        let token = rotation["token"].as_str().unwrap();
+        let path = format!("{TOKENS}/{token}/cancel-rotation");
+        house.post_json(&session, (&path, "cancel"), &proved()).await
+    };
+
+    let first = rotate("spring").await;
+    let cancelled = cancel(&first).await;
+    let second = rotate("another job").await;
+    let again = cancel(&first).await;
+
+    assert_eq!(
+        (cancelled.status, again.status),
+        (StatusCode::OK, StatusCode::OK),
+        "{}",
+        again.body
+    );
+    for member in ["retired", "kept"] {
+        assert_eq!(cancelled.json()[member], again.json()[member]);
+    }
+    let path = format!("{TOKENS}/{}", second["token"].as_str().unwrap());
+    let new = house.get_as(&session, &path).await.json();
+    assert_eq!((&new["state"], &new["rotation"]), (&"live".into(), &"incoming".into()));
 }

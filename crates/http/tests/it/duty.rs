@@ -20,7 +20,7 @@ const APIS: &str = "Your profile demands the code of an authenticator app at API
 
 async fn demand(house: &TestHouse, duty: Duty, grace: Duration) {
     let policy = Policy { duty, enrol_grace: grace, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
 }
 
 #[tokio::test]

@@ -226,7 +226,7 @@ async fn a_profile_without_apis_is_told_what_its_tokens_are_good_for() {
     house.user("ada").await;
     let ada = house.web_session("ada").await;
     let policy = Policy { access: Access::WebOnly, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
 
     let page = see(&house, &ada, "/setup/reset-security-token").await.body;
 

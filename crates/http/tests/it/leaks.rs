@@ -165,6 +165,8 @@ async fn an_address_that_reports_too_often_is_told_when_to_come_back() {
 
     assert_problem(&answer, 429);
     assert_eq!(answer.header("retry-after"), "6");
+    assert_eq!(answer.header("ratelimit"), r#""default";r=0;t=6"#);
+    assert_eq!(answer.header("ratelimit-policy"), r#""default";q=10;w=60"#);
     house.clock.advance(Duration::from_secs(6));
     assert_eq!(post(&house, report(&["x"])).await.status, 202);
 }

@@ -62,7 +62,7 @@ fn origin() -> Origin {
 pub(crate) async fn set_policy(house: &TestHouse, change: impl FnOnce(&mut Policy)) {
     let mut policy = Policy::default();
     change(&mut policy);
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ fn is_disabled(page: &str, label: &str) -> bool {
 
 async fn demand_encryption(house: &TestHouse) {
     let policy = Policy { mail_encryption: MailEncryption::Required, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
 }
 
 async fn see(house: &TestHouse, cookie: &str, path: &str) -> String {

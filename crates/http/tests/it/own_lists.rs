@@ -70,10 +70,10 @@ async fn a_session_tells_client_place_and_times_and_what_it_was_truly_opened_by(
     log_in(&house, "by-token/1", format!("{PASSWORD}{token}")).await;
     let ranges = LoginRanges::parse("203.0.113.0/24").unwrap();
     let within = Policy { login_ranges: ranges.into_iter().collect(), ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", within).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = within).await.unwrap();
     log_in(&house, "by-ranges/1", PASSWORD.to_owned()).await;
     let dutiful = Policy { duty: Duty::WebAndApi, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", dutiful).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = dutiful).await.unwrap();
     house.clock.advance(Duration::from_mins(1));
     let code = app.code(house.ctx.clock.now(), 0);
     log_in(&house, "by-code/1", format!("{PASSWORD}{code}")).await;

@@ -80,7 +80,9 @@ async fn under_the_duty_of_a_second_factor_at_apis_no_token_stands_alone() {
 async fn what_the_organization_demands_holds_beside_ones_own_profile() {
     let (house, ada, token) = house_with_bearer().await;
     let everybodys = Policy { login_ranges: ranges(&PEER.to_string()), ..Policy::laxest() };
-    let set = |policy| profiles::set(&house.ctx, Actor::Operator, "Organization", policy);
+    let set = |policy| {
+        profiles::set(&house.ctx, Actor::Operator, "Organization", |known| *known = policy)
+    };
 
     set(everybodys.clone()).await.unwrap();
     assert_eq!(status(&house, &token).await, 200);

@@ -100,7 +100,9 @@ async fn the_page_of_a_profile_says_where_the_organization_is_stricter() {
     let house = TestHouse::open().await;
     let root = Administrator::of(&house).await;
     let everybodys = Policy { session_idle: Duration::from_mins(20), ..Policy::laxest() };
-    profiles::set(&house.ctx, Actor::Operator, "Organization", everybodys).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Organization", |known| *known = everybodys)
+        .await
+        .unwrap();
     let standard = profile(&house, "Standard").await.id;
     let organization = profile(&house, "Organization").await.id;
 
@@ -157,7 +159,7 @@ async fn the_failures_that_lock_somebody_out_are_those_of_his_profile_where_they
     let strict = Policy { lockout_failures: 3, ..Policy::default() };
 
     let ten_lock = gets_in_after(&house, &jar, 3).await;
-    profiles::set(&house.ctx, Actor::Operator, "Standard", strict).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = strict).await.unwrap();
     let two = gets_in_after(&house, &jar, 2).await;
     let three = gets_in_after(&house, &jar, 3).await;
 
@@ -170,7 +172,7 @@ async fn a_lockout_lasts_as_long_as_the_profile_of_the_locked_out_says() {
     house.user("ada").await;
     let five = Duration::from_mins(5);
     let brief = Policy { lockout_failures: 3, lockout_period: five, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", brief).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = brief).await.unwrap();
     let jar = Jar::default();
 
     let at_once = gets_in_after(&house, &jar, 3).await;
@@ -188,7 +190,7 @@ async fn who_must_change_the_password_is_told_why() {
     let root = house.administrator("root").await;
     let daily = PasswordPolicy { max_age: Some(DAY), ..Policy::default().password };
     let policy = Policy { password: daily, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     house.clock.advance(DAY);
 
     let browser = Administrator::logged_in(&house).await;
@@ -198,4 +200,26 @@ async fn who_must_change_the_password_is_told_why() {
     assert_eq!(led.header("location"), "/setup/personal-information/password");
     let shown = browser.see(led.header("location")).await.body;
     assert!(shown.contains("Your password is older than your profile allows."));
+}
+
+#[tokio::test]
+async fn a_form_that_was_opened_before_another_change_of_the_profile_does_not_undo_it() {
+    let house = TestHouse::open().await;
+    let root = Administrator::of(&house).await;
+    let path = format!("{PROFILES}/{}", profile(&house, "Standard").await.id);
+    let fields = format!("&access=web-and-api&login_ranges={FILLED_IN}");
+    let opened = root.see(&path).await.body;
+    let shorten = |policy: &mut Policy| policy.token_max_age = 30 * DAY;
+    profiles::set(&house.ctx, Actor::Operator, "Standard", shorten).await.unwrap();
+    let before = profile(&house, "Standard").await.policy;
+
+    let stale = root.post_as_seen(&opened, &path, &fields).await;
+    let untouched = profile(&house, "Standard").await.policy;
+    let again = root.post_as_seen(&stale.body, &path, &fields).await;
+
+    assert_eq!(stale.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(stale.body.contains("Somebody has changed this since you opened the page"));
+    assert_eq!(untouched, before);
+    assert_eq!(again.header("location"), "/setup/profiles?done=profile-saved", "{}", again.body);
+    assert_eq!(profile(&house, "Standard").await.policy.token_max_age, 100 * DAY);
 }

@@ -230,7 +230,7 @@ async fn under_duty_the_last_app_keeps_its_button_disabled_with_the_rule() {
     let ada = Person::of(&house, "ada").await;
     ada.enrol("Phone").await;
     let policy = Policy { duty: Duty::Web, ..Policy::default() };
-    profiles::set(&house.ctx, Actor::Operator, "Standard", policy).await.unwrap();
+    profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy).await.unwrap();
     let remove = format!("{}/remove", ada.only_app().await);
 
     let page = ada.see(PAGE).await.body;

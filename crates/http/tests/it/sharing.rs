@@ -109,6 +109,8 @@ async fn an_owner_reads_and_marks_his_signals_by_the_json_api_and_nobody_elses()
     let guessed = post(&ada, &path, "no").await;
     let before = house.get_as(&ada, signals).await.json();
     let marked = post(&ada, &path, PASSWORD).await;
+    let mark = house.mark().await;
+    let again = post(&ada, &path, PASSWORD).await;
     let then = house.get_as(&ada, signals).await.json();
 
     assert!(signal["evidence"].as_str().unwrap().contains("from 2 networks, 1 at most"));
@@ -117,6 +119,7 @@ async fn an_owner_reads_and_marks_his_signals_by_the_json_api_and_nobody_elses()
     assert_eq!(of_bob.json()["sharing_signals"], serde_json::json!([]));
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
     assert_eq!(marked.status, StatusCode::NO_CONTENT, "{}", marked.body);
+    assert_eq!((again.status, house.mark().await), (StatusCode::NO_CONTENT, mark));
     assert!(then["sharing_signals"][0]["false_alarm_at"].is_string());
 }
 

@@ -3,14 +3,16 @@
 
 use axum::body::Body;
 use http::{Method, header};
-use symbolon_app::{Actor, delivery, device_types};
+use symbolon_app::login::{self, ApiLogin, Head};
+use symbolon_app::{Actor, Origin, delivery, device_types};
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::judge::{FrozenBy, TokenFreeze};
-use symbolon_core::names::{DeviceType, EmailAddress};
+use symbolon_core::names::{ClientName, DeviceType, EmailAddress, Source};
+use symbolon_core::secret::Credential;
 
 use crate::administration::Administrator;
 use crate::calls::request;
-use crate::house::TestHouse;
+use crate::house::{PASSWORD, PEER, TestHouse};
 
 const OWN: &str = "a•••@m•••.example";
 const CONTACT: &str = "o•••@g•••.example";
@@ -140,4 +142,40 @@ async fn frozen_tokens_are_shown_as_frozen_to_their_owner_and_to_administrators(
     );
     assert!(live.contains("There is no such token."), "{live}");
     assert!(of_user.contains(r#"<span class="badge bad">frozen</span>"#), "{of_user}");
+}
+
+#[tokio::test]
+async fn the_card_of_an_expired_token_tells_who_still_tries_it_and_not_who_used_it_while_it_lived()
+{
+    let house = TestHouse::open().await;
+    house.user("ada").await;
+    let token = house.token("ada").await;
+    let use_it = async || {
+        let login = ApiLogin {
+            head: Head::SoapPartner,
+            username: "ada@example.com".to_owned(),
+            credential: Credential::new(format!("{PASSWORD}{token}")),
+            client: None,
+            origin: Origin { source: Source::new(PEER), client: ClientName::sanitised("export") },
+        };
+        login::log_in_to_api(&house.ctx, login).await.is_ok()
+    };
+    let cards = async || {
+        let cookie = house.web_session("ada").await;
+        let request = request(Method::GET, "/setup/tokens");
+        let request = request.header(header::COOKIE, format!("__Host-symbolon={cookie}"));
+        house.send(request.body(Body::empty()).unwrap()).await.body
+    };
+    let tried = "Clients that still try it, device type any";
+
+    assert!(use_it().await);
+    let live = cards().await;
+    house.clock.advance(366 * symbolon_core::policy::DAY);
+    let expired = cards().await;
+    assert!(!use_it().await);
+    let still_tried = cards().await;
+
+    assert!(live.contains("Clients that used it in the last 90 days, device type any"), "{live}");
+    assert!(!expired.contains("Clients that"), "{expired}");
+    assert!(still_tried.contains(tried) && still_tried.contains("export"), "{still_tried}");
 }

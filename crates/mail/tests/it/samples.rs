@@ -2,7 +2,7 @@
 
 use symbolon_core::factor::Factor;
 use symbolon_core::id::{Id, Letter};
-use symbolon_core::judge::RetirementCause;
+use symbolon_core::judge::{Ended, RetirementCause};
 use symbolon_core::keys::{KeyId, KeyRing, MasterKey};
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::letter::LetterKind;
@@ -159,8 +159,7 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
         },
         LetterKind::RetiredTokenUsed => Contents::RetiredTokenUsed {
             username,
-            retired_at: asked_at,
-            cause: RetirementCause::AdminReset,
+            ended: Ended::Retired(asked_at, RetirementCause::AdminReset),
             client: ClientName::sanitised("jsforce/3.10 <b>\"&"),
             source,
             seen_at: valid_until,

@@ -114,6 +114,8 @@ CREATE TABLE token (
     -- While a rotation is under way: the token that comes in its place, and when it would have expired without.
     succeeded_by  BIGINT,
     expiry_before BIGINT,
+    -- Where it was retired as its rotation was cancelled: the token that goes on.
+    cancelled_for BIGINT,
     retired_at    BIGINT,
     retired_cause TEXT,
     retired_by    TEXT,

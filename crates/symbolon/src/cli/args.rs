@@ -225,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_on_with_a_bulk_reset_or_ends_it_asks_for_nothing_else_with_it() {
+        for way in ["--resume", "--cancel"] {
+            for more in [
+                &["--dry-run"][..],
+                &["--device-type", "server"],
+                &["--scope", "account"],
+                &["--reason", "leak"],
+            ] {
+                let line = [&["symbolon", "token", "reset", way, "0TxA"], more].concat();
+
+                let refused = Cli::try_parse_from(&line).unwrap_err();
+
+                assert_eq!(refused.kind(), clap::error::ErrorKind::ArgumentConflict, "{line:?}");
+                assert_eq!(refused.exit_code(), 2, "{line:?}");
+            }
+            assert!(Cli::try_parse_from(["symbolon", "token", "reset", way, "0TxA"]).is_ok());
+        }
+    }
+
+    #[test]
     fn several_proxies_may_follow_one_flag() {
         let cli = Cli::try_parse_from([
             "symbolon",

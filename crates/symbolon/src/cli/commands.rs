@@ -197,10 +197,10 @@ pub(crate) struct BulkArgs {
     #[arg(long)]
     pub(crate) profile: Option<String>,
     /// Go on with a reset of a profile that was interrupted
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "device_type", "scope", "reason"])]
     pub(crate) resume: Option<String>,
     /// End a reset of a profile where it stands
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "device_type", "scope", "reason"])]
     pub(crate) cancel: Option<String>,
 }
 

@@ -186,8 +186,16 @@ impl World {
             }
             Step::Reset { device, scope, by: Hand::Owner, .. } => {
                 let (device_type, origin) = (device_type(device), origin(&attempt.source));
-                let request =
-                    OwnReset { user, current_password, scope, device_type, request_key, origin };
+                let head = Head::Web;
+                let request = OwnReset {
+                    user,
+                    current_password,
+                    scope,
+                    device_type,
+                    request_key,
+                    head,
+                    origin,
+                };
                 let done = reset::reset_own(ctx, request).await;
                 done.map_or_else(refused, |receipt| issued(receipt.fresh))
             }
@@ -209,6 +217,7 @@ impl World {
                     device_type,
                     overlap,
                     request_key,
+                    head: Head::Web,
                     origin,
                 };
                 let done = rotation::rotate_own(ctx, request).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use symbolon_app::profiles::ProfileView;
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::{
-    DeviceRules, Holders, Mismatch, OnSharing, Overlap, ReminderDays,
+    DeviceRules, Holders, MOST_HOLDERS, Mismatch, OnSharing, Overlap, ReminderDays,
 };
 use symbolon_core::network::LoginRanges;
 use symbolon_core::policy::DAY;
@@ -146,6 +146,9 @@ impl Typed {
                 Some(profile) => holders.push(profile.id),
                 None => faults.add(HOLDERS, format!("There is no profile of the name {name}.")),
             }
+        }
+        if holders.len() > MOST_HOLDERS {
+            faults.add(HOLDERS, format!("Name {MOST_HOLDERS} profiles at most."));
         }
         if holders.is_empty() { Holders::Everybody } else { Holders::Profiles(holders) }
     }

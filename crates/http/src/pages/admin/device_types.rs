@@ -4,7 +4,7 @@
 
 use askama::Template;
 use http::StatusCode;
-use symbolon_app::device_types::{self, DeviceTypeView};
+use symbolon_app::device_types::{self, DeviceTypeView, ReplaceError};
 use symbolon_app::profiles::{self, ProfileView};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::{Actor, AppError};
@@ -26,6 +26,7 @@ use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
+use crate::pages::web::seen::{SEEN, changed_meanwhile, is_as_seen, seen_of};
 use crate::pages::web::visit::Visit;
 
 const PATH: &str = "/setup/device-types";
@@ -105,7 +106,8 @@ pub(crate) async fn show_one(
 ) -> Answer {
     let (known, profiles) = find(&visit, &name).await?;
     let typed = Typed::of(&known.rules, &profiles);
-    page(&visit, &session, &known.name, &typed, Faults::none()).await
+    let seen = seen_of(&visit.ctx.keys, &known.rules);
+    page(&visit, &session, &known.name, (&typed, &seen), Faults::none()).await
 }
 
 /// `POST /setup/device-types/{name}`
@@ -115,21 +117,37 @@ pub(crate) async fn save(
     InPath(name): InPath<String>,
     posted: Posted,
 ) -> Answer {
-    let form = posted.by_session(&visit, &session, &Typed::FIELDS)?;
+    let fields = [&[SEEN], Typed::FIELDS.as_slice()].concat();
+    let form = posted.by_session(&visit, &session, &fields)?;
     let (known, profiles) = find(&visit, &name).await?;
+    if !is_as_seen(&visit.ctx.keys, &known.rules, form.text(SEEN)) {
+        return show_anew(&visit, &session, &name).await;
+    }
     let typed = Typed::read(&form);
     let faults = match typed.rules(&known.rules, &profiles) {
         Err(faults) => faults,
         Ok(new) => {
             let actor = Actor::User(session.user);
-            let set = device_types::set(&visit.ctx, actor, &known.name, |rules| *rules = new);
-            match set.await {
+            let (name, seen) = (&known.name, &known.rules);
+            match device_types::replace(&visit.ctx, actor, name, seen, new).await {
                 Ok(_) => return Ok(see_other(&Done::DeviceTypeSaved.at(PATH))),
-                Err(error) => of_app(error, "")?,
+                Err(ReplaceError::ChangedMeanwhile) => {
+                    return show_anew(&visit, &session, name.as_str()).await;
+                }
+                Err(ReplaceError::App(error)) => of_app(error, "")?,
             }
         }
     };
-    page(&visit, &session, &known.name, &typed, faults).await
+    let seen = seen_of(&visit.ctx.keys, &known.rules);
+    page(&visit, &session, &known.name, (&typed, &seen), faults).await
+}
+
+/// The form with what holds now, for whoever filled it in from what held before.
+async fn show_anew(visit: &Visit, session: &LiveSession, name: &str) -> Answer {
+    let (known, profiles) = find(visit, name).await?;
+    let typed = Typed::of(&known.rules, &profiles);
+    let seen = seen_of(&visit.ctx.keys, &known.rules);
+    page(visit, session, &known.name, (&typed, &seen), changed_meanwhile()).await
 }
 
 /// `GET /setup/add-device-type`
@@ -179,12 +197,13 @@ async fn page(
     visit: &Visit,
     session: &LiveSession,
     name: &DeviceType,
-    typed: &Typed,
+    (typed, seen): (&Typed, &str),
     faults: Faults,
 ) -> Answer {
     let frame = Frame::for_session(visit, session, format!("Device Type {name}")).await?;
     let csrf = nonce_of(&visit.ctx.keys, session);
-    let form = FormView::new(format!("{PATH}/{name}"), &csrf, "Save").cancel(PATH);
+    let form =
+        FormView::new(format!("{PATH}/{name}"), &csrf, "Save").hidden(SEEN, seen).cancel(PATH);
     let intro = [
         "What holds for the tokens of this device type, from the moment you save, also for those that are \
                   out already.",

@@ -26,6 +26,7 @@ use crate::pages::web::answer::{Answer, Page, see_other};
 use crate::pages::web::failure::Failure;
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
+use crate::pages::web::seen::{SEEN, changed_meanwhile, is_as_seen, seen_of};
 use crate::pages::web::visit::Visit;
 
 const PATH: &str = "/setup/profiles";
@@ -77,21 +78,35 @@ pub(crate) async fn save(
     InPath(profile): InPath<String>,
     posted: Posted,
 ) -> Answer {
-    let form = posted.by_session(&visit, &session, &Figures::FIELDS)?;
+    let fields = [&[SEEN], Figures::FIELDS.as_slice()].concat();
+    let form = posted.by_session(&visit, &session, &fields)?;
     let known = Known::find(&visit, &profile).await?;
+    if !is_as_seen(&visit.ctx.keys, &known.profile.policy, form.text(SEEN)) {
+        return show_anew(&visit, &session, &profile).await;
+    }
     let figures = Figures::typed(&form);
     let faults = match figures.policy(&known.profile.policy) {
         Err(faults) => faults,
         Ok(policy) => {
-            let name = &known.profile.name;
-            match profiles::set_by(&visit.ctx, session.user, &visit.origin, name, policy).await {
+            let (name, policies) = (&known.profile.name, (&known.profile.policy, policy));
+            match profiles::set_by(&visit.ctx, session.user, &visit.origin, name, policies).await {
                 Ok(_) => return Ok(see_other(&Done::ProfileSaved.at(PATH))),
+                Err(SetError::ChangedMeanwhile) => {
+                    return show_anew(&visit, &session, &profile).await;
+                }
                 Err(SetError::LocksOut(barrier)) => fault_of(barrier),
                 Err(SetError::App(error)) => of_app(error, "")?,
             }
         }
     };
     page(&visit, &session, &known, &figures, faults).await
+}
+
+/// The form with what holds now, for whoever filled it in from what held before.
+async fn show_anew(visit: &Visit, session: &LiveSession, profile: &str) -> Answer {
+    let known = Known::find(visit, profile).await?;
+    let figures = Figures::of(&known.profile.policy);
+    page(visit, session, &known, &figures, changed_meanwhile()).await
 }
 
 /// `GET /setup/add-profile`
@@ -252,7 +267,9 @@ async fn page(
     let title = format!("Profile {}", profile.name);
     let frame = Frame::for_session(visit, session, title).await?;
     let action = format!("{PATH}/{}", profile.id);
-    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, session), "Save").cancel(PATH);
+    let form = FormView::new(action, &nonce_of(&visit.ctx.keys, session), "Save")
+        .hidden(SEEN, seen_of(&visit.ctx.keys, &profile.policy))
+        .cancel(PATH);
     let intro = match everybodys {
         Some(_) => [
             "What holds for every user of this profile, from the moment you save. The profile Organization holds beside \

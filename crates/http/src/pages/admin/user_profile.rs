@@ -15,6 +15,7 @@ use crate::pages::web::access::Administrator;
 use crate::pages::web::answer::{Answer, see_other};
 use crate::pages::web::in_path::InPath;
 use crate::pages::web::posted::Posted;
+use crate::pages::web::seen::changed_meanwhile;
 use crate::pages::web::visit::Visit;
 
 /// `GET /setup/users/{username}/profile`
@@ -42,6 +43,7 @@ pub(crate) async fn save(
     let faults =
         match profiles::assign_by(&visit.ctx, session.user, &visit.origin, name, chosen).await {
             Ok(()) => return Ok(see_other(&Done::ProfileChanged.at(&path_of(name)))),
+            Err(SetError::ChangedMeanwhile) => changed_meanwhile(),
             Err(SetError::LocksOut(barrier)) => Faults::one("profile", own_fault(barrier)),
             Err(SetError::App(symbolon_app::AppError::NotFound("profile"))) => {
                 Faults::one("profile", "Choose one of those in the list.")

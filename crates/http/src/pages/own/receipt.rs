@@ -10,6 +10,7 @@ use symbolon_app::reset::{self, MailView, ReceiptView};
 use symbolon_app::tokens::{self, Rotation};
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
+use symbolon_core::judge::RetirementCause;
 use symbolon_core::letter::LetterState;
 use symbolon_core::names::DeviceType;
 
@@ -47,11 +48,11 @@ struct MailRow {
 }
 
 impl MailRow {
-    fn of(mail: MailView, configured: Switch) -> Self {
+    fn of(mail: MailView, retired: Option<RetirementCause>, configured: Switch) -> Self {
         Self {
             badge: state_badge(mail.state),
             state: state_words(mail.state),
-            words: mail_words(&mail, configured),
+            words: mail_words(&mail, retired, configured),
             under_way: is_under_way(mail.state),
             offers_new_reset: never_arrives(mail.state),
             masked_address: mail.masked_address,
@@ -84,7 +85,8 @@ pub(crate) async fn show(
     let token = Id::<Token>::from_str(&token).map_err(|_| Failure::NoSuchPage)?;
     let mut receipt = reset::receipt(&visit.ctx, session.user, token).await?;
     let configured = visit.ctx.settings.mail_configured;
-    let mail = receipt.mail.take().map(|mail| MailRow::of(mail, configured));
+    let retired = receipt.retired.map(|(_, cause)| cause);
+    let mail = receipt.mail.take().map(|mail| MailRow::of(mail, retired, configured));
     let follow_up = follow_up::of_token(&visit.ctx, session.user, token).await?;
     let now = visit.ctx.clock.now();
     let rows = follow_up.clients.iter().map(|client| row(client, &receipt.device_type, now));
@@ -190,8 +192,24 @@ fn never_arrives(state: LetterState) -> bool {
     }
 }
 
-/// How the mail fares, in whole sentences.
-fn mail_words(mail: &MailView, configured: Switch) -> String {
+/// Whether another token took the place of one that was retired for this cause.
+fn has_later_token(cause: RetirementCause) -> bool {
+    match cause {
+        RetirementCause::Reset
+        | RetirementCause::AdminReset
+        | RetirementCause::PasswordChange
+        | RetirementCause::Rotation => true,
+        RetirementCause::Revoked
+        | RetirementCause::Recovery
+        | RetirementCause::UserRemoved
+        | RetirementCause::Unused
+        | RetirementCause::Leaked
+        | RetirementCause::RotationCancelled => false,
+    }
+}
+
+/// How the mail of a token fares that lives, or was retired for a cause, in whole sentences.
+fn mail_words(mail: &MailView, retired: Option<RetirementCause>, configured: Switch) -> String {
     let when = mail.ended_at.map(plain).unwrap_or_default();
     let reply = mail.reply.as_deref().unwrap_or_default();
     match mail.state {
@@ -216,8 +234,11 @@ fn mail_words(mail: &MailView, configured: Switch) -> String {
             "Given up at {when}: for three days no mail server took it. The token in it is lost: start a new reset."
         ),
         LetterState::Superseded => {
-            "Not sent: this token was retired before its mail could leave. The mail of the later reset counts."
-                .to_owned()
+            let later = match retired.filter(|cause| has_later_token(*cause)) {
+                Some(_) => " The mail of the later token counts.",
+                None => "",
+            };
+            format!("Not sent: this token was retired before its mail could leave.{later}")
         }
     }
 }
@@ -242,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_refused_mail_is_told_in_the_servers_words_and_offers_a_new_reset() {
-        let words = mail_words(&mail(LetterState::Refused), Switch::On);
+        let words = mail_words(&mail(LetterState::Refused), None, Switch::On);
 
         assert!(words.contains("Refused because “550 no such mailbox”"));
         assert!(never_arrives(LetterState::Refused));
@@ -250,9 +271,24 @@ mod tests {
 
     #[test]
     fn mail_that_waits_for_want_of_a_server_is_not_called_a_matter_of_moments() {
-        let words = mail_words(&mail(LetterState::Waiting), Switch::Off);
+        let words = mail_words(&mail(LetterState::Waiting), None, Switch::Off);
 
         assert!(words.starts_with("No mail server is configured"));
+    }
+
+    #[test]
+    fn a_mail_that_was_not_sent_names_a_later_one_where_there_is_one() {
+        let words = |cause| mail_words(&mail(LetterState::Superseded), cause, Switch::On);
+        let ends = "Not sent: this token was retired before its mail could leave.";
+
+        for cause in [RetirementCause::Reset, RetirementCause::Rotation] {
+            assert_eq!(words(Some(cause)), format!("{ends} The mail of the later token counts."));
+        }
+        for cause in
+            [RetirementCause::RotationCancelled, RetirementCause::Revoked, RetirementCause::Leaked]
+        {
+            assert_eq!(words(Some(cause)), ends);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use symbolon_app::breakage;
 use symbolon_app::delivery;
+use symbolon_app::login::Head;
 use symbolon_app::reset::{self, OwnReset, ResetError};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, Offer};
@@ -87,6 +88,7 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
         scope,
         device_type,
         request_key: chosen.request_key.clone(),
+        head: Head::Web,
         origin: visit.origin.clone(),
     };
     match reset::reset_own(&visit.ctx, request).await {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use symbolon_app::Actor;
 use symbolon_app::delivery;
+use symbolon_app::login::Head;
 use symbolon_app::reset::ResetError;
-use symbolon_app::rotation::{self, OwnRotation};
+use symbolon_app::rotation::{self, OwnRotation, Which};
 use symbolon_app::sessions::LiveSession;
 use symbolon_app::tokens::{self, TokenView};
 use symbolon_core::device_type::{LONGEST_OVERLAP, USUAL_OVERLAP};
@@ -66,6 +67,7 @@ pub(crate) async fn rotate(
         device_type: token.device_type.clone(),
         overlap: Duration::from_secs(hours * HOUR),
         request_key,
+        head: Head::Web,
         origin: visit.origin.clone(),
     };
     match rotation::rotate_own(&visit.ctx, request).await {
@@ -128,7 +130,7 @@ pub(crate) async fn cancel(
     posted.by_session(&visit, &session, &[])?;
     let token = own_token(&visit, &session, &token).await?;
     let actor = Actor::User(session.user);
-    match rotation::cancel(&visit.ctx, actor, session.user, &token.device_type).await {
+    match rotation::cancel(&visit.ctx, actor, session.user, Which::Of(token.token)).await {
         Ok(_) => Ok(see_other(&Done::RotationCancelled.at(PATH))),
         Err(error) => {
             let faults = faults_of(error)?;

@@ -116,9 +116,11 @@ impl TokenCard {
         now: Timestamp,
     ) -> Self {
         let uses = std::mem::take(&mut token.uses);
+        let what =
+            if token.state.has_ended() { "still try it" } else { "used it in the last 90 days" };
         let uses = outlook.map_or_else(
             || UsesTable {
-                caption: caption("still try it", token.device_type.as_str()),
+                caption: caption(what, token.device_type.as_str()),
                 rows: uses.into_iter().map(|used| (used, None)).collect(),
                 tells_outcome: false,
             },

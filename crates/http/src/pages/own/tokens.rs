@@ -92,7 +92,10 @@ pub(crate) async fn show_revoke(
                 .join(", ")
         ),
     };
-    Ok(form_page(frame, &[&what, &breaks], form, Faults::none()))
+    let told = [what.as_str(), &breaks];
+    // Of one that has ended there is nothing left to break.
+    let told = if token.state.has_ended() { &told[..1] } else { &told[..] };
+    Ok(form_page(frame, told, form, Faults::none()))
 }
 
 /// `POST /setup/tokens/{token}/revoke`

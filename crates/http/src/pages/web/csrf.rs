@@ -67,13 +67,15 @@ fn subject(reader: ShownTo<'_>) -> Vec<u8> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Digits of a digest, as a form carries them.
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-fn unhex(text: &str) -> Option<Digest> {
+/// The digest of these digits.
+pub(super) fn unhex(text: &str) -> Option<Digest> {
     let value =
         |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let mut bytes = [0; 32];

@@ -10,4 +10,5 @@ pub(crate) mod in_path;
 pub(crate) mod local_path;
 pub(crate) mod posted;
 pub(crate) mod pressed;
+pub(crate) mod seen;
 pub(crate) mod visit;

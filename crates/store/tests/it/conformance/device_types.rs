@@ -13,7 +13,7 @@ use symbolon_core::verification::BearerUse;
 use symbolon_store::Store;
 use symbolon_store::device_types::{self, DeviceTypeRow};
 
-use super::{MS, T0, for_each_house, write};
+use super::{MS, T0, TASKS, at_once, for_each_house, write};
 
 #[tokio::test]
 async fn a_device_type_comes_back_as_it_was_added() {
@@ -65,6 +65,47 @@ async fn rules_are_set_on_the_device_type_of_that_name_alone() {
         let mut reader = store.read().await.unwrap();
         let all = device_types::list(&mut reader).await.unwrap();
         assert_eq!(all, [row(2, "desktop", None), row(1, "server", Some(T0 + MS))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_change_of_rules_that_holds_the_row_undoes_another() {
+    for_each_house(async |store| {
+        add(&store, 1, "server", None).await;
+
+        let held = at_once(&store, |store, _| async move {
+            write(&store, async |tx| {
+                let held = device_types::hold(tx, &named("server")).await?;
+                let mut row = device_types::find(tx, &named("server")).await?.expect("it is there");
+                row.rules.most_places += 1;
+                device_types::update(tx, &row).await?;
+                Ok(held)
+            })
+            .await
+        })
+        .await;
+
+        let mut reader = store.read().await.unwrap();
+        let server = device_types::find(&mut reader, &named("server")).await.unwrap().unwrap();
+        assert!(held.into_iter().all(|held| held));
+        assert_eq!(i64::from(server.rules.most_places), 3 + TASKS);
+        let nothing = write(&store, async |tx| device_types::hold(tx, &named("toaster")).await);
+        assert!(!nothing.await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_holders_than_may_be_set_can_be_read_all_the_same() {
+    for_each_house(async |store| {
+        let mut many = row(1, "server", None);
+        many.rules.holders = Holders::Profiles((1..=65).map(Id::from_raw).collect());
+        write(&store, async |tx| device_types::insert(tx, &many).await).await;
+
+        let mut reader = store.read().await.unwrap();
+
+        assert_eq!(device_types::list(&mut reader).await.unwrap(), [many]);
     })
     .await;
 }

@@ -12,7 +12,7 @@ use symbolon_core::policy::{
 use symbolon_store::Store;
 use symbolon_store::profiles::{self, ProfileRecord};
 
-use super::{STANDARD, T0, for_each_house, write};
+use super::{STANDARD, T0, TASKS, at_once, for_each_house, write};
 
 #[tokio::test]
 async fn a_profile_comes_back_as_it_was_added() {
@@ -29,6 +29,33 @@ async fn a_profile_comes_back_as_it_was_added() {
         assert_eq!((by_name.id, &by_name.policy), (Id::from_raw(2), &unusual()));
         assert_eq!(all.iter().map(|row| row.id).collect::<Vec<_>>(), [Id::from_raw(2), STANDARD]);
         assert!(profiles::find_by_name(&mut reader, "Nothing").await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_change_of_a_policy_that_holds_the_row_undoes_another() {
+    for_each_house(async |store| {
+        let before = i64::from(Policy::default().lockout_failures);
+
+        let held = at_once(&store, |store, _| async move {
+            write(&store, async |tx| {
+                let held = profiles::hold(tx, "Standard").await?;
+                let found = profiles::find_by_name(tx, "Standard").await?;
+                let mut policy = found.expect("it is there").policy;
+                policy.lockout_failures += 1;
+                profiles::update(tx, "Standard", &policy).await?;
+                Ok(held)
+            })
+            .await
+        })
+        .await;
+
+        let mut reader = store.read().await.unwrap();
+        let policy = profiles::find(&mut reader, STANDARD).await.unwrap().policy;
+        assert!(held.into_iter().all(|held| held));
+        assert_eq!(i64::from(policy.lockout_failures), before + TASKS);
+        assert!(!write(&store, async |tx| profiles::hold(tx, "Nothing").await).await);
     })
     .await;
 }

@@ -2,10 +2,12 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Token, User};
+use symbolon_core::judge::{FrozenBy, TokenFreeze};
 use symbolon_core::names::DeviceType;
 use symbolon_store::reminders::{self, Position};
 use symbolon_store::sql::Store;
 use symbolon_store::tokens::{self, NewToken};
+use symbolon_store::users;
 
 use super::{DAY, T0, add_user, at_once, by_operator, digest, for_each_house, issue, write};
 
@@ -134,6 +136,17 @@ async fn the_digest_counts_up_to_its_bounds() {
         assert_eq!((expiring, never_used), (2, 3));
         assert_eq!(reminders::count_without_second_factor(&mut reader).await.unwrap(), 1);
         assert_eq!(reminders::digest_readers(&mut reader).await.unwrap(), [], "jane is none");
+        drop(reader);
+        write(&store, async |tx| {
+            users::freeze_tokens(tx, jane, TokenFreeze { at: T0, by: FrozenBy::Owner }).await
+        })
+        .await;
+        let mut reader = store.read().await.unwrap();
+        let listed = reminders::aging(&mut reader, Position::after(T0), T0 + DAY * 30, 9).await;
+        let expiring = reminders::count_expiring(&mut reader, T0, T0 + DAY * 30).await.unwrap();
+        let never_used = reminders::count_never_used(&mut reader, T0, T0).await.unwrap();
+        assert_eq!(listed.unwrap(), []);
+        assert_eq!((expiring, never_used), (0, 0), "what is frozen is in no list either");
     })
     .await;
 }
