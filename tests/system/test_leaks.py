@@ -162,6 +162,85 @@ def test_a_token_in_the_name_of_a_file_is_found_in_the_history_where_it_was_adde
     assert TOKEN not in ran.stdout + ran.stderr and OTHER not in ran.stdout + ran.stderr
 
 
+def test_what_is_missing_of_a_history_is_told_and_not_fetched_by_a_command_that_the_repository_names(tmp_path):
+    repository, trap = tmp_path / "repository", tmp_path / "trap"
+    repository.mkdir()
+    git(repository, "init", "-q")
+    (repository / "a.txt").write_text("one\n")
+    git(repository, "add", "."), git(repository, "commit", "-qm", "first")
+    whole = tmp_path / "whole"
+    shutil.copytree(repository, whole)
+    blob = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD:a.txt"],
+                          check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    for name, value in [
+        ("core.repositoryformatversion", "1"), ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"), ("remote.origin.url", str(whole)),
+        ("remote.origin.uploadpack", f"touch {trap}; git-upload-pack"),
+    ]:
+        git(repository, "config", name, value)
+
+    ran = scan("--git", repository)
+
+    assert not trap.exists()
+    assert ran.returncode == 1 and "history" in ran.stderr
+
+
+def test_no_configuration_of_a_repository_hides_its_first_commit(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.txt").write_text(TOKEN)
+    git(tmp_path, "add", "."), git(tmp_path, "commit", "-qm", "first")
+    git(tmp_path, "config", "log.showRoot", "false")
+
+    assert scan("--git", tmp_path).returncode == 3
+
+
+def test_no_replacement_and_no_graft_hides_a_commit(tmp_path):
+    for name in ("replaced", "grafted"):
+        repository = tmp_path / name
+        repository.mkdir()
+        git(repository, "init", "-q")
+        (repository / "a.txt").write_text("one\n")
+        git(repository, "add", "."), git(repository, "commit", "-qm", "first")
+        (repository / "a.txt").write_text(TOKEN)
+        git(repository, "commit", "-qam", "second")
+        (repository / "a.txt").write_text("two\n")
+        git(repository, "commit", "-qam", "third")
+    git(tmp_path / "replaced", "replace", "HEAD~1", "HEAD~2")
+    head = (tmp_path / "grafted" / ".git" / "refs" / "heads" / branch_of(tmp_path / "grafted")).read_text()
+    (tmp_path / "grafted" / ".git" / "info").mkdir(exist_ok=True)
+    (tmp_path / "grafted" / ".git" / "info" / "grafts").write_text(head)
+    shutil.rmtree(tmp_path / "grafted" / ".git" / "logs")
+
+    assert scan("--git", tmp_path / "replaced").returncode == 3
+    assert scan("--git", tmp_path / "grafted").returncode == 3
+
+
+def branch_of(repository):
+    return (repository / ".git" / "HEAD").read_text().strip().rsplit("/", 1)[1]
+
+
+def test_the_whole_history_is_read_from_within_a_directory_too(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.txt").write_text("one\n")
+    (tmp_path / "a.txt").write_text(TOKEN)
+    git(tmp_path, "add", "."), git(tmp_path, "commit", "-qm", "first")
+    git(tmp_path, "config", "diff.relative", "true")
+
+    assert scan("--git", tmp_path / "sub").returncode == 3
+
+
+@pytest.mark.parametrize("setting", ["i18n.logOutputEncoding", "i18n.commitEncoding"])
+def test_no_encoding_hides_a_message(tmp_path, setting):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.txt").write_text("one\n")
+    git(tmp_path, "config", setting, "UTF-16")
+    git(tmp_path, "add", "."), git(tmp_path, "commit", "-qm", f"first, by {TOKEN}")
+
+    assert scan("--git", tmp_path).returncode == 3
+
+
 def test_a_directory_without_history_is_told(tmp_path):
     ran = scan("--git", tmp_path)
 

@@ -3,10 +3,13 @@
 //! A letter is leased in one short transaction, carried with none open, and ended or put back in
 //! another. If the courier dies in between, the lease runs out and the next one carries the same letter
 //! with the same Message-ID and the same secret. What became of a letter is always written down.
+//!
+//! It has as many hands as the transport takes letters at a time. Each looks anew for what is most urgent when it
+//! is free, and waits for no other: a mail server that takes minutes over one letter keeps no code waiting. That
+//! no two carry the same letter is the lease's doing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use std::vec;
 
 use futures_util::future::join_all;
 use symbolon_core::Timestamp;
@@ -18,6 +21,7 @@ use symbolon_mail::{
 };
 use symbolon_store::letters::{self, LeasedLetter};
 use symbolon_store::{tokens, users};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::contents::{contents_of, freeze_link_of};
@@ -27,6 +31,7 @@ use crate::facts::ReadFacts;
 use crate::live::commit;
 use crate::openpgp::{self, Cover};
 
+/// Letters that a hand tries in turn to lease: others are after the first ones as well.
 const PORTION: i64 = 20;
 const NO_KEY: &str = "not sent: the profile demands that mail with a token is encrypted, and there is no OpenPGP key";
 /// The longest sleep: letters of other nodes and changes of the clock are noticed after it.
@@ -49,11 +54,37 @@ pub async fn run(
     transport: Arc<dyn Transport>,
     stop: impl Future<Output = ()> + Send,
 ) {
-    tokio::pin!(stop);
+    let (tell, told) = watch::channel(());
+    let hands = (0..transport.at_once())
+        .map(|_| carry_for_ever(&ctx, &letterhead, &*transport, told.clone()));
+    let hands = join_all(hands);
+    tokio::pin!(hands, stop);
+    tokio::select! {
+        biased;
+        () = &mut stop => {}
+        _ = &mut hands => return,
+    }
+    drop(tell);
+    hands.await;
+}
+
+/// What one hand does until the other end of `stopped` is dropped.
+async fn carry_for_ever(
+    ctx: &Ctx,
+    letterhead: &Letterhead,
+    transport: &dyn Transport,
+    mut stopped: watch::Receiver<()>,
+) {
     loop {
-        let sleep = match deliver_due(&ctx, &letterhead, &*transport).await {
-            Ok(0) => sleep_until_due(&ctx).await.unwrap_or(AFTER_FAILURE),
-            Ok(_) => Duration::ZERO,
+        let pause = match carry_next(ctx, letterhead, transport).await {
+            Ok(Next::Carried) => {
+                // Whoever is woken while this one is busy is another hand.
+                if stopped.has_changed().is_err() {
+                    return;
+                }
+                continue;
+            }
+            Ok(Next::NothingDue) => sleep_until_due(ctx).await.unwrap_or(AFTER_FAILURE),
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "could not carry letters");
                 AFTER_FAILURE
@@ -61,9 +92,9 @@ pub async fn run(
         };
         tokio::select! {
             biased;
-            () = &mut stop => return,
+            _ = stopped.changed() => return,
             () = ctx.letters_waiting.notified() => {}
-            () = tokio::time::sleep(sleep) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -89,8 +120,8 @@ async fn sleep_until_due(ctx: &Ctx) -> Result<Duration, AppError> {
     Ok(until.clamp(Duration::from_millis(10), LONGEST_SLEEP))
 }
 
-/// Carries the letters that are due now, the most urgent first and as many at a time as the transport takes;
-/// tells how many it took in hand.
+/// Carries letters until none is due, the most urgent first and as many at a time as the transport takes; tells
+/// how many it took in hand.
 ///
 /// # Errors
 /// The database's. The letters that others have in hand then are finished first: one that is dropped on its
@@ -100,31 +131,51 @@ pub async fn deliver_due(
     letterhead: &Letterhead,
     transport: &dyn Transport,
 ) -> Result<usize, AppError> {
-    let mut reader = ctx.store.read().await?;
-    let due = letters::due(&mut reader, ctx.clock.now(), PORTION).await?;
-    drop(reader);
-    let due = Mutex::new(due.into_iter());
-    let hands = (0..transport.at_once()).map(|_| deliver_from(ctx, letterhead, transport, &due));
-    join_all(hands).await.into_iter().sum()
+    let hand = |_| async {
+        let mut taken = 0;
+        while carry_next(ctx, letterhead, transport).await? == Next::Carried {
+            taken += 1;
+        }
+        Ok(taken)
+    };
+    join_all((0..transport.at_once()).map(hand)).await.into_iter().sum()
 }
 
-/// Carries letters of a list, one after the other, until none is left in it; tells how many it took in hand.
-async fn deliver_from(
+/// What a hand has found to do.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Carried,
+    NothingDue,
+}
+
+/// Carries the most urgent of the letters that are due and in nobody's hand.
+async fn carry_next(
     ctx: &Ctx,
     letterhead: &Letterhead,
     transport: &dyn Transport,
-    due: &Mutex<vec::IntoIter<Id<Letter>>>,
-) -> Result<usize, AppError> {
-    let next = || due.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let mut taken = 0;
-    while let Some(letter) = next() {
-        let Some(in_hand) = take_up(ctx, letter).await? else {
-            continue;
-        };
-        taken += 1;
-        carry(ctx, letterhead, transport, in_hand).await?;
+) -> Result<Next, AppError> {
+    let mut reader = ctx.store.read().await?;
+    let due = letters::due(&mut reader, ctx.clock.now(), PORTION).await?;
+    drop(reader);
+    let mut left = due.len();
+    let mut failure = None;
+    for letter in due {
+        left -= 1;
+        match take_up(ctx, letter).await {
+            Ok(Some(in_hand)) => {
+                if left > 0 {
+                    // There is more to carry, and one call may have been for several letters.
+                    ctx.letters_waiting.notify_one();
+                }
+                carry(ctx, letterhead, transport, in_hand).await?;
+                return Ok(Next::Carried);
+            }
+            Ok(None) => {}
+            // One that cannot be taken up keeps no other waiting.
+            Err(error) => failure = failure.or(Some(error)),
+        }
     }
-    Ok(taken)
+    failure.map_or(Ok(Next::NothingDue), Err)
 }
 
 /// Leases a letter, unless another courier was faster. If the token that it carries has been retired, or

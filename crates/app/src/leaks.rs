@@ -29,12 +29,12 @@ use crate::actor::{Actor, Origin};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
-use crate::live::{commit, settle_what_is_there};
+use crate::live::{commit_one_of_several, settle_what_is_there};
 use crate::{outbox, retirement, trail};
 
 pub use limit::{REPORT_QUOTA, ReportLimit, ReportPlace};
 
-/// Sightings that a page shows of one user.
+/// Sightings that a page shows of one user, the latest.
 const MOST_OF_USER: i64 = 200;
 /// Places of one token that are taken from one report: as many as are kept of it at all.
 const MOST_PLACES: usize = 50;
@@ -177,16 +177,27 @@ async fn write_down(
     let now = ctx.clock.now();
     let (retired, live): (Vec<&Found>, Vec<&Found>) =
         found.iter().partition(|found| found.record.retired.is_some());
+    let mut ended = Ok(());
     for found in live {
-        end(ctx, found, reporter, origin, now).await?;
-        ctx.letters_waiting.notify_one();
+        match end(ctx, found, reporter, origin, now).await {
+            Ok(()) => ctx.letters_waiting.notify_one(),
+            // One that cannot be ended keeps none of the others alive. Whoever reported hears of the first.
+            Err(failure) => {
+                let (token, error) = (found.record.token, &failure as &dyn std::error::Error);
+                error!(token.id = %token, error, "token {token} was reported and could not be ended");
+                ended = ended.and(Err(failure));
+            }
+        }
     }
-    note_of_retired(ctx, &retired, reporter, origin, now).await?;
-    // What was retired already may have been so only just, by somebody who is still waiting.
-    settle_what_is_there(ctx).await
+    let noted = note_of_retired(ctx, &retired, reporter, origin, now).await;
+    // All of them together. What was retired already may have been so only just, by somebody who is still
+    // waiting.
+    let settled = settle_what_is_there(ctx).await;
+    ended.and(noted).and(settled)
 }
 
-/// Notes where a token was seen, and ends it if it lives.
+/// Notes where a token was seen, and ends it if it lives; that no verification accepts it any more is for the
+/// caller to wait for, once for all.
 async fn end(
     ctx: &Ctx,
     Found { record, seen }: &Found,
@@ -225,7 +236,7 @@ async fn end(
     );
     trail::append(&mut tx, actor, "token.leaked", format!("user:{owner}"), details, now).await?;
     changes::record(&mut tx, Change::TokenRevoked, owner, Some(token.raw()), now).await?;
-    commit(ctx, tx).await
+    commit_one_of_several(ctx, tx).await
 }
 
 /// Notes the sightings of tokens that have ended, as far as they are news. Their owners' rows are left
@@ -246,7 +257,7 @@ async fn note_of_retired(
         let some: Vec<(Id<Token>, &Sighting)> =
             some.iter().map(|(token, seen)| (*token, seen)).collect();
         let mut reader = ctx.store.read().await?;
-        let news = leaks::news(&mut reader, &some).await?;
+        let news = leaks::news(&mut reader, &some, reporter).await?;
         drop(reader);
         if news.is_empty() {
             continue;
@@ -275,7 +286,7 @@ async fn note(
     Ok(())
 }
 
-/// The sightings of a user's tokens, the first ones first.
+/// The latest sightings of a user's tokens, the first of them first.
 ///
 /// # Errors
 /// The database's.

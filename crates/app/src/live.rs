@@ -27,7 +27,7 @@ use symbolon_store::Reader;
 use symbolon_store::live::LoggedChange;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 
-pub(crate) use change::commit;
+pub(crate) use change::{commit, commit_one_of_several};
 pub use feed::{FeedError, bring_up_to_date, run};
 pub use fill::fill;
 pub use gate::Gate;

@@ -1,8 +1,9 @@
 //! What verifications leave behind until the scribe writes it down: who used which credential from
 //! where, and which refusals an owner should read of.
 //!
-//! A note takes one short lock and waits for nobody. The notebook is bounded: what does not fit is
-//! counted and dropped. The same credential from the same place is one note until it is written down.
+//! A note takes one short lock and waits for nobody. The notebook is bounded, and so is what one credential may
+//! take of it: what does not fit is counted and dropped. The same credential from the same place is one note
+//! until it is written down.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,6 +22,10 @@ use crate::login::Head;
 
 /// Notes of either kind that are kept until they are written down; some 200 bytes each.
 const MOST_NOTES: usize = 16_384;
+
+/// Of these, notes of one credential: whoever holds one may call himself something else each time, and is not to
+/// take the room of all others. More than are stored of it at all.
+const MOST_OF_CREDENTIAL: usize = 128;
 
 /// From where a credential was used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -173,27 +178,62 @@ fn offence_of(refused: &Refused) -> Option<Offence> {
     }
 }
 
+/// Something that is noted.
+trait Note: Eq + Hash {
+    /// Whose room it takes; `None` for what is of no credential that is known.
+    fn credential(&self) -> Option<Subject>;
+}
+
+impl Note for (Subject, Place) {
+    fn credential(&self) -> Option<Subject> {
+        Some(self.0)
+    }
+}
+
+impl Note for (Offence, Place) {
+    fn credential(&self) -> Option<Subject> {
+        match self.0 {
+            Offence::Known(subject, _) => Some(subject),
+            Offence::NotLive(_) => None,
+        }
+    }
+}
+
 /// Notes of one kind.
 #[derive(Debug)]
 struct Pages<K> {
-    notes: Mutex<HashMap<K, Seen>>,
+    written: Mutex<Written<K>>,
     dropped: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Written<K> {
+    notes: HashMap<K, Seen>,
+    of_credential: HashMap<Subject, usize>,
+}
+
+impl<K> Default for Written<K> {
+    fn default() -> Self {
+        Self { notes: HashMap::new(), of_credential: HashMap::new() }
+    }
 }
 
 impl<K> Default for Pages<K> {
     fn default() -> Self {
-        Self { notes: Mutex::default(), dropped: AtomicU64::new(0) }
+        Self { written: Mutex::default(), dropped: AtomicU64::new(0) }
     }
 }
 
-impl<K: Eq + Hash> Pages<K> {
+impl<K: Note> Pages<K> {
     fn note(&self, key: K, now: Timestamp) {
         self.add(key, Seen { first_at: now, last_at: now, times: 1 });
     }
 
     fn add(&self, key: K, seen: Seen) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Written { notes, of_credential } = &mut *written;
         let full = notes.len() >= MOST_NOTES;
+        let credential = key.credential();
         match notes.entry(key) {
             Entry::Occupied(mut noted) => {
                 let noted = noted.get_mut();
@@ -205,13 +245,22 @@ impl<K: Eq + Hash> Pages<K> {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
             }
             Entry::Vacant(place) => {
+                if let Some(credential) = credential {
+                    let count = of_credential.entry(credential).or_default();
+                    if *count >= MOST_OF_CREDENTIAL {
+                        self.dropped.fetch_add(1, Ordering::Relaxed);
+                        return;
+                    }
+                    *count += 1;
+                }
                 place.insert(seen);
             }
         }
     }
 
     fn take(&self) -> HashMap<K, Seen> {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *written).notes
     }
 
     fn dropped(&self) -> u64 {
@@ -267,6 +316,32 @@ mod tests {
 
         assert_eq!(notebook.dropped(), 3);
         assert_eq!(notebook.take_uses().len(), MOST_NOTES);
+    }
+
+    #[test]
+    fn a_credential_that_calls_itself_ever_something_else_takes_nobody_elses_room() {
+        let notebook = Notebook::default();
+        let called = |name: usize| Place {
+            client: ClientName::sanitised(&format!("client {name}")),
+            ..place()
+        };
+        let refusal = CredentialRefusal::OneHalf;
+        let refused = Refused { refusal, subject: Some(subject(1)), ..Refused::UNREADABLE };
+
+        for name in 0..MOST_NOTES {
+            notebook.note_use(subject(1), called(name), T0);
+            notebook.note_refusal(&refused, || called(name), T0);
+        }
+        notebook.note_use(subject(1), called(0), T0);
+        notebook.note_use(subject(2), place(), T0);
+
+        assert_eq!(notebook.dropped(), 2 * (MOST_NOTES - MOST_OF_CREDENTIAL) as u64);
+        let uses = notebook.take_uses();
+        assert_eq!(uses.len(), MOST_OF_CREDENTIAL + 1);
+        assert_eq!(uses[&(subject(1), called(0))].times, 2);
+        assert_eq!(notebook.take_refusals().len(), MOST_OF_CREDENTIAL);
+        notebook.note_use(subject(1), called(MOST_NOTES), T0);
+        assert_eq!(notebook.take_uses().len(), 1, "each round has its room anew");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
@@ -22,15 +22,17 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::answer::{Kind, finish, refuse};
-use crate::body;
+use crate::body::{self, BodyFault, Gathered};
+use crate::large_bodies::LargeBodies;
 use crate::leaks;
 use crate::metrics::method_word;
-use crate::state::Front;
+use crate::origin::RequestOrigin;
+use crate::state::{Front, HttpState};
 
 /// Time that a whole request may take, its body included.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Time that a body may take.
+/// Time that a body may take, from when there is a place to read it.
 const BODY_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// Middleware: opens a span for the request, counts it and says how it went.
@@ -93,34 +95,57 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 /// Bodies that are being read at a time, on all connections: 128 MiB. Further ones wait their time.
 static BODIES: Semaphore = Semaphore::const_new(2048);
 
-/// Reports of leaked tokens that are being read at a time: 32 MiB.
-static LARGE_BODIES: Semaphore = Semaphore::const_new(64);
+/// Reports of leaked tokens that are being read.
+static LARGE_BODIES: LargeBodies = LargeBodies::new();
 
 /// Middleware: reads the whole body before anything is looked up.
 ///
 /// Who may ask, and what is there, is then judged as of the end of the request: a body that is held back
 /// until its sender was logged out or frozen gains nothing, and a slow one costs nothing but its memory.
-pub(crate) async fn gather(request: Request, next: Next) -> Response {
+pub(crate) async fn gather(
+    State(state): State<HttpState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let kind = Kind::of(request.uri().path());
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if body.is_end_stream() {
         return next.run(Request::from_parts(parts, Body::empty())).await;
     }
-    let read = async {
-        let (places, limit) = match parts.uri.path() {
-            leaks::REPORTS | leaks::GITHUB => (&LARGE_BODIES, MAX_REPORT),
-            _ => (&BODIES, body::MAX_BODY),
-        };
-        let _place = places.acquire().await;
-        body::read(body, limit).await
+    let gathered = match parts.uri.path() {
+        leaks::REPORTS | leaks::GITHUB => {
+            let from = match RequestOrigin::from_request_parts(&mut parts, &state).await {
+                Ok(from) => from.origin.source,
+                Err(refusal) => return refusal,
+            };
+            let place = match parts.uri.path() {
+                leaks::GITHUB => LARGE_BODIES.next_place(from).await,
+                _ => LARGE_BODIES.place(from).await,
+            };
+            let Ok(_place) = place else {
+                return leaks::too_many_at_once(BODY_TIME_LIMIT);
+            };
+            read_in_time(kind, body, MAX_REPORT).await
+        }
+        _ => {
+            let _place = BODIES.acquire().await;
+            read_in_time(kind, body, body::MAX_BODY).await
+        }
     };
-    match timeout(BODY_TIME_LIMIT, read).await {
-        Ok(Ok(gathered)) => {
+    match gathered {
+        Ok(gathered) => {
             let body = Body::from(gathered.into_bytes());
             next.run(Request::from_parts(parts, body)).await
         }
-        Ok(Err(fault)) => fault.refuse(kind),
-        Err(_) => refuse(kind, StatusCode::REQUEST_TIMEOUT, "The request body took too long."),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn read_in_time(kind: Kind, body: Body, limit: usize) -> Result<Gathered, Response> {
+    match timeout(BODY_TIME_LIMIT, body::read(body, limit)).await {
+        Ok(Ok(gathered)) => Ok(gathered),
+        Ok(Err(fault)) => Err(fault.refuse(kind)),
+        Err(_) => Err(BodyFault::TooSlow.refuse(kind)),
     }
 }
 

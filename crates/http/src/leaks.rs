@@ -227,6 +227,11 @@ fn parsed<T>(parsed: Result<T, LeakReportError>) -> Result<T, Refusal> {
     })
 }
 
+/// The answer to whoever sends more reports at a time than are read from one address.
+pub(crate) fn too_many_at_once(retry_after: Duration) -> Response {
+    too_many(&AppError::TooMany { retry_after })
+}
+
 fn too_many(error: &AppError) -> Response {
     let text = "Too many reports from this address; Retry-After tells when to try again.";
     let response = refuse(Kind::Problem, StatusCode::TOO_MANY_REQUESTS, text);

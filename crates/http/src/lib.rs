@@ -14,6 +14,7 @@ pub mod heads;
 pub mod health;
 pub mod host;
 mod instant;
+mod large_bodies;
 mod layers;
 mod leaks;
 pub mod metrics;
@@ -63,7 +64,7 @@ pub fn router(state: HttpState) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(layers::gather))
+        .layer(from_fn_with_state(state.clone(), layers::gather))
         .layer(from_fn_with_state(host_rule, host::check))
         .layer(from_fn(layers::guard))
         .layer(from_fn_with_state(state.ctx.clone(), layers::harden))

@@ -12,6 +12,8 @@ use crate::sql::{Conn, Row, Tx};
 
 /// Sightings of one token that are kept: whoever holds it can report it anywhere and for ever.
 pub const MOST_OF_TOKEN: i64 = 50;
+/// Of these, how many whoever has proved who he is finds free, whatever others have reported before.
+pub const KEPT_FREE: i64 = 5;
 
 const INSERT_NEWS: &str = "
     INSERT INTO leak (id, token_id, found_at, reporter, source, at)
@@ -29,7 +31,7 @@ const OF_TOKEN: &str = "
 const OF_USER: &str = "
     SELECT leak.token_id, leak.found_at, leak.reporter, leak.at
     FROM leak JOIN token ON token.id = leak.token_id
-    WHERE token.user_id = $1 ORDER BY leak.at, leak.id LIMIT $2";
+    WHERE token.user_id = $1 ORDER BY leak.at DESC, leak.id DESC LIMIT $2";
 
 /// A sighting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,19 +54,29 @@ pub async fn insert_news(
     source: Source,
 ) -> Result<bool, StoreError> {
     let LeakRow { token, seen, reporter, at } = leak;
-    let args = args![id, *token, seen.as_str(), reporter.word(), source, *at, MOST_OF_TOKEN];
+    let most = most_by(*reporter);
+    let args = args![id, *token, seen.as_str(), reporter.word(), source, *at, most];
     tx.execute_at_most_one(INSERT_NEWS, args).await
 }
 
-/// The positions of those sightings that [`insert_news`] would note, in their order.
+/// So many sightings of a token there may be, for one more by `reporter` to be noted.
+fn most_by(reporter: Reporter) -> i64 {
+    match reporter {
+        Reporter::Anyone => MOST_OF_TOKEN - KEPT_FREE,
+        Reporter::GitHub => MOST_OF_TOKEN,
+    }
+}
+
+/// The positions of those sightings that [`insert_news`] would note of this reporter, in their order.
 pub async fn news(
     conn: &mut Conn,
     sightings: &[(Id<Token>, &Sighting)],
+    reporter: Reporter,
 ) -> Result<Vec<usize>, StoreError> {
     let numbered = (0_i64..).zip(sightings);
     let numbered = numbered
         .map(|(number, (token, seen))| [number.into(), (*token).into(), seen.as_str().into()]);
-    let found = conn.fetch_all(NEWS, &[rows(numbered), MOST_OF_TOKEN.into()]).await?;
+    let found = conn.fetch_all(NEWS, &[rows(numbered), most_by(reporter).into()]).await?;
     let position = |row: &Row| {
         let number = row.int(0)?;
         usize::try_from(number).map_err(|_| StoreError::corrupt("leak", "number", number))
@@ -78,13 +90,14 @@ pub async fn of_token(conn: &mut Conn, token: Id<Token>) -> Result<Vec<LeakRow>,
     rows.iter().map(read).collect()
 }
 
-/// The sightings of a user's tokens, the first ones first.
+/// The latest sightings of a user's tokens, the first of them first.
 pub async fn of_user(
     conn: &mut Conn,
     user: Id<User>,
     limit: i64,
 ) -> Result<Vec<LeakRow>, StoreError> {
-    conn.fetch_all(OF_USER, args![user, limit]).await?.iter().map(read).collect()
+    let latest = conn.fetch_all(OF_USER, args![user, limit]).await?;
+    latest.iter().rev().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<LeakRow, StoreError> {

@@ -43,6 +43,19 @@ const TRIM: &str = "
                WHERE credential IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
               ) AS listed
          WHERE place > $2)";
+/// The clients of each credential and network that has more than $2 of them, the first ones first; those that
+/// were folded are none.
+const CROWDED: &str = "
+    SELECT network, client, source, head, first_at, last_at, times, credential FROM credential_use
+    WHERE client <> $3 AND (credential, network) IN
+        (SELECT credential, network FROM credential_use
+         WHERE credential IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
+           AND client <> $3
+         GROUP BY credential, network HAVING COUNT(*) > $2)
+    ORDER BY credential, network, first_at, client";
+const DELETE_FOLDED: &str = "
+    DELETE FROM credential_use WHERE (credential, network, client) IN
+        (SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2 FROM json_each(json($1)))";
 const OF_CREDENTIAL: &str = "
     SELECT network, client, source, head, first_at, last_at, times FROM credential_use
     WHERE credential = $1 ORDER BY last_at DESC, network, client LIMIT $2";
@@ -57,6 +70,9 @@ const OF_TOKEN: &str = "
       AND last_at >= $3
     GROUP BY client, source ORDER BY MAX(last_at) DESC, client, source LIMIT $4";
 const FORGET: &str = "DELETE FROM credential_use WHERE last_at < $1";
+
+/// What the clients of a credential in one network are called that are too many to be told apart.
+pub const OTHER_CLIENTS: &str = "other clients";
 
 /// The uses of one credential by one client from one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +155,36 @@ fn merged(noted: &[(i64, Use)]) -> BTreeMap<(i64, &str, &str), Use> {
 pub async fn trim(tx: &mut Tx, credentials: &[i64], most: i64) -> Result<u64, StoreError> {
     let credentials = rows(credentials.iter().map(|credential| [(*credential).into()]));
     tx.execute(TRIM, &[credentials, most.into()]).await
+}
+
+/// Makes one row, called [`OTHER_CLIENTS`], of the clients of a credential in one network beyond `most`: half of
+/// those that stay are the first ones and half the latest, so that names that are invented push out neither who
+/// has always been there nor, once they stop, who comes after them.
+pub async fn fold(tx: &mut Tx, credentials: &[i64], most: usize) -> Result<(), StoreError> {
+    let asked = rows(credentials.iter().map(|credential| [(*credential).into()]));
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let crowded = tx.fetch_all(CROWDED, &[asked, limit.into(), OTHER_CLIENTS.into()]).await?;
+    let read_one = |row: &Row| Ok((row.int(7)?, read(row)?));
+    let crowded: Vec<(i64, Use)> =
+        crowded.iter().map(read_one).collect::<Result<_, StoreError>>()?;
+    let mut folded: Vec<(i64, Use)> = Vec::new();
+    let of_one = crowded.chunk_by(|(one, a), (next, b)| one == next && a.network == b.network);
+    for clients in of_one {
+        let mut rest: Vec<&(i64, Use)> = clients.iter().skip(most / 2).collect();
+        rest.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.last_at));
+        folded.extend(rest.into_iter().skip(most - most / 2).cloned());
+    }
+    if folded.is_empty() {
+        return Ok(());
+    }
+    let gone = rows(folded.iter().map(|(credential, Use { network, client, .. })| {
+        [(*credential).into(), network.as_str().into(), client.as_str().into()]
+    }));
+    tx.execute(DELETE_FOLDED, &[gone]).await?;
+    for (_, each) in &mut folded {
+        OTHER_CLIENTS.clone_into(&mut each.client);
+    }
+    note(tx, &folded).await.map(|_| ())
 }
 
 /// The uses of a credential, the latest first.

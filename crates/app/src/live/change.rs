@@ -12,14 +12,25 @@ use crate::live::settle;
 /// # Errors
 /// The database's. If the answer to the commit was lost the whole may have been done.
 pub(crate) async fn commit(ctx: &Ctx, tx: Tx) -> Result<(), AppError> {
+    let revision = tx.revision();
+    commit_one_of_several(ctx, tx).await?;
+    if let Some(revision) = revision {
+        settle(ctx, revision).await;
+    }
+    Ok(())
+}
+
+/// Commits and does not wait for verifications: for the one of several transactions after which
+/// [`super::settle_what_is_there`] waits for all of them.
+///
+/// # Errors
+/// As [`commit`].
+pub(crate) async fn commit_one_of_several(ctx: &Ctx, tx: Tx) -> Result<(), AppError> {
     let (revision, applied) = (tx.revision(), ctx.live.view.applied());
     tx.commit().await?;
-    if let Some(revision) = revision {
-        if revision <= applied {
-            // Nobody can have applied what was not committed: the log has been rewound, by a failover.
-            ctx.live.gate.close();
-        }
-        settle(ctx, revision).await;
+    if revision.is_some_and(|revision| revision <= applied) {
+        // Nobody can have applied what was not committed: the log has been rewound, by a failover.
+        ctx.live.gate.close();
     }
     Ok(())
 }

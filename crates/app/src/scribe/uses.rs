@@ -16,6 +16,8 @@ use crate::rotation::completion;
 const MOST_IN_BATCH: usize = 1024;
 /// Pairs of client and network that are kept of each credential.
 const MOST_PAIRS: i64 = 100;
+/// Clients of a credential that are told apart in one network. Clients call themselves what they like.
+const MOST_CLIENTS: usize = 16;
 
 type Noted = ((Subject, Place), Seen);
 
@@ -50,6 +52,7 @@ async fn write_batch(ctx: &Ctx, batch: &[Noted]) -> Result<(), AppError> {
     users::hold_all(&mut tx, &owners).await?;
     let new = uses::note(&mut tx, &uses).await?;
     if !new.is_empty() {
+        uses::fold(&mut tx, &new, MOST_CLIENTS).await?;
         uses::trim(&mut tx, &new, MOST_PAIRS).await?;
     }
     sessions::touch_all(&mut tx, &last_uses(batch, Sort::Session)).await?;

@@ -27,6 +27,8 @@ use symbolon_core::reset::Scope;
 use symbolon_core::secret::{Credential, Password};
 use symbolon_mail::{Delivery, KeyDirectory, Letterhead, LookupFault, Message, Transport};
 use symbolon_store::{DatabaseTarget, Store, changes, migrate_all};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 pub(crate) const PASSWORD: &str = "violet tundra marble 42";
 pub(crate) const T0: i64 = 1_795_417_200_000;
@@ -237,6 +239,18 @@ impl TestHouse {
     /// Lets the courier carry what is due to another mail server, once; tells how many letters.
     pub(crate) async fn deliver_by(&self, transport: &dyn Transport) -> usize {
         courier::deliver_due(&self.ctx, &self.letterhead, transport).await.unwrap()
+    }
+
+    /// A courier that carries until the other end of `stop` is dropped.
+    pub(crate) fn courier(
+        &self,
+        transport: Arc<dyn Transport>,
+        stop: oneshot::Receiver<()>,
+    ) -> JoinHandle<()> {
+        let (ctx, letterhead) = (self.ctx.clone(), self.letterhead.clone());
+        tokio::spawn(courier::run(ctx, letterhead, transport, async {
+            let _ = stop.await;
+        }))
     }
 
     /// Everything that has arrived, oldest first.

@@ -1,6 +1,7 @@
 //! Letters: neither lost nor left lying about; each ends in exactly one of its four ends.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use symbolon_app::{janitor, mail_status, reset};
 use symbolon_core::letter::{LetterKind, LetterState};
 use symbolon_mail::{Delivery, Message, Transport};
 use symbolon_store::sql::Value;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::house::{PASSWORD, TestHouse};
@@ -60,6 +61,59 @@ async fn as_many_letters_are_carried_at_a_time_as_the_mail_server_has_lines_for(
 
     assert_eq!((carried, server.taken.into_inner()), (Ok(6), 6));
     assert_eq!(nonces_left(&house).await, 0);
+}
+
+/// A mail server that keeps the first letter until it is told, and tells of each that it takes.
+#[derive(Debug)]
+struct SlowAtFirst {
+    is_first: AtomicBool,
+    told: Semaphore,
+    taken: mpsc::UnboundedSender<String>,
+}
+
+#[async_trait]
+impl Transport for SlowAtFirst {
+    async fn deliver(&self, message: &Message) -> Delivery {
+        if self.is_first.swap(false, Ordering::SeqCst) {
+            self.told.acquire().await.unwrap().forget();
+        }
+        self.taken.send(message.to().to_string()).unwrap();
+        Delivery::HandedOver { reply: "250 Ok".to_owned() }
+    }
+
+    fn at_once(&self) -> usize {
+        2
+    }
+}
+
+#[tokio::test]
+async fn a_letter_that_the_mail_server_takes_its_time_over_keeps_no_other_waiting() {
+    let house = TestHouse::new().await;
+    let (jane, joe) = (house.user("jane").await, house.user("joe").await);
+    let (taken, mut arrivals) = mpsc::unbounded_channel();
+    let server = SlowAtFirst { is_first: AtomicBool::new(true), told: Semaphore::new(0), taken };
+    let server = Arc::new(server);
+    let (stop, stopped) = oneshot::channel();
+    let courier = house.courier(Arc::<SlowAtFirst>::clone(&server), stopped);
+    let mut next =
+        async || timeout(Duration::from_secs(20), arrivals.recv()).await.expect("a letter arrives");
+
+    house.reset(&jane).await;
+    let first = next().await;
+    // By now the other hand has nothing left to do.
+    house.reset(&joe).await;
+    let others = [next().await, next().await];
+    drop(stop);
+    server.told.add_permits(1);
+    let slow = next().await;
+    timeout(Duration::from_secs(20), courier).await.unwrap().unwrap();
+
+    assert_eq!(
+        (first.as_deref(), slow.as_deref()),
+        (Some(jane.email.as_str()), Some(jane.email.as_str()))
+    );
+    assert!(others.iter().all(|to| to.as_deref() == Some(joe.email.as_str())), "{others:?}");
+    assert_eq!(nonces_left(&house).await, 0, "what was in hand is finished first");
 }
 
 #[tokio::test]

@@ -28,8 +28,8 @@ use symbolon_store::{migrate_all, retired_uses, sessions};
 use crate::house::{PASSWORD, TestHouse};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Notes that the notebook holds.
-const MOST_NOTES: usize = 16_384;
+/// Notes of one credential that the notebook holds.
+const MOST_OF_CREDENTIAL: usize = 128;
 
 /// A house that answers from memory, with Jane and her token in it.
 async fn house_with_token() -> (TestHouse, UserView, String) {
@@ -165,18 +165,19 @@ async fn the_hundred_newest_pairs_of_a_credential_are_kept() {
     let_tokens_stand_alone(&house).await;
     let token_id = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token.raw();
 
-    for number in 0..130 {
+    for number in 0..128 {
         let client = format!("client {number:03}");
         let presented = Presented::token(&token).unwrap();
-        present(&house, presented, presenter("198.51.100.7", &client)).await.unwrap();
+        let source = format!("198.51.100.{}", number % 26);
+        present(&house, presented, presenter(&source, &client)).await.unwrap();
         house.wait(Duration::from_millis(1));
     }
     write_down(&house).await;
 
     let kept = uses_of(&house, token_id).await;
     assert_eq!(kept.len(), 100);
-    assert_eq!(kept[0].client, "client 129");
-    assert_eq!(kept[99].client, "client 030");
+    assert_eq!(kept[0].client, "client 127");
+    assert_eq!(kept[99].client, "client 028");
 }
 
 #[tokio::test]
@@ -185,10 +186,11 @@ async fn no_more_than_a_hundred_are_kept_where_all_came_at_the_same_instant() {
     let_tokens_stand_alone(&house).await;
     let token_id = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token.raw();
 
-    for number in 0..130 {
+    for number in 0..128 {
         let client = format!("client {number:03}");
         let presented = Presented::token(&token).unwrap();
-        present(&house, presented, presenter("198.51.100.7", &client)).await.unwrap();
+        let source = format!("198.51.100.{}", number % 26);
+        present(&house, presented, presenter(&source, &client)).await.unwrap();
     }
     write_down(&house).await;
 
@@ -200,7 +202,7 @@ async fn what_does_not_fit_into_the_notebook_is_counted_and_holds_nobody_up() {
     let (house, jane, token) = house_with_token().await;
     let_tokens_stand_alone(&house).await;
 
-    for number in 0..MOST_NOTES + 3 {
+    for number in 0..MOST_OF_CREDENTIAL + 3 {
         let client = format!("client {number}");
         let presented = Presented::token(&token).unwrap();
         let asked = present(&house, presented, presenter("198.51.100.7", &client)).await;
@@ -209,6 +211,40 @@ async fn what_does_not_fit_into_the_notebook_is_counted_and_holds_nobody_up() {
 
     assert_eq!(house.ctx.notebook.dropped(), 3);
     drop(jane);
+}
+
+#[tokio::test]
+async fn invented_names_of_clients_push_no_honest_one_out() {
+    let (house, _, token) = house_with_token().await;
+    let_tokens_stand_alone(&house).await;
+    present_token(&house, &token, "198.51.100.7").await.unwrap();
+    write_down(&house).await;
+    let presented = || Presented::token(&token).unwrap();
+
+    for round in 0..4 {
+        house.wait(20 * SECOND);
+        for number in 0..MOST_OF_CREDENTIAL {
+            let client = format!("client {round}.{number}");
+            present(&house, presented(), presenter("198.51.100.7", &client)).await.unwrap();
+        }
+        write_down(&house).await;
+    }
+    house.wait(20 * SECOND);
+    present(&house, presented(), presenter("198.51.100.7", "latest/1.0")).await.unwrap();
+    write_down(&house).await;
+
+    let digest = house.ctx.keys.digest(Purpose::Token, token.as_bytes());
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let known = symbolon_store::tokens::find_all(&mut reader, &[digest]).await.unwrap();
+    drop(reader);
+    let uses = uses_of(&house, known[0].1.token.raw()).await;
+    let called = |name: &str| uses.iter().find(|each| each.client == name);
+    assert_eq!(uses.len(), 17, "{uses:?}");
+    assert!(called("shop/1.0").is_some() && called("latest/1.0").is_some());
+    let others = called("other clients").expect("the rest is one row");
+    let times: i64 = uses.iter().map(|each| each.times).sum();
+    assert_eq!(times, 2 + 4 * i64::try_from(MOST_OF_CREDENTIAL).unwrap());
+    assert_eq!(others.times, times - 16);
 }
 
 #[tokio::test]
@@ -307,7 +343,7 @@ async fn a_retired_token_under_ever_new_names_is_remembered_within_bounds() {
     let token = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
     house.reset(&jane).await;
 
-    for number in 0..130 {
+    for number in 0..128 {
         let client = format!("client {number}");
         let presented = Presented::token(&retired).unwrap();
         assert!(present(&house, presented, presenter("198.51.100.7", &client)).await.is_err());

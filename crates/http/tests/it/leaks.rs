@@ -1,15 +1,22 @@
 //! Reports of leaked tokens: from anybody, and from GitHub's secret scanning.
 
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use futures_util::stream;
 use http::Method;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
+use symbolon_http::Connection;
 use symbolon_wire::leaks::github::SigningKeys;
+use tokio::sync::mpsc;
 
 use crate::asking::token_never_issued;
 use crate::calls::{Answer, request};
@@ -60,6 +67,67 @@ async fn a_token_that_anybody_reports_is_dead_and_the_answer_is_the_same_as_for_
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (202, r#"{"received":1}"#));
         assert_eq!(answer.headers, known.headers);
     }
+}
+
+/// A body that says when it is asked for, and never comes.
+fn never(asked: mpsc::UnboundedSender<()>) -> Body {
+    Body::from_stream(stream::poll_fn(move |_| {
+        let _ = asked.send(());
+        Poll::<Option<io::Result<&str>>>::Pending
+    }))
+}
+
+/// The status of what is answered to a report from `peer`.
+async fn post_from(house: &TestHouse, peer: Ipv4Addr, uri: &str, body: Body) -> u16 {
+    let connection = Connection { peer: SocketAddr::new(IpAddr::V4(peer), 40_000), tls: true };
+    let request = request(Method::POST, uri).header("content-type", "application/json");
+    let request = request.body(body).unwrap();
+    house.entrance.answer(connection, request).await.status().as_u16()
+}
+
+#[tokio::test]
+async fn an_address_that_holds_its_reports_back_stalls_nobody_elses() {
+    let house = TestHouse::open().await;
+    let (one, other) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+    let (asked, mut asks) = mpsc::unbounded_channel();
+    let slow = join_all((0..4).map(|_| post_from(&house, one, REPORTS, never(asked.clone()))));
+    let others = async {
+        for _ in 0..4 {
+            asks.recv().await.unwrap();
+        }
+        let one_more = post_from(&house, one, REPORTS, report(&["junk"]).into()).await;
+        (one_more, post_from(&house, other, REPORTS, report(&["junk"]).into()).await)
+    };
+
+    let answered = tokio::select! {
+        slow = slow => panic!("answered without a body: {slow:?}"),
+        answered = others => answered,
+    };
+
+    assert_eq!(answered, (429, 202));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_has_all_the_time_of_a_body_once_there_is_one() {
+    let house = TestHouse::open().await;
+    let (asked, mut asks) = mpsc::unbounded_channel();
+    let address = |number: u8| Ipv4Addr::new(192, 0, 2, number / 4);
+    let slow =
+        (0..64).map(|number| post_from(&house, address(number), REPORTS, never(asked.clone())));
+    let last = async {
+        for _ in 0..64 {
+            asks.recv().await.unwrap();
+        }
+        // GitHub's own path: without its keys the answer is 404 as soon as the body was read.
+        post_from(&house, address(255), GITHUB, "{}".into()).await
+    };
+    // From here on time runs as soon as everybody waits.
+    tokio::time::pause();
+
+    let (slow, last) = tokio::join!(join_all(slow), last);
+
+    assert!(slow.iter().all(|status| *status == 408), "{slow:?}");
+    assert_eq!(last, 404);
 }
 
 #[tokio::test]

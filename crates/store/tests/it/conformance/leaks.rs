@@ -3,7 +3,7 @@
 use symbolon_core::id::{Id, Token};
 use symbolon_core::leak::{Reporter, Sighting};
 use symbolon_core::names::Source;
-use symbolon_store::leaks::{self, LeakRow, MOST_OF_TOKEN};
+use symbolon_store::leaks::{self, KEPT_FREE, LeakRow, MOST_OF_TOKEN};
 
 use super::{HOUR, T0, add_user, for_each_house, issue, write};
 
@@ -32,7 +32,10 @@ async fn sightings_are_told_by_token_and_by_owner_the_first_ones_first() {
         let of_token = leaks::of_token(&mut reader, one).await.unwrap();
         let of_user = leaks::of_user(&mut reader, jane, MOST_OF_TOKEN).await.unwrap();
 
+        let latest = leaks::of_user(&mut reader, jane, 2).await.unwrap();
+
         assert_eq!(of_token, [first.clone(), second.clone()]);
+        assert_eq!(latest, [second.clone(), of_other.clone()]);
         assert_eq!(of_user, [first, second, of_other]);
     })
     .await;
@@ -52,13 +55,13 @@ async fn only_news_is_noted_and_no_more_than_says_something() {
                 .await
         };
         let news = async |asked: &[(Id<Token>, &Sighting)]| {
-            leaks::news(&mut store.read().await.unwrap(), asked).await.unwrap()
+            leaks::news(&mut store.read().await.unwrap(), asked, Reporter::Anyone).await.unwrap()
         };
 
         assert!(note(0, one, &at(0)).await);
         assert!(!note(100, one, &at(0)).await);
         assert_eq!(news(&[(one, &at(0)), (one, &at(1)), (other, &at(0))]).await, [1, 2]);
-        for number in 1..MOST_OF_TOKEN {
+        for number in 1..MOST_OF_TOKEN - KEPT_FREE {
             assert!(note(number, one, &at(number)).await);
         }
 

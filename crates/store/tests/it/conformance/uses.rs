@@ -164,6 +164,33 @@ async fn one_trim_of_many_credentials_is_a_trim_of_each() {
 }
 
 #[tokio::test]
+async fn of_too_many_clients_in_one_network_the_first_and_the_latest_are_told_apart() {
+    for_each_house(async |store| {
+        let fold = async || {
+            write(&store, async |tx| uses::fold(tx, &[CREDENTIAL, CREDENTIAL + 1], 4).await).await;
+        };
+        for (client, ms) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 6)] {
+            note(&store, CREDENTIAL, &used("10.1.0.1", client, T0 + MS * ms)).await;
+        }
+        note(&store, CREDENTIAL, &used("10.1.0.2", "g", T0 + MS * 9)).await;
+        note(&store, CREDENTIAL + 1, &used("10.1.0.1", "h", T0)).await;
+
+        fold().await;
+        let once = of_credential(&store, 10).await;
+        note(&store, CREDENTIAL, &used("10.1.0.1", "i", T0 + MS * 7)).await;
+        fold().await;
+        fold().await;
+
+        assert_eq!(clients(&once), ["g", "f", "e", "other clients", "b", "a"]);
+        assert_eq!((once[3].times, once[3].first_at), (2, T0 + MS * 3));
+        let twice = of_credential(&store, 10).await;
+        assert_eq!(clients(&twice), ["g", "i", "f", "other clients", "b", "a"]);
+        assert_eq!((twice[3].times, twice[3].last_at), (3, T0 + MS * 5));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_batch_tells_which_credentials_have_a_new_pair() {
     for_each_house(async |store| {
         note(&store, 1, &used("10.1.0.1", "etl", T0)).await;

@@ -1,9 +1,11 @@
 //! Scans the whole history of a git repository: every line that any commit added, the name of every file that
 //! one added, and every message.
 //!
-//! `git log -p` reads it, with all branches, tags, stashes and what only the reflog still knows. Nothing
-//! that a repository's own configuration names is run for it: no external diff, no text conversion, no
-//! check of signatures, no file system monitor.
+//! `git log -p` reads it, with all branches, tags, stashes and what only the reflog still knows. The
+//! repository may be a stranger's. Nothing that its own configuration names is run for it: no external diff,
+//! no text conversion, no check of signatures, no file system monitor, and no remote that what is missing
+//! would be fetched from. Nor does it decide what is shown: not the first commits, replacements, grafts,
+//! directories or encodings.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -29,6 +31,10 @@ const ARGUMENTS: &[&str] = &[
     "core.quotePath=false",
     "-c",
     "diff.submodule=short",
+    "-c",
+    "log.showRoot=true",
+    // What a reference replaces is read too; the replacement is found by `--all`, which names that reference.
+    "--no-replace-objects",
     "--no-pager",
     "log",
     "--all",
@@ -44,6 +50,9 @@ const ARGUMENTS: &[&str] = &[
     "--no-textconv",
     "--no-show-signature",
     "--no-notes",
+    "--no-relative",
+    // Messages as they are stored: who declares another encoding than they have would make them unreadable.
+    "--encoding=none",
     "--src-prefix=a/",
     "--dst-prefix=b/",
     // The lines of a message are set in by a blank, so none of them passes for a header. (A NUL would not
@@ -51,9 +60,27 @@ const ARGUMENTS: &[&str] = &[
     "--format=%x01%H%n%w(0,1,1)%B",
 ];
 
-/// What would lead git to another repository than the one that is named.
-const FOREIGN: &[&str] =
-    &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"];
+/// What would lead git to another repository than the one that is named, or to another history of it.
+const FOREIGN: &[&str] = &[
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+];
+
+/// What git is told beside its arguments.
+const SURROUNDINGS: &[(&str, &str)] = &[
+    // An object that is missing would be fetched by a command that the repository names
+    // (`remote.*.uploadpack`, `core.sshCommand`, `ext::`).
+    ("GIT_NO_LAZY_FETCH", "1"),
+    // The same for a git that does not know that yet: no protocol has this name.
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    // Whoever grafts leaves parents out.
+    ("GIT_GRAFT_FILE", "/dev/null"),
+];
 
 /// Scans the history of `repository`.
 pub(super) fn scan(scan: &Scan, repository: &Path) {
@@ -68,6 +95,7 @@ fn read(scan: &Scan, repository: &Path) -> io::Result<()> {
     for name in FOREIGN {
         command.env_remove(name);
     }
+    command.envs(SURROUNDINGS.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut git = command
         .spawn()
