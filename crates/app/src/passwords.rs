@@ -48,15 +48,27 @@ pub(crate) async fn prove(
     password: &Password,
     origin: &Origin,
 ) -> Result<Proof, AppError> {
+    prove_at(ctx, Head::Web, user, password, origin).await
+}
+
+/// [`prove`] at another head than the pages, which the history names.
+pub(crate) async fn prove_at(
+    ctx: &Ctx,
+    head: Head,
+    user: Id<User>,
+    password: &Password,
+    origin: &Origin,
+) -> Result<Proof, AppError> {
     // In a task of its own: who hangs up while his guess is being hashed has guessed all the same.
     let (ctx, origin) = (ctx.clone(), origin.clone());
     let password = Password::new(password.reveal().to_owned());
-    let proof = tokio::spawn(async move { decide(&ctx, user, &password, &origin).await });
+    let proof = tokio::spawn(async move { decide(&ctx, head, user, &password, &origin).await });
     proof.await.map_err(|_| AppError::Corrupt("a proof"))?
 }
 
 async fn decide(
     ctx: &Ctx,
+    head: Head,
     user: Id<User>,
     password: &Password,
     origin: &Origin,
@@ -68,9 +80,22 @@ async fn decide(
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let mut evidence = evidence::of_name(&mut reader, username.as_str()).await?;
-    // Whoever has a session in a network that he is known in is no stranger: those cannot lock him out of
+    // Whoever has a session at a known place is no stranger: neither those nor a neighbour can lock him out of
     // what he does there.
-    evidence.stand_at(places::known_in_network(&mut reader, user, origin, now).await?);
+    let known = match head {
+        Head::Web => places::of_session(&mut reader, user, origin, now).await?,
+        Head::SoapPartner
+        | Head::SoapEnterprise
+        | Head::OAuthPassword
+        | Head::Rest
+        | Head::Introspection
+        | Head::Verify
+        | Head::ForwardAuth
+        | Head::AuthRequest
+        | Head::ExtAuthz
+        | Head::ExtAuthzGrpc => places::find_api(&mut reader, Some(user), origin, now).await?,
+    };
+    evidence.stand_at(known);
     drop(reader);
     let verification = hashing::verify(ctx, &turn, password, evidence.password()).await?;
     let decision = judge(&evidence.login(ctx, Door::Web, verification.verdict, origin.source, now));
@@ -80,7 +105,7 @@ async fn decide(
         (Some(refusal), _) => {
             let refused = (refusal, &decision.steps[..]);
             let refused =
-                record::record_refusal(ctx, Head::Web, &evidence, refused, origin, now).await?;
+                record::record_refusal(ctx, head, &evidence, refused, origin, now).await?;
             Ok(Proof::Refused(refused))
         }
     }

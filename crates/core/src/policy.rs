@@ -449,7 +449,7 @@ pub struct SourcePolicy {
     pub names: u32,
     /// Failures of any kind from one address within the period.
     pub failures: u32,
-    /// The period, and how long the address is refused after it went over.
+    /// The period; an address that went over is refused until fewer of its failures lie within it.
     pub period: Duration,
 }
 
@@ -577,7 +577,13 @@ mod tests {
             ..Policy::default()
         };
 
-        assert_eq!(widened.enrol_for_web_by(MemberSince::both(t0 - 200 * DAY)), Some(t0 - 86 * DAY));
-        assert_eq!(widened.enrol_for_api_by(MemberSince::both(t0 - 200 * DAY)), Some(t0 + 14 * DAY));
+        assert_eq!(
+            widened.enrol_for_web_by(MemberSince::both(t0 - 200 * DAY)),
+            Some(t0 - 86 * DAY)
+        );
+        assert_eq!(
+            widened.enrol_for_api_by(MemberSince::both(t0 - 200 * DAY)),
+            Some(t0 + 14 * DAY)
+        );
     }
 }

@@ -87,7 +87,7 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
         scope,
         device_type,
         request_key: chosen.request_key.clone(),
-        origin: visit.origin.clone(),
+        origin: visit.origin_of(&session),
     };
     match reset::reset_own(&visit.ctx, request).await {
         Ok(receipt) => {

@@ -66,7 +66,7 @@ pub(crate) async fn rotate(
         device_type: token.device_type.clone(),
         overlap: Duration::from_secs(hours * HOUR),
         request_key,
-        origin: visit.origin.clone(),
+        origin: visit.origin_of(&session),
     };
     match rotation::rotate_own(&visit.ctx, request).await {
         Ok(receipt) => {
