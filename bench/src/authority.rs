@@ -120,6 +120,7 @@ pub(crate) async fn logins(ctx: &Ctx, clients: usize) -> f64 {
             origin: Origin {
                 source: Source::new(std::net::Ipv4Addr::LOCALHOST.into()),
                 client: ClientName::sanitised("bench"),
+                place: None,
             },
         };
         assert!(login::log_in_to_api(&ctx, login).await.is_ok(), "a login failed");

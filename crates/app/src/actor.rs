@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use symbolon_core::id::{Id, Token, User};
+use symbolon_core::id::{Id, Place, Token, User};
 use symbolon_core::names::{ClientName, Source};
 
 /// Who causes a change, as the audit trail names him.
@@ -49,4 +49,6 @@ pub struct Origin {
     pub source: Source,
     /// The client's name and version, from its own words.
     pub client: ClientName,
+    /// The known place of the web session that asks, where one does; a login finds its own.
+    pub place: Option<Id<Place>>,
 }

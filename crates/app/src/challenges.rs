@@ -140,18 +140,26 @@ impl Asked<'_> {
     fn wrong_codes(&self) -> Failures {
         self.place.map_or(self.user.code_failures, |place| place.code_failures)
     }
+}
 
-    async fn forget_wrong_codes(&self, tx: &mut Tx) -> Result<(), AppError> {
-        let none = Failures::default();
-        if self.wrong_codes() == none {
-            return Ok(());
+/// Begins the count of wrong codes anew where somebody has proved himself by a second factor in a browser: at the
+/// known place, or else among strangers. Both rows as they are in this transaction.
+pub(crate) async fn forget_wrong_codes(
+    tx: &mut Tx,
+    user: &UserRecord,
+    place: Option<&PlaceRow>,
+) -> Result<(), AppError> {
+    let none = Failures::default();
+    match place {
+        Some(place) if place.code_failures != none => {
+            places::set_code_failures(tx, place.id, none).await?;
         }
-        match self.place {
-            Some(place) => places::set_code_failures(tx, place.id, none).await?,
-            None => users::set_code_failures(tx, self.user.standing.user, none).await?,
+        None if user.code_failures != none => {
+            users::set_code_failures(tx, user.standing.user, none).await?;
         }
-        Ok(())
+        Some(_) | None => {}
     }
+    Ok(())
 }
 
 /// Judges what was entered.
@@ -187,7 +195,7 @@ pub(crate) async fn evaluate(
         return Ok(Err(Refusal::CodeWrong));
     };
     if factor.is_second() {
-        asked.forget_wrong_codes(tx).await?;
+        forget_wrong_codes(tx, user, place).await?;
     }
     Ok(Ok(Met { factor, token: None }))
 }

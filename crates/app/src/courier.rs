@@ -306,6 +306,11 @@ async fn end(ctx: &Ctx, in_hand: &InHand, state: LetterState, reply: &str) -> Re
     if !letters::end_leased(&mut tx, letter, lease, state, Some(reply), now).await? {
         warn!(letter.id = %letter, "the lease of letter {letter} ran out before its end was written down");
     }
+    if let (LetterState::HandedOver, LetterKind::NewToken, Some(token)) =
+        (state, in_hand.letter.kind, in_hand.letter.token)
+    {
+        tokens::note_mailed(&mut tx, token, now).await?;
+    }
     commit(ctx, tx).await
 }
 

@@ -7,10 +7,11 @@
 //! looked at has changed by the time that somebody asks.
 
 use symbolon_core::Timestamp;
+use symbolon_core::device_type::DeviceRules;
 use symbolon_core::factor::{Factor, FactorKinds};
 use symbolon_core::id::{Id, User};
 use symbolon_core::judge::{
-    CodeEvidence, Decision, Demand, Door, Next, PasswordVerdict, Refusal, Rule, Step,
+    CodeEvidence, Decision, Demand, Door, Login, Next, PasswordVerdict, Refusal, Rule, Step,
     TokenEvidence, TokenRecord, Verdict, judge,
 };
 use symbolon_core::names::{ClientName, DeviceType, Source};
@@ -171,18 +172,13 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
         token: TokenPart::Absent,
         client: None,
         places: Vec::new(),
-        origin: Origin { source, client },
+        origin: Origin { source, client, place: None },
     };
     let evidence = evidence::gather(ctx, &attempt, now).await?;
     let user = evidence.user.as_ref().ok_or(AppError::NotFound("user"))?.standing.user;
     let mut reader = ctx.store.read().await?;
     let factors = second_factors::kinds_of(&mut reader, user).await?;
-    let token = longest_lived(&mut reader, user).await?;
-    let rules = match &token {
-        Some((record, _)) => device_types::of_token(&mut reader, record.token).await?,
-        None => None,
-    };
-    let rules = rules.map(|device_type| device_type.rules);
+    let tokens = shown_tokens(&mut reader, user).await?;
     drop(reader);
 
     let mut login = evidence.login(ctx, door, PasswordVerdict::Right, source, now);
@@ -198,23 +194,20 @@ pub async fn explain(ctx: &Ctx, question: Question) -> Result<Explanation, AppEr
              before. A login with another code, or with none, is refused."
                 .to_owned()
         }
-        Door::Api => match token {
-            Some((record, device_type)) => {
-                login.token = TokenEvidence::Known(record);
-                login.device_rules = rules.as_ref();
-                format!(
-                    "Assumed: the right password, and the user’s token of device type {device_type}."
-                )
-            }
-            None => "Assumed: the right password, and no token: the user has none that lives."
-                .to_owned(),
-        },
+        Door::Api => {
+            let (with_best, words) = with_best_token(&login, &tokens);
+            login = with_best;
+            format!("Assumed: the right password, and {words}.")
+        }
     };
     premise.push_str(&second_factor_words(factors));
     let decision = judge(&login);
     let mut explanation = explained(premise, &decision);
     let code_is_assumed = login.code == CodeEvidence::Right;
     for step in &mut explanation.steps {
+        if let (Said::Demanded, Some(until)) = (step.said, login.codes_locked_until) {
+            step.remedy = format!("{} {}", step.remedy, Refusal::CodesLockedOut(until).remedy());
+        }
         let assumed = (step.rule == Rule::Password.word() && login.door != Door::WebByPasskey)
             || (step.rule == Rule::SecondFactor.word() && code_is_assumed);
         if assumed && step.said == Said::Passed {
@@ -291,19 +284,55 @@ fn grant_switched_off() -> ExplainedStep {
     }
 }
 
-/// Of the tokens that are not retired the one that expires last.
-async fn longest_lived(
-    reader: &mut Conn,
-    user: Id<User>,
-) -> Result<Option<(TokenRecord, DeviceType)>, AppError> {
-    let mut best: Option<(TokenRecord, DeviceType)> = None;
+/// A token that the user could present.
+struct ShownToken {
+    record: TokenRecord,
+    device_type: DeviceType,
+    rules: Option<DeviceRules>,
+}
+
+/// The tokens that are not retired, the one that expires last first.
+async fn shown_tokens(reader: &mut Conn, user: Id<User>) -> Result<Vec<ShownToken>, AppError> {
+    let mut shown = Vec::new();
     for live in tokens::live_of_user(reader, user).await? {
         let Some(row) = tokens::find(reader, live.token).await? else { continue };
-        if best.as_ref().is_none_or(|(record, _)| record.expires_at < row.record.expires_at) {
-            best = Some((row.record, live.device_type));
-        }
+        let rules = device_types::of_token(reader, live.token).await?.map(|row| row.rules);
+        shown.push(ShownToken { record: row.record, device_type: live.device_type, rules });
     }
-    Ok(best)
+    shown.sort_by_key(|token| std::cmp::Reverse(token.record.expires_at));
+    Ok(shown)
+}
+
+/// The login with the token that serves best, and which that is in words: the first that is let in, none where none
+/// is needed, else the one that expires last.
+fn with_best_token<'a>(login: &Login<'a>, tokens: &'a [ShownToken]) -> (Login<'a>, String) {
+    let with = |token: &'a ShownToken| Login {
+        token: TokenEvidence::Known(token.record),
+        device_rules: token.rules.as_ref(),
+        ..*login
+    };
+    let let_in = |login: &Login<'_>| judge(login).outcome.is_ok();
+    let named =
+        |token: &ShownToken| format!("the user’s token of device type {}", token.device_type);
+    let Some(first) = tokens.first() else {
+        return (*login, "no token: the user has none that lives".to_owned());
+    };
+    if let Some(best) = tokens.iter().find(|token| let_in(&with(token))) {
+        let choice = match tokens.len() {
+            1 => "",
+            _ => ", of those that are let in the one that expires last",
+        };
+        return (with(best), format!("{}{choice}", named(best)));
+    }
+    if login.spared_token().is_some() && let_in(login) {
+        let words = "no token: none of the user’s would be let in, and none is needed";
+        return (*login, words.to_owned());
+    }
+    let choice = match tokens.len() {
+        1 => "",
+        _ => ", the one that expires last: with none of his is he let in",
+    };
+    (with(first), format!("{}{choice}", named(first)))
 }
 
 /// The steps of a decision as the history keeps them: of each a line, its parts divided by tabs.

@@ -25,6 +25,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::hashing::{self, Asker, Verification};
 use attempt::Attempt;
+use code::Code;
 use evidence::Evidence;
 
 /// A decision may be overtaken by a change of the user this often before the login is given up.
@@ -107,7 +108,7 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
             Some((password, typed)) => (password, Some(typed)),
             None => (&attempt.password, None),
         };
-        evidence.code = code::look(ctx, &evidence, typed, now).await?;
+        evidence.code = code::look(ctx, &attempt, &evidence, typed, now).await?;
         // A password that has not been changed since needs no second hash.
         let verification = match hashed.take() {
             Some((before, split, verification))
@@ -120,6 +121,10 @@ async fn decide(ctx: &Ctx, attempt: Attempt) -> Result<Entrance, LoginError> {
         let (door, source) = (door_of(attempt.kind), attempt.origin.source);
         let decision = judge(&evidence.login(ctx, door, verification.verdict, source, now));
         match decision.outcome {
+            // All else is right, and the code cannot be told right from wrong: nobody's failure but ours.
+            Err(Refusal::CodeMissing) if evidence.code == Code::Unreadable => {
+                return Err(LoginError::App(AppError::KeyMissing));
+            }
             Err(refusal) => {
                 let refused = (refusal, &decision.steps[..]);
                 return refuse(ctx, &attempt, &evidence, refused, now).await;

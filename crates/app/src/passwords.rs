@@ -80,9 +80,22 @@ async fn decide(
     let now = ctx.clock.now();
     let mut reader = ctx.store.read().await?;
     let mut evidence = evidence::of_name(&mut reader, username.as_str()).await?;
-    // Whoever has a session in a network that he is known in is no stranger: those cannot lock him out of
+    // Whoever has a session at a known place is no stranger: neither those nor a neighbour can lock him out of
     // what he does there.
-    evidence.stand_at(places::known_in_network(&mut reader, user, origin, now).await?);
+    let known = match head {
+        Head::Web => places::of_session(&mut reader, user, origin, now).await?,
+        Head::SoapPartner
+        | Head::SoapEnterprise
+        | Head::OAuthPassword
+        | Head::Rest
+        | Head::Introspection
+        | Head::Verify
+        | Head::ForwardAuth
+        | Head::AuthRequest
+        | Head::ExtAuthz
+        | Head::ExtAuthzGrpc => places::find_api(&mut reader, Some(user), origin, now).await?,
+    };
+    evidence.stand_at(known);
     drop(reader);
     let verification = hashing::verify(ctx, &turn, password, evidence.password()).await?;
     let decision = judge(&evidence.login(ctx, Door::Web, verification.verdict, origin.source, now));

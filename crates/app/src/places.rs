@@ -66,16 +66,21 @@ pub(crate) async fn find_api(
     Ok(places::find_api(conn, user, client, &network, now - KNOWN_FOR).await?)
 }
 
-/// A known place of `user` in the network of `origin`, the one used last.
-pub(crate) async fn known_in_network(
+/// The known browser of a web session of `user`: the one that it was opened from. Of a session that has none, the
+/// browser that was used last in its network, and never a client of an API, which anybody there can claim to be.
+pub(crate) async fn of_session(
     conn: &mut Conn,
     user: Id<User>,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Option<PlaceRow>, AppError> {
+    if let Some(place) = find(conn, user, origin.place).await? {
+        return Ok(Some(place));
+    }
     let network = origin.source.counted_as();
     let all = places::of_user(conn, user, now - KNOWN_FOR, MOST_SHOWN).await?;
-    Ok(all.into_iter().find(|place| place.network == network))
+    let here = |place: &PlaceRow| place.kind == PlaceKind::Browser && place.network == network;
+    Ok(all.into_iter().find(here))
 }
 
 /// Makes the browser of `origin` known to `user`, who has just proved himself there; it is to hold the secret.

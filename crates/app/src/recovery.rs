@@ -49,7 +49,7 @@ pub async fn ask(ctx: &Ctx, username: &str, origin: &Origin) -> Result<(), AppEr
     };
     let key = username.map(|username| username.key()).unwrap_or_default();
     if !asked.locked(&policy) {
-        source_failures::note(&mut tx, &source, &key, since, now).await?;
+        source_failures::note(&mut tx, &source, &key, now).await?;
     }
     let entitled = |user: &UserRecord| user.standing.activated && user.standing.frozen_at.is_none();
     if let Some(user) = user.filter(entitled)

@@ -18,7 +18,7 @@ use symbolon_core::letter::LetterKind;
 use symbolon_core::names::DisplayName;
 use symbolon_core::policy::Duty;
 use symbolon_core::recovery_code::RecoveryCode;
-use symbolon_core::sealed::{SealedFor, Seat};
+use symbolon_core::sealed::{Sealed, SealedFor, Seat};
 use symbolon_core::secret::TypedCode;
 use symbolon_core::totp::{TotpCode, TotpSecret};
 use symbolon_store::authenticators::AuthenticatorRecord;
@@ -32,6 +32,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
+use crate::login::evidence::member_since;
 use crate::{outbox, trail};
 
 pub use notices::Gains;
@@ -39,6 +40,11 @@ pub(crate) use notices::{Added, note_added, note_removed, note_renamed};
 
 /// Authenticator apps that a user may have: a phone, its successor and a few in reserve.
 pub const MOST_AUTHENTICATORS: i64 = 5;
+
+/// What an authenticator app and this authority share (RFC 4226 §4, R6).
+const SECRET_BYTES: usize = 20;
+/// The same once it is sealed: with a nonce of 24 bytes and a tag of 16.
+const SEALED_SECRET_BYTES: usize = 24 + SECRET_BYTES + 16;
 
 /// What a user has enrolled.
 #[derive(Debug, Clone)]
@@ -102,7 +108,7 @@ pub async fn owed(ctx: &Ctx, user: Id<User>) -> Result<Owed, AppError> {
     if policy.duty == Duty::None {
         return Ok(Owed { on_the_web: None, at_apis: None });
     }
-    let (since, kinds) = (record.profile_since, kinds_of(&mut reader, user).await?);
+    let (since, kinds) = (member_since(&record), kinds_of(&mut reader, user).await?);
     Ok(Owed {
         on_the_web: policy.owed_on_the_web_by(since, kinds),
         at_apis: policy.owed_at_apis_by(since, kinds),
@@ -200,34 +206,48 @@ async fn take_totp(
     code: &TotpCode,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let mut shut = None;
-    let mut opened = false;
-    for record in authenticators::of_user(tx, user).await? {
-        let secret = match open(ctx, &record) {
-            Ok(secret) => secret,
-            // One that cannot be opened says nothing about the others.
-            Err(error) => {
-                let (id, error_text) = (record.id, error.to_string());
-                error!(authenticator.id = %id, error = error_text, "cannot open what an authenticator app shares");
-                shut = Some(error);
-                continue;
-            }
-        };
-        opened = true;
+    for (record, secret) in opened_of(ctx, tx, user).await? {
         let Some(step) = secret.step_of(code, now, record.last_step) else { continue };
         // Who lost a race finds the step taken: the row's own value decides.
         if authenticators::take_step(tx, user, record.id, step, now).await? {
             return Ok(true);
         }
     }
-    match shut.filter(|_| !opened) {
+    Ok(false)
+}
+
+/// The authenticator apps of a user with their secrets. One that cannot be opened says nothing about the others.
+///
+/// # Errors
+/// The database's; [`AppError::KeyMissing`] where there are some and none can be opened: no code can be told right
+/// from wrong then.
+async fn opened_of(
+    ctx: &Ctx,
+    conn: &mut Conn,
+    user: Id<User>,
+) -> Result<Vec<(AuthenticatorRecord, TotpSecret)>, AppError> {
+    let (mut opened, mut shut) = (Vec::new(), None);
+    for record in authenticators::of_user(conn, user).await? {
+        match open(ctx, &record) {
+            Ok(secret) => opened.push((record, secret)),
+            Err(error) => {
+                let (id, error_text) = (record.id, error.to_string());
+                error!(authenticator.id = %id, error = error_text, "cannot open what an authenticator app shares");
+                shut = Some(error);
+            }
+        }
+    }
+    match shut.filter(|_| opened.is_empty()) {
         Some(error) => Err(error),
-        None => Ok(false),
+        None => Ok(opened),
     }
 }
 
 /// Of which authenticator app and step a code is, if none as late was taken. Nothing is taken: an API login
-/// takes it with its session, by [`take_step`].
+/// takes it with its session, by [`take_step`]. Of a user who has no app, or is none, as much work is done.
+///
+/// # Errors
+/// As [`take_code`].
 pub(crate) async fn find_step(
     ctx: &Ctx,
     conn: &mut Conn,
@@ -236,14 +256,25 @@ pub(crate) async fn find_step(
     now: Timestamp,
 ) -> Result<Option<(Id<Authenticator>, i64)>, AppError> {
     let Some(code) = TotpCode::parse(typed) else { return Ok(None) };
-    for record in authenticators::of_user(conn, user).await? {
-        // One that cannot be opened says nothing about the others.
-        let Ok(secret) = open(ctx, &record) else { continue };
-        if let Some(step) = secret.step_of(&code, now, record.last_step) {
-            return Ok(Some((record.id, step)));
-        }
+    let apps = opened_of(ctx, conn, user).await?;
+    if apps.is_empty() {
+        work_in_vain(ctx, &code, now);
     }
-    Ok(None)
+    let mut found = None;
+    for (record, secret) in &apps {
+        let step = secret.step_of(&code, now, record.last_step);
+        found = found.or(step.map(|step| (record.id, step)));
+    }
+    Ok(found)
+}
+
+/// Opens nothing and compares the code with those of a secret that nobody has: the work of one app.
+fn work_in_vain(ctx: &Ctx, code: &TotpCode, now: Timestamp) {
+    let nothing = Sealed { key: ctx.keys.current(), bytes: vec![0; SEALED_SECRET_BYTES] };
+    let opened = ctx.keys.open(&nothing, &seat_of(Id::from_raw(0), Id::from_raw(0)));
+    let secret = TotpSecret::from_bytes(&[0; SECRET_BYTES]);
+    let step = secret.and_then(|secret| secret.step_of(code, now, 0));
+    std::hint::black_box((opened.is_some(), step));
 }
 
 /// Takes a step that [`find_step`] found; `false` if somebody else was faster.

@@ -77,9 +77,12 @@ pub async fn find(
     let Some(user) = users::find(&mut reader, row.user).await? else {
         return Ok(None);
     };
-    if kind == SessionKind::Api
-        && !profiles::in_force(&mut reader, user.profile).await?.access.api()
-    {
+    let access = profiles::in_force(&mut reader, user.profile).await?.access;
+    let open = match kind {
+        SessionKind::Web => access.web(),
+        SessionKind::Api => access.api(),
+    };
+    if !open {
         return Ok(None);
     }
     drop(reader);

@@ -158,7 +158,8 @@ async fn by_password(
     entered: &Entered,
     origin: &Origin,
 ) -> Result<Outcome, AppError> {
-    match passwords::prove(ctx, session.user, &entered.password, origin).await? {
+    let origin = Origin { place: session.place, ..origin.clone() };
+    match passwords::prove(ctx, session.user, &entered.password, &origin).await? {
         Proof::Refused(refused) => Ok(Outcome::Wrong(refused)),
         Proof::Given(_) => {
             let mut tx = ctx.store.begin().await?;
@@ -207,7 +208,7 @@ async fn by_factor(
         }
         Err(refusal) => {
             let key = user.username.key();
-            record::note_at_source(ctx, &mut tx, refusal, &key, origin, now).await?;
+            record::note_at_source(&mut tx, refusal, &key, origin, now).await?;
             let refused = (refusal, &refusal.to_string()[..]);
             Outcome::Wrong(refuse(ctx, &mut tx, (session, &user), refused, origin, now).await?)
         }

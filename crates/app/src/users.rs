@@ -24,7 +24,7 @@ use crate::links::{self, INVITATION_VALID, LinkKind};
 use crate::live::commit;
 use crate::outbox::{self, Carried, Text};
 use crate::setup::STANDARD_PROFILE;
-use crate::{hashing, passwords, retirement, second_factors, trail};
+use crate::{browsers, hashing, passwords, retirement, second_factors, trail};
 
 /// What somebody is told who decided on something that is so no more.
 pub(crate) const CHANGED_MEANWHILE: &str = "The account was changed meanwhile. Log in anew.";
@@ -337,7 +337,9 @@ async fn replace_password(
     let user = take_by_name(&mut tx, username).await?;
     let id = user.standing.user;
     passwords::replace(&mut tx, &user, hashed, expired_at, now).await?;
-    sessions::end_of_user(&mut tx, id, None, "password set", now).await?;
+    let cause = "password set";
+    sessions::end_of_user(&mut tx, id, None, cause, now).await?;
+    browsers::end_others(&mut tx, actor, id, None, cause, now).await?;
     links::end_ways_in(&mut tx, id, now).await?;
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
     let facts = Facts::default().with("by", by).at("at", now);

@@ -15,7 +15,7 @@ use crate::factor::{Factor, FactorKinds};
 use crate::id::{Id, Profile, Token, User};
 use crate::lockout::{Failures, SourceFailures};
 use crate::names::Source;
-use crate::policy::{Policy, SourcePolicy};
+use crate::policy::{MemberSince, Policy, SourcePolicy};
 use crate::time::Timestamp;
 use crate::words::{of_word, word_of};
 
@@ -204,8 +204,8 @@ pub struct Login<'a> {
     pub standing: Option<&'a Standing>,
     /// His profile; any, where there is no such user.
     pub profile: Id<Profile>,
-    /// Since when he is under his policy.
-    pub member_since: Timestamp,
+    /// Since when he is under the policies that hold for him.
+    pub member_since: MemberSince,
     /// The strictest of the policies that he is under.
     pub policy: &'a Policy,
     /// Whether the password was right.

@@ -178,9 +178,33 @@ impl MailEncryption {
         [(Self::Optional, "optional"), (Self::Required, "required")];
 }
 
+/// Since when somebody is under the policies that hold for him.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberSince {
+    /// Under that of his profile: it begins anew when he is given another.
+    pub profile: Timestamp,
+    /// Under that of everybody: no change of his profile begins it anew.
+    pub organization: Timestamp,
+}
+
+impl MemberSince {
+    /// Who came under both at once.
+    pub const fn both(at: Timestamp) -> Self {
+        Self { profile: at, organization: at }
+    }
+}
+
+/// Whom a duty is put upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upon {
+    TheProfile,
+    Everybody,
+}
+
 /// The duty of one policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DutyRule {
+    upon: Upon,
     duty: Duty,
     since: Option<Timestamp>,
     api_since: Option<Timestamp>,
@@ -188,8 +212,12 @@ pub struct DutyRule {
 }
 
 impl DutyRule {
-    /// Until when somebody may do without, who came under it at `member_since`.
-    fn enrol_by(self, at: Duty, member_since: Timestamp) -> Timestamp {
+    /// Until when somebody may do without, who is under it since `member_since`.
+    fn enrol_by(self, at: Duty, member_since: MemberSince) -> Timestamp {
+        let member_since = match self.upon {
+            Upon::TheProfile => member_since.profile,
+            Upon::Everybody => member_since.organization,
+        };
         let since = match at {
             Duty::None | Duty::Web => self.since,
             Duty::WebAndApi => self.api_since.or(self.since),
@@ -279,6 +307,15 @@ impl Policy {
         }
     }
 
+    /// This policy as the one that holds for everybody: who is given another profile has no new time to enrol for
+    /// what he owes under this one.
+    #[must_use]
+    pub fn upon_everybody(self) -> Self {
+        let mark = |rule| DutyRule { upon: Upon::Everybody, ..rule };
+        let duties = self.duty_rules().into_iter().map(mark).collect();
+        Self { duties, ..self }
+    }
+
     /// Which rule keeps somebody off the web pages who comes from `source` at `now`.
     pub fn barrier_to_the_web(&self, source: Source, now: Timestamp) -> Option<Barrier> {
         if !self.access.web() {
@@ -293,21 +330,21 @@ impl Policy {
         None
     }
 
-    /// Until when somebody who came under the policy at `member_since` may do without a second factor on
+    /// Until when somebody who is under the policy since `member_since` may do without a second factor on
     /// the web; `None` where none is demanded.
-    pub fn enrol_for_web_by(&self, member_since: Timestamp) -> Option<Timestamp> {
+    pub fn enrol_for_web_by(&self, member_since: MemberSince) -> Option<Timestamp> {
         self.enrol_by(Duty::Web, member_since)
     }
 
     /// The same at APIs.
-    pub fn enrol_for_api_by(&self, member_since: Timestamp) -> Option<Timestamp> {
+    pub fn enrol_for_api_by(&self, member_since: MemberSince) -> Option<Timestamp> {
         self.enrol_by(Duty::WebAndApi, member_since)
     }
 
     /// By when somebody with these factors owes one on the web; `None` where he owes none.
     pub fn owed_on_the_web_by(
         &self,
-        member_since: Timestamp,
+        member_since: MemberSince,
         factors: FactorKinds,
     ) -> Option<Timestamp> {
         self.enrol_for_web_by(member_since).filter(|_| !factors.any_real())
@@ -316,13 +353,13 @@ impl Policy {
     /// The same at APIs, where an authenticator app alone will do: a passkey needs a browser.
     pub fn owed_at_apis_by(
         &self,
-        member_since: Timestamp,
+        member_since: MemberSince,
         factors: FactorKinds,
     ) -> Option<Timestamp> {
         self.enrol_for_api_by(member_since).filter(|_| !factors.authenticator)
     }
 
-    fn enrol_by(&self, at: Duty, member_since: Timestamp) -> Option<Timestamp> {
+    fn enrol_by(&self, at: Duty, member_since: MemberSince) -> Option<Timestamp> {
         let rules = self.duty_rules().into_iter().filter(|rule| rule.duty >= at);
         rules.map(|rule| rule.enrol_by(at, member_since)).min()
     }
@@ -332,6 +369,7 @@ impl Policy {
             return self.duties.clone();
         }
         vec![DutyRule {
+            upon: Upon::TheProfile,
             duty: self.duty,
             since: self.duty_since,
             api_since: self.api_duty_since,
@@ -411,7 +449,7 @@ pub struct SourcePolicy {
     pub names: u32,
     /// Failures of any kind from one address within the period.
     pub failures: u32,
-    /// The period, and how long the address is refused after it went over.
+    /// The period; an address that went over is refused until fewer of its failures lie within it.
     pub period: Duration,
 }
 
@@ -498,10 +536,10 @@ mod tests {
         let t0 = Timestamp::from_unix_ms(1_800_000_000_000);
         let dutiful = Policy { duty: Duty::Web, duty_since: Some(t0), ..Policy::default() };
 
-        assert_eq!(dutiful.enrol_for_web_by(t0 - DAY), Some(t0 + 14 * DAY));
-        assert_eq!(dutiful.enrol_for_web_by(t0 + DAY), Some(t0 + 15 * DAY));
-        assert_eq!(dutiful.enrol_for_api_by(t0), None);
-        assert_eq!(Policy::default().enrol_for_web_by(t0), None);
+        assert_eq!(dutiful.enrol_for_web_by(MemberSince::both(t0 - DAY)), Some(t0 + 14 * DAY));
+        assert_eq!(dutiful.enrol_for_web_by(MemberSince::both(t0 + DAY)), Some(t0 + 15 * DAY));
+        assert_eq!(dutiful.enrol_for_api_by(MemberSince::both(t0)), None);
+        assert_eq!(Policy::default().enrol_for_web_by(MemberSince::both(t0)), None);
     }
 
     #[test]
@@ -523,10 +561,10 @@ mod tests {
 
         let both = long_since.strictest(today).strictest(Policy::default());
 
-        assert_eq!(both.enrol_for_web_by(member_since), Some(t0 + 2 * DAY));
-        assert_eq!(both.enrol_for_api_by(member_since), Some(t0 + 2 * DAY));
+        assert_eq!(both.enrol_for_web_by(MemberSince::both(member_since)), Some(t0 + 2 * DAY));
+        assert_eq!(both.enrol_for_api_by(MemberSince::both(member_since)), Some(t0 + 2 * DAY));
         let laxer = Policy { enrol_grace: 60 * DAY, ..both.clone() };
-        assert_eq!(laxer.enrol_for_web_by(member_since), Some(t0 + 2 * DAY));
+        assert_eq!(laxer.enrol_for_web_by(MemberSince::both(member_since)), Some(t0 + 2 * DAY));
     }
 
     #[test]
@@ -539,7 +577,13 @@ mod tests {
             ..Policy::default()
         };
 
-        assert_eq!(widened.enrol_for_web_by(t0 - 200 * DAY), Some(t0 - 86 * DAY));
-        assert_eq!(widened.enrol_for_api_by(t0 - 200 * DAY), Some(t0 + 14 * DAY));
+        assert_eq!(
+            widened.enrol_for_web_by(MemberSince::both(t0 - 200 * DAY)),
+            Some(t0 - 86 * DAY)
+        );
+        assert_eq!(
+            widened.enrol_for_api_by(MemberSince::both(t0 - 200 * DAY)),
+            Some(t0 + 14 * DAY)
+        );
     }
 }

@@ -91,7 +91,7 @@ fn origin_of(
     // Where the public URL is https, only a request that visibly came another way may go without.
     let forwarded_https = said.is_some_and(|said| said.https);
     let secure = connection.tls || (public_is_https && (forwarded_https || names_public_host));
-    Ok(RequestOrigin { origin: Origin { source, client }, secure })
+    Ok(RequestOrigin { origin: Origin { source, client, place: None }, secure })
 }
 
 #[cfg(test)]

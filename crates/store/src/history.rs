@@ -2,6 +2,7 @@
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, Token, User};
+use symbolon_core::names::Source;
 
 use crate::columns::{Columns, args};
 use crate::error::StoreError;
@@ -10,9 +11,9 @@ use crate::sql::{Conn, Row, Tx};
 
 const INSERT: &str = "
     INSERT INTO login (id, at, user_id, username, head, client, source, outcome, reason,
-                       correlation_id, token_id, chain)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const OF_SOURCE_SINCE: &str = "SELECT COUNT(*) FROM login WHERE source = $1 AND at > $2";
+                       correlation_id, token_id, chain, network)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const OF_NETWORK_SINCE: &str = "SELECT COUNT(*) FROM login WHERE network = $1 AND at > $2";
 const FORGET: &str = "DELETE FROM login WHERE at < $1";
 const USES_OF_TOKEN: &str = "
     SELECT client, source, MIN(at), MAX(at), COUNT(*), head FROM login
@@ -85,6 +86,7 @@ pub async fn insert_with_chain(
         &login.correlation_id,
         token,
         chain,
+        network_of(&login.source),
     ];
     tx.execute_one(INSERT, args).await
 }
@@ -124,18 +126,24 @@ pub async fn uses_of_token(
     rows.iter().map(read_use).collect()
 }
 
-/// How many entries there are of one source after `since`.
-pub async fn count_of_source(
+/// How many entries there are of the sources that count as `source` does, after `since`.
+pub async fn count_of_network(
     conn: &mut Conn,
-    source: &str,
+    source: Source,
     since: Timestamp,
 ) -> Result<i64, StoreError> {
-    conn.fetch_one(OF_SOURCE_SINCE, args![source, since]).await?.int(0)
+    conn.fetch_one(OF_NETWORK_SINCE, args![source.counted_as(), since]).await?.int(0)
 }
 
 /// Forgets entries from before `limit`.
 pub async fn forget(tx: &mut Tx, limit: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET, args![limit]).await
+}
+
+/// What a source counts as; what is no address counts as itself.
+fn network_of(source: &str) -> String {
+    let address = source.parse().map(Source::new);
+    address.map_or_else(|_| source.to_owned(), Source::counted_as)
 }
 
 fn read(row: &Row) -> Result<LoginRow, StoreError> {

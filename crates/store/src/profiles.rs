@@ -141,7 +141,10 @@ pub async fn in_force(conn: &mut Conn, id: Id<Profile>) -> Result<Policy, StoreE
     if profiles.iter().all(|profile| profile.id != id) {
         return Err(StoreError::corrupt("user_account", "profile_id", id));
     }
-    let policies = profiles.into_iter().map(|profile| profile.policy);
+    let policies = profiles.into_iter().map(|profile| match profile.everybody_since {
+        Some(_) => profile.policy.upon_everybody(),
+        None => profile.policy,
+    });
     Ok(policies.reduce(Policy::strictest).unwrap_or_default())
 }
 

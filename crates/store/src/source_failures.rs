@@ -1,4 +1,8 @@
 //! Failures by source address, so that one address cannot try many names.
+//!
+//! Each failure is kept with its instant, so that what lies within a period is counted and nothing else:
+//! who goes on failing slowly does not add up over the day. An address that is refused is not counted on, so
+//! that there are no more rows of it than the limit allows.
 
 use symbolon_core::Timestamp;
 use symbolon_core::lockout::SourceFailures;
@@ -8,24 +12,22 @@ use crate::error::StoreError;
 use crate::sql::{Conn, Tx};
 
 const NOTE: &str = "
-    INSERT INTO source_failure (source, username_key, failures, last_at)
-    VALUES ($1, $2, 1, $3)
-    ON CONFLICT (source, username_key) DO UPDATE
-    SET last_at = $3,
-        failures = CASE WHEN source_failure.last_at < $4 THEN 1 ELSE source_failure.failures + 1 END";
+    INSERT INTO source_failure (source, at, username_key, failures)
+    VALUES ($1, $2, $3, 1)
+    ON CONFLICT (source, at, username_key) DO UPDATE SET failures = source_failure.failures + 1";
 const SINCE: &str = "
-    SELECT failures FROM source_failure WHERE source = $1 AND last_at >= $2 LIMIT 1000";
-const FORGET: &str = "DELETE FROM source_failure WHERE last_at < $1";
+    SELECT COUNT(DISTINCT username_key), CAST(COALESCE(SUM(failures), 0) AS BIGINT)
+    FROM source_failure WHERE source = $1 AND at >= $2";
+const FORGET: &str = "DELETE FROM source_failure WHERE at < $1";
 
-/// Notes one more failure; those from before `since` are forgotten.
+/// Notes one more failure.
 pub async fn note(
     tx: &mut Tx,
     source: &str,
     username_key: &str,
-    since: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.execute_one(NOTE, args![source, username_key, now, since]).await
+    tx.execute_one(NOTE, args![source, now, username_key]).await
 }
 
 /// The failures of a source from `since` on.
@@ -34,13 +36,8 @@ pub async fn since(
     source: &str,
     since: Timestamp,
 ) -> Result<SourceFailures, StoreError> {
-    let rows = conn.fetch_all(SINCE, args![source, since]).await?;
-    let mut sum = SourceFailures::default();
-    for row in &rows {
-        sum.names += 1;
-        sum.failures = sum.failures.saturating_add(row.count(0)?);
-    }
-    Ok(sum)
+    let row = conn.fetch_one(SINCE, args![source, since]).await?;
+    Ok(SourceFailures { names: row.count(0)?, failures: row.count(1)? })
 }
 
 /// Forgets failures from before `limit`.

@@ -33,6 +33,14 @@ const LIVE_OF_USER: &str = "
     FROM token
     WHERE user_id = $1 AND retired_at IS NULL
     ORDER BY device_type, issued_at, id";
+const IN_HAND_OF_USER: &str = "
+    SELECT id, user_id, expires_at, COALESCE(last_used_at, issued_at), retired_at, retired_cause,
+           device_type
+    FROM token
+    WHERE user_id = $1 AND retired_at IS NULL
+      AND (mailed_at IS NOT NULL OR last_used_at IS NOT NULL)
+    ORDER BY device_type, issued_at, id";
+const NOTE_MAILED: &str = "UPDATE token SET mailed_at = $2 WHERE id = $1 AND mailed_at IS NULL";
 const UNUSED_SINCE: &str = "
     SELECT id, user_id FROM token
     WHERE device_type = $1 AND retired_at IS NULL AND COALESCE(last_used_at, issued_at) <= $2
@@ -281,6 +289,35 @@ pub async fn live_of_user(conn: &mut Conn, user: Id<User>) -> Result<Vec<LiveTok
         })
     };
     rows.iter().map(read).collect()
+}
+
+/// The tokens of a user that are not retired and that he can have: the mail server took the letter, or the token
+/// was used.
+pub async fn in_hand_of_user(
+    conn: &mut Conn,
+    user: Id<User>,
+) -> Result<Vec<(TokenRecord, DeviceType)>, StoreError> {
+    let rows = conn.fetch_all(IN_HAND_OF_USER, args![user]).await?;
+    let read = |row: &Row| {
+        let record = TokenRecord {
+            token: row.id(0)?,
+            user: row.id(1)?,
+            expires_at: row.at(2)?,
+            active_at: row.at(3)?,
+            retired: read_retired(row, 4)?,
+        };
+        Ok((record, read_device_type(row, 6)?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Notes that the mail server took the letter that carries a token, unless it is noted already.
+pub async fn note_mailed(
+    tx: &mut Tx,
+    token: Id<Token>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    tx.execute_at_most_one(NOTE_MAILED, args![token, now]).await
 }
 
 /// Live tokens of a device type whose last use, or issue, is not later than `limit`, and that are not too

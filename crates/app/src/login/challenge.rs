@@ -23,14 +23,16 @@ use symbolon_store::users::{PasswordRecord, UserRecord};
 use symbolon_store::{Tx, users};
 
 use crate::actor::Origin;
-use crate::challenges::{Asked, Entered, MOST_TRIES, Met, Ways, evaluate, held, mail_code};
+use crate::challenges::{
+    Asked, Entered, MOST_TRIES, Met, Ways, evaluate, forget_wrong_codes, held, mail_code,
+};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::explain;
 use crate::live::commit;
 use crate::login::attempt::{Attempt, Head, NewSession, Refused};
 use crate::login::evidence::{self, Evidence};
-use crate::login::open::{Opening, restriction_of, write_session};
+use crate::login::open::{Opening, hold, restriction_of, write_session};
 use crate::login::record;
 use crate::places::{self, PlaceRow};
 use crate::rotation::completion;
@@ -86,7 +88,7 @@ pub(crate) async fn begin(
     };
     let id = user.standing.user;
     let mut tx = ctx.store.begin().await?;
-    if !users::hold_at_epoch(&mut tx, id, user.epoch).await? {
+    if hold(&mut tx, user, evidence, now).await?.is_none() {
         return Ok(None);
     }
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
@@ -226,6 +228,7 @@ pub(crate) async fn meet_by_passkey(
     let Some(Try { user, place, .. }) = begin_try(tx, open, now).await? else {
         return Ok(Outcome::Over);
     };
+    forget_wrong_codes(tx, &user, place.as_ref()).await?;
     let met = Met { factor: Factor::Passkey, token: None };
     finish(ctx, tx, open, (&user, place.as_ref()), met, origin, now).await
 }
@@ -398,7 +401,7 @@ async fn refuse(
     if left == 0 {
         challenges::end(tx, open.row.id, now).await?;
     }
-    record::note_at_source(ctx, tx, refusal, &user.username.key(), origin, now).await?;
+    record::note_at_source(tx, refusal, &user.username.key(), origin, now).await?;
     let (reason, chain) = (refusal.to_string(), explain::chain_of(steps));
     let refused = (refusal, &reason[..], &chain[..]);
     let refused = record::refuse_answer(ctx, tx, user, refused, origin, now).await?;

@@ -21,6 +21,8 @@ pub(crate) enum Code {
     Absent,
     /// It is wrong, or was taken before.
     Wrong,
+    /// Nobody can tell: no secret that it could be of can be opened.
+    Unreadable,
     /// It is of this app and step.
     Right(Id<Authenticator>, i64),
 }
@@ -29,7 +31,7 @@ impl Code {
     /// As the chain judges it.
     pub(crate) const fn evidence(self) -> CodeEvidence {
         match self {
-            Self::Absent => CodeEvidence::Absent,
+            Self::Absent | Self::Unreadable => CodeEvidence::Absent,
             Self::Wrong => CodeEvidence::Wrong,
             Self::Right(..) => CodeEvidence::Right,
         }
@@ -49,17 +51,40 @@ pub(crate) fn split(attempt: &Attempt, evidence: &Evidence) -> Option<(Password,
 }
 
 /// Looks at the code, whether the password was right or not. While codes are locked none is looked at.
+///
+/// Of any API login that ends in six digits and brings no token as much work is done: else the time would tell a
+/// stranger who exists, is under the duty and has an app.
 pub(crate) async fn look(
     ctx: &Ctx,
+    attempt: &Attempt,
     evidence: &Evidence,
     typed: Option<&TypedCode>,
     now: Timestamp,
 ) -> Result<Code, AppError> {
-    let (Some(typed), Some(user)) = (typed, &evidence.user) else { return Ok(Code::Absent) };
-    if evidence.wrong_codes().locked_at(now).is_some() {
-        return Ok(Code::Absent);
-    }
+    let locked = evidence.wrong_codes().locked_at(now).is_some();
+    let (typed, user) = match (typed, &evidence.user) {
+        (Some(typed), Some(user)) if !locked => (typed, user.standing.user),
+        _ => return look_in_vain(ctx, attempt, now).await,
+    };
     let mut reader = ctx.store.read().await?;
-    let found = second_factors::find_step(ctx, &mut reader, user.standing.user, typed, now).await?;
-    Ok(found.map_or(Code::Wrong, |(app, step)| Code::Right(app, step)))
+    match second_factors::find_step(ctx, &mut reader, user, typed, now).await {
+        Ok(found) => Ok(found.map_or(Code::Wrong, |(app, step)| Code::Right(app, step))),
+        // Told once it is known whether the password was right: not to a stranger.
+        Err(AppError::KeyMissing) => Ok(Code::Unreadable),
+        Err(error) => Err(error),
+    }
+}
+
+async fn look_in_vain(ctx: &Ctx, attempt: &Attempt, now: Timestamp) -> Result<Code, AppError> {
+    let may_be_one = match (attempt.kind, &attempt.token) {
+        (SessionKind::Api, TokenPart::Absent) => split_code(&attempt.password),
+        (SessionKind::Api, TokenPart::Mistyped | TokenPart::Given(_)) | (SessionKind::Web, _) => {
+            None
+        }
+    };
+    if let Some((_, typed)) = may_be_one {
+        let mut reader = ctx.store.read().await?;
+        second_factors::find_step(ctx, &mut reader, Id::from_raw(0), &typed, now).await?;
+    }
+    Ok(Code::Absent)
 }

@@ -5,11 +5,11 @@ use symbolon_core::client_kind::{ClientKind, kind_of};
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::factor::FactorKinds;
 use symbolon_core::id::Id;
-use symbolon_core::judge::{Door, Login, PasswordVerdict, TokenEvidence};
+use symbolon_core::judge::{Door, Login, PasswordVerdict, TokenEvidence, TokenUse};
 use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::{Failures, SourceFailures};
 use symbolon_core::names::{Source, Username};
-use symbolon_core::policy::Policy;
+use symbolon_core::policy::{MemberSince, Policy};
 use symbolon_core::session::SessionKind;
 use symbolon_core::token::TokenPart;
 use symbolon_store::users::{PasswordRecord, UserRecord};
@@ -47,7 +47,7 @@ pub(crate) struct Evidence {
     pub(crate) factors: FactorKinds,
     /// The code that an API login brings in the token's place.
     pub(crate) code: Code,
-    /// Whether the user has a token that lives; known for the web alone.
+    /// Whether the user has a token that would be taken from him here; known for the web alone.
     pub(crate) has_token: bool,
 }
 
@@ -72,7 +72,7 @@ impl Evidence {
             source_policy: &ctx.settings.source_policy,
             standing: self.user.as_ref().map(|user| &user.standing),
             profile: self.user.as_ref().map_or(Id::from_raw(0), |user| user.profile),
-            member_since: self.user.as_ref().map_or(now, |user| user.profile_since),
+            member_since: self.user.as_ref().map_or(MemberSince::both(now), member_since),
             policy: &self.policy,
             password,
             factors: self.factors,
@@ -142,7 +142,7 @@ pub(crate) async fn gather(
         SessionKind::Web => {
             let held = &attempt.places;
             known.place = places::find_browser(ctx, &mut reader, user, held, now).await?;
-            known.has_token = !tokens::live_of_user(&mut reader, asked).await?.is_empty();
+            known.has_token = has_token(&mut reader, known.user.as_ref(), source, now).await?;
         }
         SessionKind::Api => {
             known.place = places::find_api(&mut reader, user, origin, now).await?;
@@ -161,6 +161,34 @@ pub(crate) async fn gather(
         source_failures: failures,
         ..known
     })
+}
+
+/// Since when a user is under the policies that hold for him.
+pub(crate) const fn member_since(user: &UserRecord) -> MemberSince {
+    MemberSince { profile: user.profile_since, organization: user.created_at }
+}
+
+/// Whether there is a token that the user has and that would be taken from him here. One whose letter still lies in
+/// the outbox he cannot have, and without a mail server it lies there for good: whoever demanded it would shut
+/// him out. The same look-ups whether there is a user.
+async fn has_token(
+    reader: &mut Conn,
+    user: Option<&UserRecord>,
+    source: Source,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let asked = user.map_or(Id::from_raw(0), |user| user.standing.user);
+    let in_hand = tokens::in_hand_of_user(reader, asked).await?;
+    let device_types = device_types::list(reader).await?;
+    let Some(user) = user.filter(|user| user.standing.tokens_frozen.is_none()) else {
+        return Ok(false);
+    };
+    let taken = in_hand.iter().any(|(record, name)| {
+        let rules = device_types.iter().find(|row| row.name == *name).map(|row| &row.rules);
+        let (user, profile) = (user.standing.user, user.profile);
+        record.judge(&TokenUse { user, profile, rules, source, client_kind: None, now }).is_ok()
+    });
+    Ok(taken)
 }
 
 /// What is known of a name alone.

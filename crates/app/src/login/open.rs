@@ -1,7 +1,7 @@
 //! Opens the session of a login that was let in.
 
 use symbolon_core::Timestamp;
-use symbolon_core::id::{Client, Id, Place, Session, Token, User};
+use symbolon_core::id::{Client, Id, Place, Session, Token};
 use symbolon_core::judge::{Admission, Next, TokenEvidence};
 use symbolon_core::keys::Purpose;
 use symbolon_core::lockout::Failures;
@@ -21,6 +21,7 @@ use crate::login::attempt::{Attempt, CorrelationId, Head, NewSession};
 use crate::login::code::Code;
 use crate::login::evidence::Evidence;
 use crate::login::record::{self, Entry};
+use crate::places::PlaceRow;
 use crate::rotation::completion;
 use crate::{passwords, places, second_factors};
 
@@ -44,6 +45,38 @@ pub(crate) struct Opening<'a> {
     pub(crate) restriction: Option<Restriction>,
 }
 
+/// What a login was decided on, as it is in the transaction that acts on the decision.
+pub(crate) struct Held {
+    pub(crate) user: UserRecord,
+    /// The known place, unless it was ended since.
+    pub(crate) place: Option<PlaceRow>,
+}
+
+/// Holds the user's row; `None` if he has changed since the decision, or if a lock was set since, where this
+/// login is counted: on another node somebody may have guessed meanwhile, and of what comes during a lockout
+/// nothing is told right or wrong (I14).
+pub(crate) async fn hold(
+    tx: &mut Tx,
+    user: &UserRecord,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<Option<Held>, AppError> {
+    let id = user.standing.user;
+    if !users::hold_at_epoch(tx, id, user.epoch).await? {
+        return Ok(None);
+    }
+    let Some(user) = users::find(tx, id).await? else { return Ok(None) };
+    let known = evidence.place.as_ref().map(|place| place.id);
+    let place = places::find(tx, id, known).await?;
+    let (failures, codes) = match &place {
+        Some(place) => (place.failures, place.code_failures),
+        None => (user.standing.failures, user.code_failures),
+    };
+    let by_code = matches!(evidence.code, Code::Right(..));
+    let locked = failures.locked_at(now).or(codes.locked_at(now).filter(|_| by_code));
+    Ok(locked.is_none().then_some(Held { user, place }))
+}
+
 /// Opens the session of a login that was let in; `None` if the user, the token or the place has changed
 /// since the decision, which must then be taken anew (I6).
 pub(crate) async fn open(
@@ -58,9 +91,9 @@ pub(crate) async fn open(
         return Ok(None);
     };
     let mut tx = ctx.store.begin().await?;
-    if !users::hold_at_epoch(&mut tx, admission.user, user.epoch).await? {
+    let Some(held) = hold(&mut tx, user, evidence, now).await? else {
         return Ok(None);
-    }
+    };
     if let Some(token) = admission.token
         && !tokens::note_use(&mut tx, token, now).await?
     {
@@ -75,11 +108,11 @@ pub(crate) async fn open(
     if let (Some(old), Some(new)) = (&user.password, &rehash) {
         users::rehash(&mut tx, admission.user, old, new).await?;
     }
-    let Some((place, link_opened_at)) = note_place(ctx, &mut tx, attempt, evidence, now).await?
-    else {
+    let noted = note_place(ctx, &mut tx, attempt, (evidence, &held), now).await?;
+    let Some((place, link_opened_at)) = noted else {
         return Ok(None);
     };
-    forget_failures(&mut tx, evidence, admission.user).await?;
+    forget_failures(&mut tx, evidence, &held).await?;
     let opening = Opening {
         head: attempt.head,
         kind: attempt.kind,
@@ -107,24 +140,20 @@ pub(crate) async fn open(
 /// Whoever is in does not guess: what failed where he comes from is forgotten, but for wrong codes, of which a right
 /// one takes one back. Nothing else is touched: what failed elsewhere is somebody else's guesses. A use of a
 /// known place forgets by itself.
-async fn forget_failures(tx: &mut Tx, evidence: &Evidence, user: Id<User>) -> Result<(), AppError> {
+async fn forget_failures(tx: &mut Tx, evidence: &Evidence, held: &Held) -> Result<(), AppError> {
+    let user = held.user.standing.user;
     if evidence.place.is_none() {
         users::set_failures(tx, user, Failures::default()).await?;
     }
     let Code::Right(..) = evidence.code else { return Ok(()) };
-    // As the row is now: other nodes may have counted since it was read.
-    match &evidence.place {
-        Some(known) => {
-            if let Some(place) = places::find(tx, user, Some(known.id)).await? {
-                let after = place.code_failures.after_right_code_at_api();
-                stored_places::set_code_failures(tx, place.id, after).await?;
-            }
+    match &held.place {
+        Some(place) => {
+            let after = place.code_failures.after_right_code_at_api();
+            stored_places::set_code_failures(tx, place.id, after).await?;
         }
         None => {
-            if let Some(current) = users::find(tx, user).await? {
-                let after = current.code_failures.after_right_code_at_api();
-                users::set_code_failures(tx, user, after).await?;
-            }
+            let after = held.user.code_failures.after_right_code_at_api();
+            users::set_code_failures(tx, user, after).await?;
         }
     }
     Ok(())
@@ -147,16 +176,16 @@ async fn note_place(
     ctx: &Ctx,
     tx: &mut Tx,
     attempt: &Attempt,
-    evidence: &Evidence,
+    (evidence, held): (&Evidence, &Held),
     now: Timestamp,
 ) -> Result<Option<(Option<Id<Place>>, Option<Timestamp>)>, AppError> {
     let origin = &attempt.origin;
     match (&evidence.place, &evidence.user, attempt.kind) {
         (Some(known), _, _) => {
-            // As it is now: of two logins at once one is the first.
-            let current = places::find(tx, known.user, Some(known.id)).await?;
             let noted = places::note_use(tx, known.id, origin, now).await?;
-            Ok(current.filter(|_| noted).map(|place| (Some(place.id), place.link_opened_at)))
+            // As it was held: of two logins at once one is the first.
+            let current = held.place.as_ref().filter(|_| noted);
+            Ok(current.map(|place| (Some(place.id), place.link_opened_at)))
         }
         (None, Some(user), SessionKind::Api) => {
             let user = user.standing.user;

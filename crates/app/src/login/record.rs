@@ -22,7 +22,7 @@ use crate::login::evidence::Evidence;
 use crate::{explain, outbox, trail};
 
 const FLOOD_WINDOW: Duration = Duration::from_mins(1);
-/// Entries of one address within the window, after which cheap refusals are no longer written down.
+/// Entries of one address, or one network of IPv6, within the window, after which cheap refusals are no longer written down.
 const MOST_IN_WINDOW: i64 = 30;
 /// The owner is warned of a token in use that has ended once in this time for each source.
 const WARNING_INTERVAL: Duration = Duration::from_hours(24);
@@ -48,7 +48,7 @@ pub(crate) async fn record_refusal(
             note_ended_use(ctx, &mut tx, user, token, ended, origin, now).await?;
         }
     }
-    note_at_source(ctx, &mut tx, refusal, &evidence.name_key(), origin, now).await?;
+    note_at_source(&mut tx, refusal, &evidence.name_key(), origin, now).await?;
     let cheap =
         matches!(refusal, Refusal::SourceLockedOut | Refusal::Malformed | Refusal::SwitchedOff);
     if !cheap || !flooding(&mut tx, origin, now).await? {
@@ -66,7 +66,6 @@ pub(crate) async fn record_refusal(
 
 /// Counts a refusal on the address that it came from, if it is of those that count there.
 pub(crate) async fn note_at_source(
-    ctx: &Ctx,
     tx: &mut Tx,
     refusal: Refusal,
     name_key: &str,
@@ -74,8 +73,7 @@ pub(crate) async fn note_at_source(
     now: Timestamp,
 ) -> Result<(), AppError> {
     if refusal.counts_against_source() {
-        let since = now - ctx.settings.source_policy.period;
-        source_failures::note(tx, &origin.source.counted_as(), name_key, since, now).await?;
+        source_failures::note(tx, &origin.source.counted_as(), name_key, now).await?;
     }
     Ok(())
 }
@@ -155,8 +153,7 @@ pub(crate) struct RefusedCredential<'a> {
 /// Whether an address fills the history: who is refused before a password is hashed can ask thousands of
 /// times a second, and a line every two seconds says as much.
 async fn flooding(tx: &mut Tx, origin: &Origin, now: Timestamp) -> Result<bool, AppError> {
-    let source = origin.source.to_string();
-    let lately = history::count_of_source(tx, &source, now - FLOOD_WINDOW).await?;
+    let lately = history::count_of_network(tx, origin.source, now - FLOOD_WINDOW).await?;
     Ok(lately >= MOST_IN_WINDOW)
 }
 

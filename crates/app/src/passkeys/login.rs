@@ -24,6 +24,7 @@ use webauthn_rp::{
 use super::ceremony::{HANDLE, MOST_BYTES, Party, json_of, verify_stored};
 use super::{PasskeyFault, Question, open_question};
 use crate::actor::Origin;
+use crate::challenges::forget_wrong_codes;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
@@ -139,9 +140,12 @@ async fn enter(
         drop(tx);
         return overtaken(ctx, proved, origin, now).await;
     }
-    let known = evidence.place.as_ref();
+    let current = users::find(&mut tx, proved.user).await?.ok_or(AppError::NotFound("user"))?;
+    let known = evidence.place.as_ref().map(|place| place.id);
+    let known = places::find(&mut tx, proved.user, known).await?;
+    forget_wrong_codes(&mut tx, &current, known.as_ref()).await?;
     let (place, secret) =
-        places::known_or_new(ctx, &mut tx, proved.user, known, origin, now).await?;
+        places::known_or_new(ctx, &mut tx, proved.user, known.as_ref(), origin, now).await?;
     let opening = Opening {
         head: Head::Web,
         kind: SessionKind::Web,

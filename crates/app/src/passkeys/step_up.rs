@@ -10,10 +10,12 @@ use super::proof::{begin_proof, finish_proof};
 use super::registration::VALID;
 use super::{PasskeyFault, Question};
 use crate::actor::Origin;
+use crate::challenges::forget_wrong_codes;
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::commit;
 use crate::login::Refused;
+use crate::places;
 use crate::sessions::LiveSession;
 use crate::step_up::{self, Outcome, note_proof};
 
@@ -81,6 +83,10 @@ async fn judge_answer(
     };
     let outcome = match verified {
         Ok(_) => {
+            let user = users::find(&mut tx, session.user).await?;
+            let user = user.ok_or(AppError::NotFound("user"))?;
+            let place = places::find(&mut tx, session.user, session.place).await?;
+            forget_wrong_codes(&mut tx, &user, place.as_ref()).await?;
             let proved = note_proof(ctx, &mut tx, session.session, now).await?;
             proved.map_or(Outcome::Over, Outcome::Proved)
         }

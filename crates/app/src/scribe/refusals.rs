@@ -161,7 +161,8 @@ async fn write_one(ctx: &Ctx, case: &Case, place: &Place, seen: Seen) -> Result<
         return Ok(());
     };
     drop(reader);
-    let origin = Origin { source: Source::new(place.source), client: place.client.clone() };
+    let (source, client) = (Source::new(place.source), place.client.clone());
+    let origin = Origin { source, client, place: None };
     let refused = RefusedCredential {
         head: place.head,
         token: case.token,

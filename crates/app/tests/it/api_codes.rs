@@ -6,11 +6,12 @@ use std::time::Duration;
 use symbolon_app::explain::Said;
 use symbolon_app::history::{self, Reader};
 use symbolon_app::links::LinkKind;
-use symbolon_app::login::{NewSession, Refused};
+use symbolon_app::login::{self, ApiLogin, Head, LoginError, NewSession, Refused};
 use symbolon_app::users::UserView;
-use symbolon_app::{Actor, owner_freeze, profiles, users};
+use symbolon_app::{Actor, AppError, owner_freeze, profiles, users};
 use symbolon_core::judge::{Refusal, Rule};
 use symbolon_core::policy::{DAY, Duty, Policy};
+use symbolon_core::secret::Credential;
 use symbolon_store::users as stored_users;
 
 use crate::accounts::mailed_link;
@@ -304,4 +305,33 @@ async fn whoever_holds_a_retired_token_is_told_of_whichever_rule_refuses_him() {
     let told = house.arrived().split_off(before);
     assert_eq!(told.len(), 1);
     assert!(told[0].subject.contains("retired"), "{}", told[0].subject);
+}
+
+#[tokio::test]
+async fn where_no_secret_can_be_opened_a_code_is_not_called_wrong_and_a_stranger_learns_nothing() {
+    let house = dutiful_house().await;
+    let jane = house.user("jane").await;
+    let (app, _) = house.restarted_with_another_key().enrol(&jane).await;
+    house.wait(STEP);
+    let code = app.code(house.ctx.clock.now(), 0);
+    let log_in = async |password: &str| {
+        let login = ApiLogin {
+            head: Head::SoapPartner,
+            username: jane.username.to_string(),
+            credential: Credential::new(format!("{password}{code}")),
+            client: None,
+            origin: origin("10.1.2.3"),
+        };
+        login::log_in_to_api(&house.ctx, login).await
+    };
+
+    let right = log_in(PASSWORD).await;
+    let wrong = log_in("not the password").await;
+
+    assert!(matches!(right, Err(LoginError::App(AppError::KeyMissing))), "{right:?}");
+    let Err(LoginError::Refused(refused)) = wrong else { panic!("{wrong:?}") };
+    assert_eq!(refused.refusal, Refusal::WrongPassword);
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let row = stored_users::find(&mut reader, jane.id).await.unwrap().unwrap();
+    assert_eq!((row.code_failures.count, row.standing.failures.count), (0, 1));
 }

@@ -6,13 +6,16 @@ use symbolon_app::explain::{self, Conclusion, ExplainedStep, Explanation, Questi
 use symbolon_app::history::{self, Reader};
 use symbolon_app::login::Head;
 use symbolon_app::users::{self, UserView};
-use symbolon_app::{Actor, AppError, networks, passkeys, profiles};
+use symbolon_app::{Actor, AppError, device_types, networks, passkeys, profiles, reset};
 use symbolon_core::Timestamp;
 use symbolon_core::judge::{Refusal, Rule};
+use symbolon_core::lockout::Failures;
 use symbolon_core::login_hours::LoginHours;
-use symbolon_core::names::{ClientName, Source};
+use symbolon_core::names::{ClientName, DeviceType, Source};
 use symbolon_core::network::{LoginRanges, Network};
-use symbolon_core::policy::{Access, Duty, Policy};
+use symbolon_core::policy::{Access, DAY, Duty, Policy};
+use symbolon_core::reset::Scope;
+use symbolon_store::users as stored_users;
 
 use crate::house::{PASSWORD, TestHouse, origin};
 use crate::passkey_device::Device;
@@ -261,4 +264,95 @@ async fn what_an_explanation_assumes_stands_at_its_rule() {
     assert_eq!(input(Rule::Password), "right (assumed)");
     assert_eq!(input(Rule::SecondFactor), "demanded; the code was right (assumed)");
     assert!(explanation.premise.contains("another code, or with none, is refused"));
+}
+
+/// Resets the token of one device type alone, whose tokens live for so long.
+async fn reset_of_type(house: &TestHouse, user: &UserView, name: &str, max_age: Duration) {
+    let device_type = DeviceType::parse(name).unwrap();
+    device_types::set(&house.ctx, Actor::Operator, &device_type, |rules| rules.max_age = max_age)
+        .await
+        .unwrap();
+    let (name, scope) = (user.username.as_str(), Scope::DeviceType);
+    reset::reset_for(&house.ctx, Actor::Operator, name, device_type, scope, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_several_tokens_the_one_that_is_let_in_is_explained() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    reset_of_type(&house, &jane, "server", 300 * DAY).await;
+    reset_of_type(&house, &jane, "mobile", 200 * DAY).await;
+    reset_of_type(&house, &jane, "command-line", 100 * DAY).await;
+    let elsewhere = LoginRanges::parse("192.0.2.0/24").unwrap();
+    let restrict = async |name: &str| {
+        let device_type = DeviceType::parse(name).unwrap();
+        let set = device_types::set(&house.ctx, Actor::Operator, &device_type, |rules| {
+            rules.addresses.clone_from(&elsewhere);
+        });
+        set.await.unwrap();
+    };
+    let explained = async || {
+        let explanation = explain(&house, &jane, Head::SoapPartner).await;
+        (explanation.conclusion, explanation.premise)
+    };
+
+    let (all, with_all) = explained().await;
+    restrict("server").await;
+    let (some, with_some) = explained().await;
+    restrict("mobile").await;
+    restrict("command-line").await;
+    let (none, with_none) = explained().await;
+
+    assert_eq!(
+        [all, some, none],
+        [Conclusion::Admitted, Conclusion::Admitted, Conclusion::Refused]
+    );
+    let choice = ", of those that are let in the one that expires last.";
+    assert!(with_all.contains(&format!("device type server{choice}")), "{with_all}");
+    assert!(with_some.contains(&format!("device type mobile{choice}")), "{with_some}");
+    let choice = ", the one that expires last: with none of his is he let in.";
+    assert!(with_none.contains(&format!("device type server{choice}")), "{with_none}");
+}
+
+#[tokio::test]
+async fn where_no_token_is_needed_a_dead_one_is_not_presented() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.reset(&jane).await;
+    let trusted = Network::parse("10.1.0.0/16").unwrap();
+    networks::add(&house.ctx, Actor::Operator, trusted, None).await.unwrap();
+    house.wait(365 * DAY);
+
+    let explanation = explain(&house, &jane, Head::SoapPartner).await;
+    let admitted = house.log_in(&jane, PASSWORD).await;
+
+    assert!(admitted.is_ok());
+    assert_eq!(explanation.conclusion, Conclusion::Admitted);
+    assert!(explanation.premise.contains("none is needed"), "{}", explanation.premise);
+}
+
+#[tokio::test]
+async fn a_login_on_the_web_is_explained_with_the_lock_of_codes() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    house.enrol(&jane).await;
+    let until = house.ctx.clock.now() + Duration::from_hours(1);
+    let locked = Failures { count: 10, last_at: None, locked_until: Some(until) };
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    stored_users::set_code_failures(&mut tx, jane.id, locked).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let explanation = explain(&house, &jane, Head::Web).await;
+    house.wait(Duration::from_hours(1));
+    let later = explain(&house, &jane, Head::Web).await;
+
+    let demand = |explanation: Explanation| {
+        let mut steps = explanation.steps.into_iter();
+        steps.find(|step| step.said == Said::Demanded).unwrap()
+    };
+    let (locked, open) = (demand(explanation), demand(later));
+    assert!(locked.input.ends_with(&format!("no code is taken until {until}")), "{}", locked.input);
+    let remedy = Refusal::CodesLockedOut(until).remedy();
+    assert!(locked.remedy.ends_with(remedy), "{}", locked.remedy);
+    assert!(!open.input.contains("no code") && !open.remedy.contains(remedy), "{open:?}");
 }

@@ -134,21 +134,27 @@ impl TestHouse {
             mail_configured: Switch::On,
         };
         change(&mut settings);
-        Self::around(store, vec![(KeyId(1), MasterKey::from_bytes([7; 32]))], clock, settings, 1)
+        let keys = vec![(KeyId(1), MasterKey::from_bytes([7; 32]))];
+        Self::around(store, keys, clock, settings, seeded(1))
     }
 
     /// The same house after a start; its chance is another one.
     pub(crate) fn restarted_over(&self, store: Store, seed: u64) -> Self {
         let keys = vec![(KeyId(1), MasterKey::from_bytes([7; 32]))];
-        Self::around(store, keys, self.clock.clone(), self.ctx.settings.clone(), seed)
+        Self::around(store, keys, self.clock.clone(), self.ctx.settings.clone(), seeded(seed))
     }
 
     /// The same house after a restart with one key more, the newest.
     pub(crate) fn restarted_with_another_key(&self) -> Self {
+        self.beside_with_another_key(seeded(1))
+    }
+
+    /// Another node of the same house, with one key more and a chance of its own.
+    pub(crate) fn beside_with_another_key(&self, chance: Chance) -> Self {
         let keys =
             [(1, 7), (2, 8)].map(|(id, byte)| (KeyId(id), MasterKey::from_bytes([byte; 32])));
         let (store, settings) = (self.ctx.store.clone(), self.ctx.settings.clone());
-        Self::around(store, keys.into(), self.clock.clone(), settings, 1)
+        Self::around(store, keys.into(), self.clock.clone(), settings, chance)
     }
 
     fn around(
@@ -156,7 +162,7 @@ impl TestHouse {
         keys: Vec<(KeyId, MasterKey)>,
         clock: ManualClock,
         settings: Settings,
-        seed: u64,
+        chance: Chance,
     ) -> Self {
         let from = EmailAddress::parse("symbolon@symbolon.example").unwrap();
         let letterhead = Letterhead {
@@ -169,7 +175,7 @@ impl TestHouse {
             store,
             keys: KeyRing::new(keys).unwrap(),
             clock: Box::new(clock.clone()),
-            chance: Chance::new(StdRng::seed_from_u64(seed)),
+            chance,
             hasher: Hasher::start_at_normal_priority(2, 1024).unwrap(),
             turnstile: Turnstile::default(),
             settings,
@@ -320,6 +326,10 @@ impl TestHouse {
     }
 }
 
+fn seeded(seed: u64) -> Chance {
+    Chance::new(StdRng::seed_from_u64(seed))
+}
+
 /// A user of this name, with [`PASSWORD`].
 fn called(name: &str) -> NewUser {
     NewUser {
@@ -340,5 +350,6 @@ pub(crate) fn origin(source: &str) -> Origin {
     Origin {
         source: Source::new(source.parse().unwrap()),
         client: ClientName::sanitised("jsforce/3.10"),
+        place: None,
     }
 }

@@ -10,7 +10,7 @@ use symbolon_app::login::{Head, WebLogin, log_in_to_web, refuse_unread};
 use symbolon_app::{Actor, history, networks, profiles, sessions, users};
 use symbolon_core::judge::Refusal;
 use symbolon_core::network::Network;
-use symbolon_core::policy::{Duty, Policy};
+use symbolon_core::policy::{Duty, Policy, SourcePolicy};
 use symbolon_core::session::SessionKind;
 
 use crate::house::{PASSWORD, TestHouse, origin, password};
@@ -342,4 +342,39 @@ async fn under_the_duty_of_a_code_too_every_refusal_costs_one_hash() {
     assert!(costs.iter().all(|(_, hashes)| *hashes == 1), "{costs:?}");
     let told: HashSet<_> = costs.iter().map(|(refusal, _)| discriminant(refusal)).collect();
     assert_eq!(told.len(), 5, "each for another reason: {costs:?}");
+}
+
+#[tokio::test]
+async fn who_fills_the_history_from_all_addresses_of_one_network_is_written_down_thirty_times() {
+    let house = TestHouse::new().await;
+    for number in 1..=40 {
+        let from = origin(&format!("2001:db8:1:2::{number}"));
+        let head = Head::SoapPartner;
+        refuse_unread(&house.ctx, head, None, Refusal::Malformed, &from).await.unwrap();
+    }
+
+    let other = origin("2001:db8:1:3::1");
+    refuse_unread(&house.ctx, Head::SoapPartner, None, Refusal::Malformed, &other).await.unwrap();
+
+    let written = history::list(&house.ctx, None, 100, None).await.unwrap();
+    assert_eq!(written.len(), 31);
+}
+
+#[tokio::test]
+async fn failures_that_come_slowly_lock_no_address() {
+    let sources = SourcePolicy { failures: 3, ..SourcePolicy::default() };
+    let house = TestHouse::with_settings(|settings| settings.source_policy = sources).await;
+    let name = "nobody@example.com";
+    let refused =
+        async || house.log_in_from(name, "whatever it is", "10.6.6.6").await.unwrap_err().refusal;
+
+    // Never more than two within the quarter of an hour, and none further from the next than that.
+    for _ in 0..6 {
+        assert_eq!(refused().await, Refusal::UnknownUser);
+        house.wait(Duration::from_mins(8));
+    }
+    let _ = refused().await;
+    let _ = refused().await;
+
+    assert_eq!(refused().await, Refusal::SourceLockedOut, "three within it do");
 }

@@ -40,3 +40,4 @@ mod second_factors;
 mod sharing;
 mod step_up;
 mod tokens;
+mod without_mail;

@@ -1,13 +1,14 @@
 //! What was proved by less does not outlive a beginning anew: other browsers end, this one goes on.
 
 use symbolon_app::challenges::Entered;
+use symbolon_app::hashing::Asker;
 use symbolon_app::links::LinkKind;
 use symbolon_app::login::challenge::{self, Outcome};
 use symbolon_app::login::{Entrance, NewSession, WebLogin, log_in_to_web};
 use symbolon_app::second_factors::enrolment::{self, Enrolled, Owner};
 use symbolon_app::second_factors::removal::remove_all_of;
 use symbolon_app::sessions::{self, LiveSession};
-use symbolon_app::users::UserView;
+use symbolon_app::users::{self, UserView};
 use symbolon_app::{Actor, account, owner_freeze};
 use symbolon_core::names::DisplayName;
 use symbolon_core::secret::{Credential, PlaceSecret, SessionSecret, TypedCode};
@@ -175,4 +176,20 @@ async fn whose_second_factors_an_administrator_removes_begins_with_no_known_brow
     let trail = house.last_audited(2).await;
     let actions: Vec<_> = trail.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(actions, ["places.ended", "second-factors.reset"]);
+}
+
+#[tokio::test]
+async fn whose_password_an_administrator_replaces_begins_with_no_known_browser() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let browser = Browser::of(&house, &ada).await;
+
+    let (name, new) = (ada.username.as_str(), password(OTHER));
+    users::set_password(&house.ctx, Actor::Operator, Asker::Operator, name, new).await.unwrap();
+
+    assert!(browser.session(&house).await.is_none());
+    assert!(!browser.is_known(&house, &ada, OTHER).await);
+    let trail = house.last_audited(2).await;
+    let actions: Vec<_> = trail.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(actions, ["places.ended", "password.set"]);
 }

@@ -10,9 +10,12 @@ use symbolon_app::passkeys::{self, login};
 use symbolon_app::sessions::{self, LiveSession};
 use symbolon_app::step_up;
 use symbolon_app::users::UserView;
+use symbolon_core::id::{Id, Place};
 use symbolon_core::judge::Refusal;
+use symbolon_core::lockout::Failures;
 use symbolon_core::secret::{ChallengeSecret, SessionSecret};
 use symbolon_core::session::SessionKind;
+use symbolon_store::{places, users};
 
 use crate::house::{PASSWORD, TestHouse, origin, password};
 use crate::passkey_device::Device;
@@ -187,4 +190,54 @@ async fn a_proof_is_taken_in_the_session_that_was_asked_and_from_a_passkey_of_it
 
     assert!(matches!(elsewhere.unwrap(), step_up::Outcome::Wrong(_)));
     assert!(matches!(foreign.unwrap(), step_up::Outcome::Wrong(_)));
+}
+
+/// Writes nine wrong codes down, of strangers or of a known place.
+async fn guess_nine(house: &TestHouse, user: &UserView, place: Option<Id<Place>>) {
+    let nine = Failures { count: 9, last_at: None, locked_until: None };
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    match place {
+        Some(place) => places::set_code_failures(&mut tx, place, nine).await.unwrap(),
+        None => users::set_code_failures(&mut tx, user.id, nine).await.unwrap(),
+    }
+    tx.commit().await.unwrap();
+}
+
+/// How many wrong codes of strangers count.
+async fn guessed(house: &TestHouse, user: &UserView) -> u32 {
+    let mut reader = house.ctx.store.read().await.unwrap();
+    users::find(&mut reader, user.id).await.unwrap().unwrap().code_failures.count
+}
+
+#[tokio::test]
+async fn a_passkey_begins_the_count_of_wrong_codes_anew_where_it_is_proved() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let mut device = Device::new(1);
+    register(&house, &ada, &mut device).await;
+
+    // In the challenge of a browser that is not known strangers begin anew.
+    guess_nine(&house, &ada, None).await;
+    let secret = begin(&house, &ada).await;
+    let asked = ask(&house, &secret).await;
+    let met = answer(&house, &secret, &device.prove(&asked)).await;
+    assert!(matches!(met, Outcome::Opened(_)), "{met:?}");
+    assert_eq!(guessed(&house, &ada).await, 0);
+
+    // The same by a login without a password.
+    guess_nine(&house, &ada, None).await;
+    let session = session_of(&house, &mut device).await;
+    assert_eq!(guessed(&house, &ada).await, 0);
+
+    // Before a change it is the browser of the session, and strangers are counted on.
+    guess_nine(&house, &ada, None).await;
+    guess_nine(&house, &ada, session.place).await;
+    let asked = passkeys::step_up::begin(&house.ctx, &session).await.unwrap().unwrap();
+    let (ctx, proof) = (&house.ctx, device.prove(&asked.options));
+    let proved = passkeys::step_up::answer(ctx, &session, &asked.name, &proof, &origin(HERE)).await;
+    let mut reader = house.ctx.store.read().await.unwrap();
+    let place = places::find(&mut reader, session.place.unwrap()).await.unwrap().unwrap();
+    drop(reader);
+    assert!(matches!(proved, Ok(step_up::Outcome::Proved(_))), "{proved:?}");
+    assert_eq!((place.code_failures.count, guessed(&house, &ada).await), (0, 9));
 }

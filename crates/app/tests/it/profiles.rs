@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use symbolon_app::context::Switch;
+use symbolon_app::login::Entrance;
 use symbolon_app::profiles::{self, SetError};
 use symbolon_app::users::{self, UserView};
-use symbolon_app::{Actor, AppError, Origin, sessions};
+use symbolon_app::{Actor, AppError, Origin, second_factors, sessions};
 use symbolon_core::login_hours::LoginHours;
 use symbolon_core::names::DisplayName;
 use symbolon_core::network::LoginRanges;
-use symbolon_core::policy::{Access, Barrier, DAY, Policy};
+use symbolon_core::policy::{Access, Barrier, DAY, Duty, Policy};
 use symbolon_core::session::SessionKind;
 
 use crate::house::{PASSWORD, TestHouse, origin};
+use crate::other_browsers::enter;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -170,4 +173,48 @@ async fn a_policy_is_replaced_only_where_it_is_still_the_one_that_was_seen() {
     assert!(matches!(stale, Err(SetError::ChangedMeanwhile)), "{stale:?}");
     assert_eq!(untouched, holds.policy);
     assert_eq!(fresh.unwrap().policy, Policy { token_max_age: 30 * DAY, ..typed });
+}
+
+#[tokio::test]
+async fn another_profile_gives_no_new_time_for_what_the_organization_demands() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let demanding = Policy { duty: Duty::WebAndApi, ..Policy::laxest() };
+    profiles::set(&house.ctx, Actor::Operator, "Organization", |known| *known = demanding)
+        .await
+        .unwrap();
+    add_profile(&house, "Sales", Policy::default()).await;
+    let before = second_factors::owed(&house.ctx, jane.id).await.unwrap();
+    house.wait(60 * DAY);
+
+    let name = jane.username.as_str();
+    profiles::assign(&house.ctx, Actor::Operator, name, "Sales").await.unwrap();
+
+    let after = second_factors::owed(&house.ctx, jane.id).await.unwrap();
+    assert!(before.on_the_web.is_some() && before.at_apis.is_some());
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn where_the_web_is_closed_to_a_profile_its_open_sessions_are_no_good() {
+    let house = TestHouse::with_settings(|settings| settings.mail_configured = Switch::Off).await;
+    let jane = house.user("jane").await;
+    let Entrance::Opened(web) = enter(&house, &jane, PASSWORD, Vec::new()).await else {
+        panic!("there is nothing to ask for")
+    };
+    let credential = format!("{PASSWORD}{}", house.reset_and_read(&jane).await);
+    let api = house.log_in(&jane, &credential).await.unwrap();
+    let live = async |access| {
+        let policy = Policy { access, ..Policy::default() };
+        profiles::set(&house.ctx, Actor::Operator, "Standard", |known| *known = policy)
+            .await
+            .unwrap();
+        let web = sessions::find(&house.ctx, SessionKind::Web, &web.secret).await.unwrap();
+        let api = sessions::find(&house.ctx, SessionKind::Api, &api.secret).await.unwrap();
+        (web.is_some(), api.is_some())
+    };
+
+    assert_eq!(live(Access::WebAndApi).await, (true, true));
+    assert_eq!(live(Access::ApiOnly).await, (false, true));
+    assert_eq!(live(Access::WebOnly).await, (true, false));
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use symbolon_app::account::{self, ChangeError};
 use symbolon_app::challenges::Entered;
 use symbolon_app::hashing::Asker;
 use symbolon_app::links::LinkKind;
 use symbolon_app::login::challenge::{self, Outcome};
-use symbolon_app::login::{Entrance, LoginError, NewSession, WebLogin, log_in_to_web};
+use symbolon_app::login::{Entrance, LoginError, NewSession, Refused, WebLogin, log_in_to_web};
+use symbolon_app::places::PlaceKind;
 use symbolon_app::users::{self, NewUser, UserView};
-use symbolon_app::{Actor, invitation, janitor, live, places, profiles, sessions};
+use symbolon_app::{Actor, Origin, invitation, janitor, live, places, profiles, sessions};
+use symbolon_core::id::{Id, Place};
 use symbolon_core::judge::Refusal;
 use symbolon_core::names::{EmailAddress, Username};
 use symbolon_core::policy::{DAY, Duty, Policy};
@@ -412,4 +415,44 @@ async fn a_place_without_a_login_for_ninety_days_is_forgotten() {
     janitor::tidy(&house.ctx).await.unwrap();
 
     assert!(!is_there().await);
+}
+
+/// The known browser of Jane, whatever else is known of her.
+async fn browser_of(house: &TestHouse, jane: &UserView) -> Id<Place> {
+    let known = places::list(&house.ctx, jane.id).await.unwrap();
+    known.iter().find(|place| place.kind == PlaceKind::Browser).unwrap().id
+}
+
+#[tokio::test]
+async fn neither_a_neighbour_nor_strangers_lock_the_password_prompt_of_a_session() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let asked = challenged(&house, None, HOME).await;
+    let code = mailed_codes(&house).await.pop().unwrap();
+    session_of(answer(&house, &asked, &code, HOME).await);
+    let place = Some(browser_of(&house, &jane).await);
+    let credential = format!("{PASSWORD}{}", house.reset_and_read(&jane).await);
+    house.wait(MINUTE);
+    // Her program beside her is what was used last in her network, and a neighbour calls himself the same.
+    house.log_in_from(jane.username.as_str(), &credential, HOME).await.unwrap();
+    for source in [HOME, ELSEWHERE] {
+        for _ in 0..10 {
+            house.log_in_from(jane.username.as_str(), "a guess", source).await.unwrap_err();
+        }
+    }
+    let new = || EmailAddress::parse("jane@new.example").unwrap();
+    let change = async |place, source: &str| {
+        let from = Origin { place, ..origin(source) };
+        account::ask_address_change(&house.ctx, jane.id, password(PASSWORD), new(), &from).await
+    };
+
+    assert!(change(place, HOME).await.is_ok());
+    assert!(change(place, ELSEWHERE).await.is_ok(), "the browser has moved to another network");
+    assert!(
+        change(None, HOME).await.is_ok(),
+        "of a session without one, the browser in the network"
+    );
+    let stranger = change(None, ELSEWHERE).await;
+    let locked = |refused: &Refused| matches!(refused.refusal, Refusal::LockedOut(_));
+    assert!(matches!(stranger, Err(ChangeError::WrongPassword(refused)) if locked(&refused)));
 }

@@ -171,9 +171,10 @@ fn second_factor_on_the_web(login: &Login<'_>) -> Step {
         (_, Some(by)) => {
             (format!("demanded; none enrolled, was to be by {by}"), Verdict::EnrolOnly)
         }
-        (_, None) => {
-            ("demanded; not given yet".to_owned(), Verdict::Demanded(Demand::SecondFactor))
-        }
+        (_, None) => (
+            format!("demanded; not given yet{}", codes_locked_words(login)),
+            Verdict::Demanded(Demand::SecondFactor),
+        ),
     };
     step(Rule::SecondFactor, input, verdict)
 }
@@ -333,7 +334,17 @@ fn place(login: &Login<'_>) -> Step {
         (Door::Web, None) if !login.can_be_asked => {
             ("unknown, but nothing can be asked: no mail server".to_owned(), Verdict::Passed)
         }
-        (Door::Web, None) => ("unknown".to_owned(), Verdict::Demanded(Demand::Place)),
+        (Door::Web, None) => {
+            (format!("unknown{}", codes_locked_words(login)), Verdict::Demanded(Demand::Place))
+        }
     };
     step(Rule::Place, input, verdict)
+}
+
+/// What stands in the way of whoever is asked for more, where too many codes were wrong.
+fn codes_locked_words(login: &Login<'_>) -> String {
+    match login.codes_locked_until.filter(|until| login.now < *until) {
+        Some(until) => format!("; no code is taken until {until}"),
+        None => String::new(),
+    }
 }

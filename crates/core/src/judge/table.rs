@@ -97,7 +97,7 @@ impl Facts {
             source_policy: &SourcePolicy::default(),
             standing: self.standing.as_ref(),
             profile: PROFILE,
-            member_since: self.member_since,
+            member_since: MemberSince::both(self.member_since),
             policy: &self.policy,
             password: self.password,
             factors: self.factors,

@@ -57,7 +57,7 @@ fn facts<'a>(
         source_policy: sources,
         standing,
         profile: Id::from_raw(3),
-        member_since: T0,
+        member_since: MemberSince::both(T0),
         policy,
         password: PasswordVerdict::Right,
         factors: FactorKinds::NONE,
@@ -339,7 +339,7 @@ proptest! {
         let login = Login {
             door,
             source_failures,
-            member_since: T0 - MS,
+            member_since: MemberSince::both(T0 - MS),
             password: if right { PasswordVerdict::Right } else { PasswordVerdict::Wrong },
             factors: FactorKinds { authenticator, passkey, recovery_code },
             proof,
@@ -455,4 +455,30 @@ fn one_failure_is_no_plural() {
     assert!(steps[0].input.contains(": 1 failure of at most "), "{}", steps[0].input);
     assert!(steps[0].input.contains(", on 1 name of at most "), "{}", steps[0].input);
     assert!(steps[3].input.starts_with("1 failure from "), "{}", steps[3].input);
+}
+
+#[test]
+fn who_is_asked_for_more_while_codes_are_locked_is_told_until_when() {
+    let (user, sources, until) = (standing(), SourcePolicy::default(), T0 + MS);
+    let place = Policy::default();
+    let duty = Policy { duty: Duty::Web, ..Policy::default() };
+    let factors = FactorKinds { authenticator: true, ..FactorKinds::NONE };
+    for (policy, rule) in [(&place, Rule::Place), (&duty, Rule::SecondFactor)] {
+        for (now, told) in [(T0, true), (until, false)] {
+            let login = Login {
+                door: Door::Web,
+                factors,
+                codes_locked_until: Some(until),
+                now,
+                ..facts(Some(&user), policy, &sources)
+            };
+
+            let decision = judge(&login);
+
+            let step = decision.steps.iter().find(|step| step.rule == rule).unwrap();
+            assert!(matches!(step.verdict, Verdict::Demanded(_)), "{step:?}");
+            let words = format!("; no code is taken until {until}");
+            assert_eq!(step.input.ends_with(&words), told, "{}", step.input);
+        }
+    }
 }

@@ -145,7 +145,7 @@ proptest! {
     fn a_second_factor_is_owed_as_soon_as_either_policy_demands_it(
         one in policy(), other in policy(), member_days in 0_u32..200,
     ) {
-        let since = T0 - member_days * DAY;
+        let since = MemberSince::both(T0 - member_days * DAY);
         let both = one.clone().strictest(other.clone());
 
         let web = sooner(one.enrol_for_web_by(since), other.enrol_for_web_by(since));
@@ -160,12 +160,34 @@ proptest! {
     }
 
     #[test]
+    fn another_profile_gives_no_new_time_for_what_everybody_owes(
+        own in policy(), everybodys in policy(), since_days in 0_u32..200, moved_days in 0_u32..200,
+    ) {
+        let organization = T0 - since_days.max(moved_days) * DAY;
+        let profile = T0 - moved_days * DAY;
+        let both = own.clone().strictest(everybodys.clone().upon_everybody());
+        let back = everybodys.clone().upon_everybody().strictest(own.clone());
+
+        let owed = |by: fn(&Policy, MemberSince) -> Option<Timestamp>| {
+            let own = by(&own, MemberSince::both(profile));
+            sooner(own, by(&everybodys, MemberSince::both(organization)))
+        };
+        let member_since = MemberSince { profile, organization };
+
+        for policy in [both, back] {
+            let (web, apis) = (owed(Policy::enrol_for_web_by), owed(Policy::enrol_for_api_by));
+            prop_assert_eq!(policy.enrol_for_web_by(member_since), web);
+            prop_assert_eq!(policy.enrol_for_api_by(member_since), apis);
+        }
+    }
+
+    #[test]
     fn the_order_of_two_policies_does_not_matter(one in policy(), other in policy()) {
         let (there, back) = (one.clone().strictest(other.clone()), other.strictest(one));
 
         prop_assert_eq!(there.password, back.password);
         prop_assert_eq!((there.duty, there.access), (back.duty, back.access));
-        prop_assert_eq!(there.enrol_for_web_by(T0), back.enrol_for_web_by(T0));
+        prop_assert_eq!(there.enrol_for_web_by(MemberSince::both(T0)), back.enrol_for_web_by(MemberSince::both(T0)));
         prop_assert_eq!(there.login_hours.len(), back.login_hours.len());
     }
 }

@@ -52,7 +52,11 @@ async fn log_in(house: &TestHouse, token: &str, client: &str) -> bool {
         username: "ada@example.com".to_owned(),
         credential: Credential::new(format!("{PASSWORD}{token}")),
         client: None,
-        origin: Origin { source: Source::new(PEER), client: ClientName::sanitised(client) },
+        origin: Origin {
+            source: Source::new(PEER),
+            client: ClientName::sanitised(client),
+            place: None,
+        },
     };
     login::log_in_to_api(&house.ctx, login).await.is_ok()
 }

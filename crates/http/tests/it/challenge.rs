@@ -5,8 +5,13 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use symbolon_app::challenges::MOST_LETTERS_OF_NETWORK;
+use symbolon_app::clock::Clock as _;
+use symbolon_app::places;
+use symbolon_core::lockout::Failures;
 use symbolon_http::all_routes;
 use symbolon_http::routes::Proof;
+use symbolon_store::places::{self as stored_places, Visitor};
+use symbolon_store::users;
 
 use crate::calls::{Answer, request};
 use crate::house::{PASSWORD, TestHouse};
@@ -436,5 +441,38 @@ async fn where_no_further_code_is_mailed_the_page_says_so() {
     let page = another.get(&house, CHALLENGE).await;
 
     assert!(page.body.contains("No further code is mailed now"), "{}", page.body);
-    assert!(!page.body.contains("on its way"));
+    // It may be the day's total that is full, and no quarter of an hour helps then.
+    assert!(page.body.contains("Try again later, log in from a browser"), "{}", page.body);
+    assert!(!page.body.contains("on its way") && !page.body.contains("quarter of an hour"));
+}
+
+#[tokio::test]
+async fn a_password_that_is_asked_for_in_a_session_counts_at_the_place_of_the_session() {
+    let house = TestHouse::open().await;
+    let jane = house.user("jane").await;
+    let mut jar = Jar::default();
+    jar.come_in(&house, "jane").await;
+    let locked_until = Some(house.ctx.clock.now() + 15 * MINUTE);
+    let failures = Failures { count: 0, last_at: None, locked_until };
+    let place = places::list(&house.ctx, jane).await.unwrap().remove(0).id;
+    // Strangers are locked out, and by now the browser is known in another network than this one.
+    let visitor = Visitor { client: "test", network: "10.9.9.9", source: "10.9.9.9" };
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    users::set_failures(&mut tx, jane, failures).await.unwrap();
+    assert!(stored_places::note_use(&mut tx, place, visitor, house.clock.now()).await.unwrap());
+    tx.commit().await.unwrap();
+    let email = "/setup/personal-information/email";
+    let mut change = async || {
+        let fields = [("email", "jane@new.example"), ("current_password", PASSWORD)];
+        jar.post(&house, (email, email), &fields).await
+    };
+
+    let unlocked = change().await;
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    stored_places::set_failures(&mut tx, place, failures).await.unwrap();
+    tx.commit().await.unwrap();
+    let locked = change().await;
+
+    assert_eq!(unlocked.status, StatusCode::SEE_OTHER, "{}", unlocked.body);
+    assert!(locked.body.contains("Too many failures: locked out until"), "{}", locked.body);
 }

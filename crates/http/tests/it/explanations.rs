@@ -41,7 +41,11 @@ async fn refused(house: &TestHouse, name: &str) -> String {
         username: format!("{name}@example.com"),
         credential: Credential::new("wrong".to_owned()),
         client: None,
-        origin: Origin { source: Source::new(PEER), client: ClientName::sanitised("test") },
+        origin: Origin {
+            source: Source::new(PEER),
+            client: ClientName::sanitised("test"),
+            place: None,
+        },
     };
     match login::log_in_to_api(&house.ctx, login).await {
         Err(LoginError::Refused(refused)) => refused.correlation_id.to_string(),

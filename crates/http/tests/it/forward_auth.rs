@@ -64,7 +64,11 @@ async fn a_session_from_a_trusted_network_has_an_empty_device_type_all_the_same(
         username: "ada@example.com".to_owned(),
         credential: Credential::new(PASSWORD.to_owned()),
         client: None,
-        origin: Origin { source: Source::new(PEER), client: ClientName::sanitised("test") },
+        origin: Origin {
+            source: Source::new(PEER),
+            client: ClientName::sanitised("test"),
+            place: None,
+        },
     };
     let opened = login::log_in_to_api(&house.ctx, attempt).await.unwrap();
     let session = format!("{}!{}", house.organization().await, opened.secret.reveal());

@@ -263,7 +263,7 @@ impl TestHouse {
 }
 
 fn origin() -> Origin {
-    Origin { source: Source::new(PEER), client: ClientName::sanitised("test") }
+    Origin { source: Source::new(PEER), client: ClientName::sanitised("test"), place: None }
 }
 
 /// The connection that requests of tests come by.

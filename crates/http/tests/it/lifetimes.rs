@@ -56,7 +56,7 @@ pub(crate) async fn last_reason(house: &TestHouse, user: Id<User>) -> String {
 }
 
 fn origin() -> Origin {
-    Origin { source: Source::new(PEER), client: ClientName::sanitised("test") }
+    Origin { source: Source::new(PEER), client: ClientName::sanitised("test"), place: None }
 }
 
 pub(crate) async fn set_policy(house: &TestHouse, change: impl FnOnce(&mut Policy)) {

@@ -37,7 +37,11 @@ async fn log_in(house: &TestHouse, client: &str, credential: String) {
         username: "ada@example.com".to_owned(),
         credential: Credential::new(credential),
         client: None,
-        origin: Origin { source: Source::new(PEER), client: ClientName::sanitised(client) },
+        origin: Origin {
+            source: Source::new(PEER),
+            client: ClientName::sanitised(client),
+            place: None,
+        },
     };
     log_in_to_api(&house.ctx, login).await.unwrap();
 }

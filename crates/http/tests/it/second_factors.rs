@@ -303,8 +303,11 @@ async fn use_up(person: &Person<'_>, codes: &[String]) {
     use symbolon_core::names::{ClientName, Source};
     use symbolon_core::secret::TypedCode;
     let ctx = &person.house.ctx;
-    let origin =
-        Origin { source: Source::new(crate::house::PEER), client: ClientName::sanitised("test") };
+    let origin = Origin {
+        source: Source::new(crate::house::PEER),
+        client: ClientName::sanitised("test"),
+        place: None,
+    };
     for code in codes {
         let mut tx = ctx.store.begin().await.unwrap();
         let (typed, now) = (TypedCode::new(code.clone()), ctx.clock.now());

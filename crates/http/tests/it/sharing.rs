@@ -33,7 +33,7 @@ async fn house_with_signal() -> TestHouse {
             username: "ada@example.com".to_owned(),
             credential: Credential::new(format!("{PASSWORD}{token}")),
             client: None,
-            origin: Origin { source, client: ClientName::sanitised("export") },
+            origin: Origin { source, client: ClientName::sanitised("export"), place: None },
         };
         login::log_in_to_api(&house.ctx, login).await.unwrap();
     }

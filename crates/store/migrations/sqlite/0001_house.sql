@@ -110,6 +110,8 @@ CREATE TABLE token (
     issued_scope  TEXT    NOT NULL,
     issuer_id     INTEGER REFERENCES user_account (id),
     issued_from   TEXT,
+    -- When the mail server took the letter that carries it: before that its owner cannot have it.
+    mailed_at     INTEGER,
     expires_at    INTEGER NOT NULL,
     -- While a rotation is under way: the token that comes in its place, and when it would have expired without.
     succeeded_by  INTEGER,
@@ -341,6 +343,8 @@ CREATE TABLE login (
     head           TEXT    NOT NULL,
     client         TEXT    NOT NULL,
     source         TEXT    NOT NULL,
+    -- What the guard against floods counts the source under.
+    network        TEXT    NOT NULL,
     outcome        TEXT    NOT NULL,
     reason         TEXT    NOT NULL,
     correlation_id TEXT    NOT NULL,
@@ -349,17 +353,19 @@ CREATE TABLE login (
 ) STRICT;
 CREATE INDEX login_user ON login (user_id, at);
 CREATE INDEX login_at ON login (at);
-CREATE INDEX login_source ON login (source, at);
+CREATE INDEX login_network ON login (network, at);
 CREATE INDEX login_correlation ON login (correlation_id);
 
+-- One row for each instant at which a name failed: of any period all failures are known, and no more than the
+-- limit are written down within it.
 CREATE TABLE source_failure (
     source       TEXT    NOT NULL,
+    at           INTEGER NOT NULL,
     username_key TEXT    NOT NULL,
     failures     INTEGER NOT NULL,
-    last_at      INTEGER NOT NULL,
-    PRIMARY KEY (source, username_key)
+    PRIMARY KEY (source, at, username_key)
 ) STRICT;
-CREATE INDEX source_failure_at ON source_failure (last_at);
+CREATE INDEX source_failure_at ON source_failure (at);
 
 CREATE TABLE network (
     id         INTEGER NOT NULL PRIMARY KEY,

@@ -250,6 +250,6 @@ pub(crate) const KEYS: &[Key] = &[
         "logins.source_period",
         Kind::Span,
         Preset::Value("15m"),
-        "The period, and how long an address that went over is refused; at least 1s.",
+        "The period; an address that went over is refused until fewer failures lie within it; at least 1s.",
     ),
 ];

@@ -17,7 +17,8 @@ use crate::pages::view::form::{FormView, Tone};
 use crate::pages::view::frame::Frame;
 use crate::pages::view::passkey_form::{self, PasskeyForm, passkey_page};
 use crate::pages::view::proof_form::{
-    Asked, FIELDS, NOT_MAILED, mail_words, passkey_button, proof_form, take_entered, with_then,
+    Asked, FIELDS, NOT_MAILED_AT_LOGIN, mail_words, passkey_button, proof_form, take_entered,
+    with_then,
 };
 use crate::pages::web::access::session_of;
 use crate::pages::web::answer::{Answer, Page, see_other};
@@ -119,7 +120,7 @@ pub(crate) async fn send_again(visit: Visit, posted: Posted) -> Answer {
     if challenge::send_again(&visit.ctx, secret, &visit.origin).await? {
         return Ok(see_other(&page_then(PATH, then.as_ref())));
     }
-    let faults = Faults::one("", NOT_MAILED);
+    let faults = Faults::one("", NOT_MAILED_AT_LOGIN);
     again(&visit, then.as_ref(), faults, StatusCode::TOO_MANY_REQUESTS).await
 }
 
@@ -206,7 +207,7 @@ fn page(
     }];
     match &view.mailed {
         Some((address, state)) => lead.push(mail_words(address, *state)),
-        None if view.ways.mail => lead.push(NOT_MAILED.to_owned()),
+        None if view.ways.mail => lead.push(NOT_MAILED_AT_LOGIN.to_owned()),
         None => {}
     }
     let asked = if view.mailed.is_some() { Asked::Mailed } else { Asked::NotYet };

@@ -40,7 +40,8 @@ pub(crate) async fn set(visit: Visit, LoggedIn(session): LoggedIn, posted: Poste
     let Some(to) = read else {
         return page(&visit, &session, &typed, faults).await;
     };
-    match delivery::set_own(&visit.ctx, session.user, current, to, &visit.origin).await {
+    match delivery::set_own(&visit.ctx, session.user, current, to, &visit.origin_of(&session)).await
+    {
         Ok(()) => Ok(see_other(&Done::DeliveryChanged.at(PATH))),
         Err(error) => page(&visit, &session, &typed, faults_of(error)?).await,
     }

@@ -37,7 +37,8 @@ pub(crate) async fn set(visit: Visit, LoggedIn(session): LoggedIn, posted: Poste
         Ok(key) => key,
         Err(faults) => return page(&visit, &session, &typed, faults).await,
     };
-    match openpgp::set_own(&visit.ctx, session.user, current, key, &visit.origin).await {
+    match openpgp::set_own(&visit.ctx, session.user, current, key, &visit.origin_of(&session)).await
+    {
         Ok(()) => Ok(see_other(&Done::OpenpgpKeyChanged.at(PATH))),
         Err(error) => page(&visit, &session, &typed, faults_of(error)?).await,
     }
@@ -55,7 +56,9 @@ pub(crate) async fn look_up(visit: Visit, LoggedIn(session): LoggedIn, posted: P
             return page(&visit, &session, "", faults).await;
         }
     };
-    match openpgp::set_own(&visit.ctx, session.user, current, Some(key), &visit.origin).await {
+    match openpgp::set_own(&visit.ctx, session.user, current, Some(key), &visit.origin_of(&session))
+        .await
+    {
         Ok(()) => Ok(see_other(&Done::OpenpgpKeyFound.at(PATH))),
         Err(error) => page(&visit, &session, "", faults_of(error)?).await,
     }

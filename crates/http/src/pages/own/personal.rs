@@ -47,7 +47,7 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
 pub(crate) async fn unfreeze(visit: Visit, LoggedIn(session): LoggedIn, posted: Posted) -> Answer {
     let mut form = posted.by_session(&visit, &session, &["current_password"])?;
     let current = take_password(&mut form, "current_password");
-    match owner_freeze::lift(&visit.ctx, session.user, current, &visit.origin).await {
+    match owner_freeze::lift(&visit.ctx, session.user, current, &visit.origin_of(&session)).await {
         Ok(()) => Ok(see_other(&Done::TokensUnfrozen.at(PATH))),
         Err(error) => {
             let faults = faults_of(error)?;

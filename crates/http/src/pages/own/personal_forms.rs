@@ -69,8 +69,15 @@ pub(crate) async fn change_password(
         return password_page(&visit, &session, faults).await;
     }
     let keep = Some(session.session);
-    match account::change_password(&visit.ctx, session.user, keep, current, new, &visit.origin)
-        .await
+    match account::change_password(
+        &visit.ctx,
+        session.user,
+        keep,
+        current,
+        new,
+        &visit.origin_of(&session),
+    )
+    .await
     {
         Ok(()) => Ok(see_other(&Done::PasswordChanged.at(PATH))),
         Err(error) => password_page(&visit, &session, faults_of(error)?).await,
@@ -91,7 +98,15 @@ pub(crate) async fn ask_email(visit: Visit, LoggedIn(session): LoggedIn, posted:
     let Some(new) = faults.read(&form, "email", "New Email Address", EmailAddress::parse) else {
         return email_page(&visit, &session, &typed, faults).await;
     };
-    match account::ask_address_change(&visit.ctx, session.user, current, new, &visit.origin).await {
+    match account::ask_address_change(
+        &visit.ctx,
+        session.user,
+        current,
+        new,
+        &visit.origin_of(&session),
+    )
+    .await
+    {
         Ok(()) => Ok(see_other(&Done::AddressAsked.at(PATH))),
         Err(error) => email_page(&visit, &session, &typed, faults_of(error)?).await,
     }
@@ -112,10 +127,9 @@ pub(crate) fn faults_of(error: ChangeError) -> Result<Faults, Failure> {
 /// What is said at *Current Password*: the owner is told exactly why.
 pub(crate) fn wrong_password(refused: &Refused) -> String {
     match refused.refusal {
-        Refusal::LockedOut(until) => format!(
-            "Too many wrong passwords: you are locked out until {}. Nothing was changed.",
-            plain(until)
-        ),
+        Refusal::LockedOut(until) => {
+            format!("Too many failures: locked out until {}. Nothing was changed.", plain(until))
+        }
         Refusal::SourceLockedOut => {
             "Too many failures from your address: wait a quarter of an hour. Nothing was changed."
                 .to_owned()

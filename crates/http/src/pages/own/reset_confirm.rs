@@ -89,7 +89,7 @@ pub(crate) async fn save(visit: Visit, LoggedIn(session): LoggedIn, posted: Post
         device_type,
         request_key: chosen.request_key.clone(),
         head: Head::Web,
-        origin: visit.origin.clone(),
+        origin: visit.origin_of(&session),
     };
     match reset::reset_own(&visit.ctx, request).await {
         Ok(receipt) => {

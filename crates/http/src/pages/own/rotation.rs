@@ -68,7 +68,7 @@ pub(crate) async fn rotate(
         overlap: Duration::from_secs(hours * HOUR),
         request_key,
         head: Head::Web,
-        origin: visit.origin.clone(),
+        origin: visit.origin_of(&session),
     };
     match rotation::rotate_own(&visit.ctx, request).await {
         Ok(receipt) => {

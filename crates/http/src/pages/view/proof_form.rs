@@ -112,9 +112,12 @@ fn code_hint(ways: Ways) -> &'static str {
     }
 }
 
-/// What is said where no code was mailed, for too many were asked for. Nothing of who asked for them.
+/// What is said before a change where no code was mailed, for too many were asked for in this session or network.
 pub(crate) const NOT_MAILED: &str = "No further code is mailed now; too many were asked for. Try again in a \
      quarter of an hour, or use a security token.";
+/// The same at a log-in, where it may be the day's total that is full. Nothing of who asked for them.
+pub(crate) const NOT_MAILED_AT_LOGIN: &str = "No further code is mailed now; too many were asked for. Try again \
+     later, log in from a browser in which you have proved yourself before, or use a security token.";
 
 /// Where a mailed code is, in whole sentences.
 pub(crate) fn mail_words(address: &str, state: LetterState) -> String {

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::request::Parts;
+use symbolon_app::sessions::LiveSession;
 use symbolon_app::{Ctx, Origin};
 use symbolon_core::secret::{ChallengeSecret, PlaceSecret, SessionSecret};
 use symbolon_wire::form::Form;
@@ -45,6 +46,11 @@ impl Visit {
     /// The places that the browser holds, for a use case to keep.
     pub(crate) fn held_places(&self) -> Vec<PlaceSecret> {
         self.places.iter().map(|held| PlaceSecret::new(held.reveal().to_owned())).collect()
+    }
+
+    /// Where the request came from, within the session that it came in.
+    pub(crate) fn origin_of(&self, session: &LiveSession) -> Origin {
+        Origin { place: session.place, ..self.origin.clone() }
     }
 
     /// A value of the query; a query that cannot be read has none.

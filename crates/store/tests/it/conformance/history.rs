@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Login, Token, User};
+use symbolon_core::names::Source;
 use symbolon_store::Store;
 use symbolon_store::history::{self, LoginRow};
 use symbolon_store::retired_uses::UseRow;
@@ -109,6 +110,29 @@ async fn the_uses_of_a_token_are_told_by_client_latest_first() {
         let app = ("app".to_owned(), later + MS, later + MS, 1);
         assert_eq!(told(&all), [app.clone(), ("etl".to_owned(), T0, later, 2)]);
         assert_eq!(told(&late), [app, ("etl".to_owned(), later, later, 1)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn entries_of_all_addresses_that_count_as_one_are_counted_as_one() {
+    for_each_house(async |store| {
+        let sources = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "192.0.2.1", "192.0.2.2"];
+        for (raw, source) in (0..).zip(sources) {
+            let entry = LoginRow { source: source.to_owned(), ..entry_of(raw, T0, None) };
+            write(&store, async |tx| history::insert(tx, &entry, None).await).await;
+        }
+
+        let mut reader = store.read().await.unwrap();
+        let mut count = async |source: &str, since| {
+            let source = Source::new(source.parse().unwrap());
+            history::count_of_network(&mut reader, source, since).await.unwrap()
+        };
+
+        assert_eq!(count("2001:db8::ffff", T0 - MS).await, 2);
+        assert_eq!(count("2001:db8:0:1::ffff", T0 - MS).await, 1);
+        assert_eq!(count("192.0.2.1", T0 - MS).await, 1);
+        assert_eq!(count("2001:db8::1", T0).await, 0);
     })
     .await;
 }

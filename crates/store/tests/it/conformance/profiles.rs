@@ -105,7 +105,7 @@ async fn of_ones_own_profile_and_everybodys_the_stricter_value_is_in_force() {
         let both = profiles::in_force(&mut store.read().await.unwrap(), STANDARD).await.unwrap();
 
         assert_eq!(own, Policy::default());
-        assert_eq!(both, Policy::default().strictest(everybodys));
+        assert_eq!(both, Policy::default().strictest(everybodys.upon_everybody()));
     })
     .await;
 }

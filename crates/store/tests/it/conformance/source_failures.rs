@@ -1,10 +1,10 @@
-//! Failures by source address: counted by name, forgotten after a quiet time.
+//! Failures by source address: counted by name, each within the period that is asked about.
 
 use symbolon_core::Timestamp;
 use symbolon_core::lockout::SourceFailures;
 use symbolon_store::{Store, source_failures};
 
-use super::{HOUR, MS, T0, at_once, for_each_house, number, write};
+use super::{DAY, HOUR, MS, T0, at_once, for_each_house, number, write};
 
 const HERE: &str = "192.0.2.1";
 
@@ -23,16 +23,19 @@ async fn failures_of_an_address_are_counted_by_name_and_in_all() {
 }
 
 #[tokio::test]
-async fn a_name_that_was_quiet_for_the_period_is_counted_anew() {
+async fn failures_that_come_slowly_do_not_add_up_beyond_the_period() {
     for_each_house(async |store| {
-        note(&store, HERE, "jane", T0).await;
-        note(&store, HERE, "jane", T0 + HOUR).await;
-        let within = since(&store, HERE, T0).await;
+        // None of them lies further from the next than the period, which is an hour.
+        for hour in 0..24 {
+            note(&store, HERE, "jane", T0 + hour * HOUR).await;
+        }
 
-        note(&store, HERE, "jane", T0 + HOUR + HOUR + MS).await;
+        let last_hour = since(&store, HERE, T0 + 22 * HOUR).await;
+        let all_day = since(&store, HERE, T0).await;
 
-        assert_eq!(within.failures, 2);
-        assert_eq!(since(&store, HERE, T0).await, SourceFailures { names: 1, failures: 1 });
+        assert_eq!(last_hour, SourceFailures { names: 1, failures: 2 });
+        assert_eq!(all_day, SourceFailures { names: 1, failures: 24 });
+        assert_eq!(since(&store, HERE, T0 + DAY).await, SourceFailures::default());
     })
     .await;
 }
@@ -72,9 +75,9 @@ async fn failures_are_forgotten_from_before_the_limit() {
     .await;
 }
 
-/// Notes a failure under a period of one hour.
+/// Notes a failure.
 async fn note(store: &Store, source: &str, name: &str, now: Timestamp) {
-    write(store, async |tx| source_failures::note(tx, source, name, now - HOUR, now).await).await;
+    write(store, async |tx| source_failures::note(tx, source, name, now).await).await;
 }
 
 async fn since(store: &Store, source: &str, since: Timestamp) -> SourceFailures {

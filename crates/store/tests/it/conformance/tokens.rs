@@ -36,6 +36,35 @@ async fn a_second_live_token_of_one_user_and_device_type_is_refused() {
 }
 
 #[tokio::test]
+async fn a_user_has_the_tokens_that_were_mailed_or_used_and_no_others() {
+    for_each_house(async |store| {
+        let (jane, joe) = (add_user(&store, 1, "jane").await, add_user(&store, 2, "joe").await);
+        issue(&store, jane, 1, "any").await;
+        let mailed = issue(&store, jane, 2, "server").await;
+        let used = issue(&store, jane, 3, "cli").await;
+        let retired = issue(&store, jane, 4, "mobile").await;
+        let of_joe = issue(&store, joe, 5, "any").await;
+        for token in [mailed, retired, of_joe] {
+            assert!(write(&store, async |tx| tokens::note_mailed(tx, token, T0).await).await);
+        }
+        let again = write(&store, async |tx| tokens::note_mailed(tx, mailed, T0 + MS).await).await;
+        write(&store, async |tx| tokens::note_use(tx, used, T0 + MS).await).await;
+        retire(&store, retired).await;
+
+        let mut reader = store.read().await.unwrap();
+        let in_hand = tokens::in_hand_of_user(&mut reader, jane).await.unwrap();
+
+        assert!(!again);
+        let told: Vec<_> = in_hand
+            .iter()
+            .map(|(record, device_type)| (record.token, record.active_at, device_type.as_str()))
+            .collect();
+        assert_eq!(told, [(used, T0 + MS, "cli"), (mailed, T0, "server")]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_second_live_token_is_refused_however_it_comes_to_be() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
