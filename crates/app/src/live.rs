@@ -12,6 +12,7 @@ mod fill;
 mod gate;
 mod idle;
 mod log;
+mod look_ups;
 mod nodes;
 mod settle;
 mod waiting;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicI64;
 
+use symbolon_core::names::Source;
 use symbolon_live::{LiveView, PlaceHasher};
 use symbolon_store::Reader;
 use symbolon_store::live::LoggedChange;
@@ -30,9 +32,10 @@ pub use feed::{FeedError, bring_up_to_date, run};
 pub use fill::fill;
 pub use gate::Gate;
 pub use idle::sweep;
-pub(crate) use idle::{last_use, look_again, look_again_at_many};
+pub(crate) use idle::{last_use, last_uses_of_many, look_again, look_again_at_many};
+use look_ups::LookUps;
 use settle::settle;
-pub use settle::{Stale, Waiter, at_least};
+pub use settle::{Stale, Waiter, Waiting, at_least};
 pub(crate) use settle::{settle_what_is_there, settled_revision};
 use waiting::WaitingRoom;
 
@@ -57,9 +60,11 @@ pub struct Live {
     waiting_strangers: WaitingRoom,
     /// The other nodes, as this one has seen them.
     neighbours: nodes::Neighbours,
-    /// Places for looking idle sessions up.
-    looking_again: Semaphore,
-    /// The same for whoever asks about many at once.
+    /// Those for whom the database is asked about one credential: strangers cannot take the places of proved
+    /// clients.
+    look_ups_of_clients: LookUps,
+    look_ups_of_strangers: LookUps,
+    /// Places for those who ask about many at once.
     looking_again_at_many: Semaphore,
     /// What had ended by here may have been swept.
     swept_through: AtomicI64,
@@ -67,7 +72,7 @@ pub struct Live {
     last: std::sync::Mutex<Option<LoggedChange>>,
 }
 
-/// Idle sessions that are looked up at a time: strangers can make us do so with a session that has died.
+/// How many may ask the database about many credentials at a time.
 const MOST_LOOKING_AGAIN: usize = 2;
 
 impl Live {
@@ -84,10 +89,21 @@ impl Live {
             waiting_clients: WaitingRoom::default(),
             waiting_strangers: WaitingRoom::default(),
             neighbours: nodes::Neighbours::default(),
-            looking_again: Semaphore::new(MOST_LOOKING_AGAIN),
+            look_ups_of_clients: LookUps::default(),
+            look_ups_of_strangers: LookUps::default(),
             looking_again_at_many: Semaphore::new(MOST_LOOKING_AGAIN),
             swept_through: AtomicI64::new(i64::MIN),
             last: std::sync::Mutex::new(None),
+        }
+    }
+}
+
+impl Live {
+    /// The line in which whoever it is waits, and from where he comes.
+    fn look_ups_of(&self, waiter: Waiter) -> (&LookUps, Source) {
+        match waiter {
+            Waiter::Client(source) => (&self.look_ups_of_clients, source),
+            Waiter::Stranger(source) => (&self.look_ups_of_strangers, source),
         }
     }
 }

@@ -19,7 +19,7 @@ use symbolon_store::{organization as organizations, profiles, sessions, users};
 use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::{commit, settle_what_is_there};
-use crate::verify::{Admission, NoAdmission, Presenter, Question, verify};
+use crate::verify::{Admission, NoAdmission, Presenter, Question, Waiter, Waiting, verify};
 
 /// A live session and whose it is.
 #[derive(Debug, Clone)]
@@ -119,7 +119,8 @@ pub async fn find_api(
     presenter: Presenter<'_>,
 ) -> Result<Option<LiveSession>, AppError> {
     let presented = Some(Presented::Session(secret.reveal()));
-    match verify(ctx, &Question { presented, username: None }, presenter).await {
+    let waiting = Waiting::of(Waiter::Stranger(presenter.source.any()), None);
+    match verify(ctx, &Question { presented, username: None }, presenter, waiting).await {
         Ok(admission) => Ok(Some(of_admission(&admission)?)),
         // Who must change his password first has a session for that alone: the database knows.
         Err(NoAdmission::CannotKnow | NoAdmission::Refused(CredentialRefusal::PasswordExpired)) => {

@@ -4,6 +4,7 @@
 //! Nothing is written but a note (see [`crate::notebook`]), and the database is asked for one thing alone:
 //! whether a session or token that was not used here for too long was used at another node.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use symbolon_core::Timestamp;
@@ -18,8 +19,8 @@ use symbolon_live::UsedFrom;
 pub use symbolon_live::{Admission, Holder, Presented, Sort, Subject};
 
 use crate::context::Ctx;
-pub use crate::live::Waiter;
 use crate::live::{self, Stale, at_least};
+pub use crate::live::{Waiter, Waiting};
 use crate::login::Head;
 use crate::notebook::Place;
 
@@ -59,7 +60,8 @@ pub enum NoAdmission {
     CannotKnow,
 }
 
-/// Decides on a credential.
+/// Decides on a credential. If the database has to be asked about it, that is begun within the time that is left
+/// to whoever is `waiting`.
 ///
 /// # Errors
 /// [`NoAdmission`].
@@ -71,8 +73,9 @@ pub async fn verify<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
+    waiting: Waiting,
 ) -> Result<Admission<'a>, NoAdmission> {
-    verify_on_route(ctx, question, presenter, &|_| true).await
+    verify_on_route(ctx, question, presenter, waiting, &|_| true).await
 }
 
 /// Decides on a credential that is used on a route which `admits` not all that are good; what it refuses is
@@ -84,12 +87,13 @@ pub async fn verify_on_route<'a>(
     ctx: &'a Ctx,
     question: &Question<'_>,
     presenter: Presenter<'_>,
+    waiting: Waiting,
     admits: &(impl Fn(Bound<'_>) -> bool + Sync),
 ) -> Result<Admission<'a>, NoAdmission> {
     match ask(ctx, question, presenter, None, admits) {
         Err(Unaccepted::Idle(session)) => {
             // Seldom, and large: what is verified thousands of times a second should not carry it about.
-            let known = Box::pin(live::look_again(ctx, session)).await;
+            let known = Box::pin(live::look_again(ctx, session, waiting)).await;
             if known.map_err(|_| NoAdmission::CannotKnow)? {
                 ask(ctx, question, presenter, None, admits).map_err(NoAdmission::from)
             } else {
@@ -97,7 +101,8 @@ pub async fn verify_on_route<'a>(
             }
         }
         Err(Unaccepted::Unused(token)) => {
-            let known = Box::pin(last_use(ctx, token)).await?;
+            let known = Box::pin(live::last_use(ctx, token, waiting)).await;
+            let known = known.map_err(|_| NoAdmission::CannotKnow)?.unwrap_or(LONG_AGO);
             ask(ctx, question, presenter, Some(known), admits).map_err(NoAdmission::from)
         }
         decided => decided.map_err(NoAdmission::from),
@@ -132,8 +137,10 @@ pub enum NotAdmitted {
     /// A session that was not used here for too long. It may be alive by its uses at other nodes: the
     /// database knows ([`look_again`]).
     Idle(Id<Session>),
-    /// The same of a token, of whose last use memory knows only about when it was ([`last_use`]).
+    /// The same of a token, of whose last use memory knows only about when it was ([`last_uses`]).
     Unused(Id<Token>),
+    /// This node cannot know: memory was emptied meanwhile.
+    CannotKnow,
 }
 
 impl<'a> Together<'a> {
@@ -161,7 +168,7 @@ impl<'a> Together<'a> {
     /// Decides on a token of which the database has told when it was last used.
     ///
     /// # Errors
-    /// [`NotAdmitted::Refused`].
+    /// [`NotAdmitted::Refused`], [`NotAdmitted::CannotKnow`].
     pub fn verify_used(
         &self,
         question: &Question<'_>,
@@ -180,15 +187,25 @@ pub async fn look_again(ctx: &Ctx, sessions: &[Id<Session>]) -> Result<bool, NoA
     looked.map_err(|_| NoAdmission::CannotKnow)
 }
 
-/// When a token was last used, or issued, that seems dead of disuse; long ago where it has ended meanwhile.
+/// When each of `tokens`, which seem dead of disuse, was last used, or issued; long ago where one has ended
+/// meanwhile.
 ///
 /// # Errors
 /// [`NoAdmission::CannotKnow`] where the database cannot be read, or too many are reading.
-pub async fn last_use(ctx: &Ctx, token: Id<Token>) -> Result<Timestamp, NoAdmission> {
-    const LONG_AGO: Timestamp = Timestamp::from_unix_ms(0);
-    let known = live::last_use(ctx, token).await.map_err(|_| NoAdmission::CannotKnow)?;
-    Ok(known.unwrap_or(LONG_AGO))
+pub async fn last_uses(
+    ctx: &Ctx,
+    tokens: &[Id<Token>],
+) -> Result<HashMap<Id<Token>, Timestamp>, NoAdmission> {
+    let known = live::last_uses_of_many(ctx, tokens).await;
+    let mut known = known.map_err(|_| NoAdmission::CannotKnow)?;
+    for token in tokens {
+        known.entry(*token).or_insert(LONG_AGO);
+    }
+    Ok(known)
 }
+
+/// The last use of what has ended.
+const LONG_AGO: Timestamp = Timestamp::from_unix_ms(0);
 
 /// What memory answers.
 enum Unaccepted {
@@ -208,6 +225,7 @@ impl From<NotAdmitted> for Unaccepted {
             NotAdmitted::Refused(refusal) => Self::Refused(refusal),
             NotAdmitted::Idle(session) => Self::Idle(session),
             NotAdmitted::Unused(token) => Self::Unused(token),
+            NotAdmitted::CannotKnow => Self::CannotKnow,
         }
     }
 }
@@ -241,11 +259,15 @@ struct Presentation<'a> {
     now: Timestamp,
     from: UsedFrom<'a>,
     head: Head,
+    /// The view's, from before the gate was looked at: if it is the same still, nothing of what is told was of a
+    /// view that was being emptied or filled.
+    epoch: u64,
 }
 
 impl<'a> Presentation<'a> {
     /// `None` while the gate is closed.
     fn begin(ctx: &Ctx, presenter: Presenter<'a>, active_at: Option<Timestamp>) -> Option<Self> {
+        let epoch = ctx.live.view.epoch();
         if !ctx.live.gate.is_open() {
             return None;
         }
@@ -253,7 +275,7 @@ impl<'a> Presentation<'a> {
         let Presenter { head, source, client } = presenter;
         let address = source.any().address();
         let place = ctx.live.places.fold(address, client.any(), head as u8, now);
-        Some(Self { now, from: UsedFrom { place, source, client, active_at }, head })
+        Some(Self { now, from: UsedFrom { place, source, client, active_at }, head, epoch })
     }
 
     /// The same, of a token of which the database has told when it was last used.
@@ -292,6 +314,8 @@ fn decide<'a>(
             }
             Ok(admission)
         }
+        // What is emptied for good reason is no reason to call anything dead (I15).
+        Err(_) if view.epoch() != at.epoch => Err(NotAdmitted::CannotKnow),
         Err(refused) => Err(match (refused.refusal, refused.subject) {
             // What the database may know better is nothing that an owner should read of.
             (CredentialRefusal::Idle, Some(subject)) => {

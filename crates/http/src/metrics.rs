@@ -62,10 +62,13 @@ pub enum Outcome {
     Forbidden,
     /// This node could not know.
     CannotKnow,
+    /// Who asked about it has not proved to be a client of ours.
+    Unauthorised,
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::Allowed, Self::Refused, Self::Forbidden, Self::CannotKnow];
+    const ALL: [Self; 5] =
+        [Self::Allowed, Self::Refused, Self::Forbidden, Self::CannotKnow, Self::Unauthorised];
 
     /// The outcome of a verification without further demands.
     pub fn of<T>(verified: &Result<T, NoAdmission>) -> Self {
@@ -82,6 +85,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Forbidden => "forbidden",
             Self::CannotKnow => "cannot-know",
+            Self::Unauthorised => "unauthorised",
         }
     }
 }

@@ -11,6 +11,7 @@ mod entrance;
 mod ext_authz;
 mod introspection;
 mod proxies;
+mod unproved;
 
 use axum::extract::{Request, State};
 use axum::response::Response;

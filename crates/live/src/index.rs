@@ -272,13 +272,6 @@ impl Shard {
         true
     }
 
-    /// Takes out every record for which `dead` holds; tells how many.
-    pub(crate) fn sweep(&mut self, dead: impl Fn(&Record) -> bool) -> usize {
-        let dead: Vec<Fingerprint> =
-            self.records().filter(|record| dead(record)).map(|record| record.fingerprint).collect();
-        dead.iter().filter(|fingerprint| self.remove(**fingerprint)).count()
-    }
-
     /// Every record, in no order.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.cells.iter().flatten()
@@ -415,14 +408,12 @@ mod tests {
     enum Step {
         Put(u8),
         Remove(u8),
-        Sweep(u8),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             4 => any::<u8>().prop_map(Step::Put),
             2 => any::<u8>().prop_map(Step::Remove),
-            1 => any::<u8>().prop_map(Step::Sweep),
         ];
         proptest::collection::vec(step, 0..400)
     }
@@ -446,13 +437,6 @@ mod tests {
                     }
                     Step::Remove(key) => {
                         prop_assert_eq!(shard.remove(crowded(key)), model.remove(&key).is_some());
-                    }
-                    Step::Sweep(below) => {
-                        let below = i64::from(below);
-                        let swept = shard.sweep(|record| record.id() < below);
-                        let before = model.len();
-                        model.retain(|_, id| *id >= below);
-                        prop_assert_eq!(swept, before - model.len());
                     }
                 }
                 prop_assert_eq!(shard.len(), model.len());

@@ -7,8 +7,10 @@
 //! - while it is being filled, rows that were read before a change to the same key was applied are
 //!   dropped ([`fill`]): put into memory afterwards they would bring a dead credential back to life.
 //!
-//! Readers take a read lock on one shard in a thousand; a change takes the write lock of the shards that
-//! it touches, for less than a microsecond each. A verification never waits for a transaction.
+//! Readers take a read lock on one shard in a thousand. A change takes the write lock of the shards that it
+//! touches, for about a microsecond each; a shard that grows is rebuilt under it, which takes up to a
+//! millisecond at ten million credentials. The sweeping judges under read locks, and takes the other for as
+//! long as one record takes to go. A verification never waits for a transaction.
 
 mod fill;
 mod index;
@@ -23,4 +25,4 @@ pub use place::PlaceHasher;
 pub use rules::{ClientRule, DeviceTypeRule, ProfileRule, Rules};
 pub use users::Holder;
 pub use verify::{Admission, Bound, Presented, Refused, Sort, Subject, UsedFrom};
-pub use view::{IdleSession, LiveView};
+pub use view::{IdleSession, LiveView, Swept};

@@ -24,6 +24,7 @@ pub struct LiveView {
     pub(crate) users: Users,
     pub(crate) rules: ArcSwap<Rules>,
     applied: AtomicI64,
+    epoch: AtomicU64,
     left_out: AtomicU64,
     writer: Mutex<Writer>,
 }
@@ -44,6 +45,7 @@ impl LiveView {
             users: Users::default(),
             rules: ArcSwap::default(),
             applied: AtomicI64::new(0),
+            epoch: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
             writer: Mutex::new(writer),
         }
@@ -52,6 +54,12 @@ impl LiveView {
     /// The last revision whose changes are all in.
     pub fn applied(&self) -> i64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    /// How often it has been emptied. Whoever asks remembers it from before he looks whether the view may be
+    /// asked: if it is another afterwards, what he was told may be of a view that was being emptied.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// The rules that hold now.
@@ -95,6 +103,8 @@ impl LiveView {
     /// Forgets everything: what is in memory is of a database that has lost it. The view is to be filled.
     pub fn begin_anew(&self) {
         let mut writer = self.writer();
+        // First of all: who finds nothing in a shard that is empty already finds the next epoch, too.
+        self.epoch.fetch_add(1, Ordering::AcqRel);
         for shard in &self.shards {
             *write(shard) = Shard::default();
         }
@@ -181,30 +191,33 @@ impl LiveView {
         self.fill_credentials(std::slice::from_ref(session), read_at);
     }
 
-    /// Takes out what nothing can make live again, a shard after the other; tells how much it was.
-    pub fn sweep(&self, now: Timestamp) -> usize {
+    /// Takes out what nothing can make live again, and finds the sessions that were not used here for too
+    /// long: whether they were used elsewhere, the database knows. A shard goes with each step, so that
+    /// whoever sweeps can let others work in between.
+    pub fn sweep(&self, now: Timestamp) -> impl Iterator<Item = Swept> + Send {
         let rules = self.rules.load_full();
-        let mut swept = 0;
-        for shard in &self.shards {
-            swept += write(shard).sweep(|record| self.is_dead(record, &rules, now));
-        }
-        swept
+        self.shards.iter().map(move |shard| self.sweep_shard(shard, &rules, now))
     }
 
-    /// The sessions that were not used here for too long. Whether they were used elsewhere, the database
-    /// knows.
-    pub fn idle_sessions(&self, now: Timestamp) -> Vec<IdleSession> {
-        let rules = self.rules.load_full();
-        let mut idle = Vec::new();
-        for shard in &self.shards {
-            let shard = read(shard);
-            let found = shard.records().filter(|record| self.is_idle(record, &rules, now));
-            idle.extend(found.map(|record| IdleSession {
-                session: record.id(),
-                fingerprint: record.fingerprint,
-            }));
+    /// Judges under the read lock, which keeps no verification waiting, and takes the other one for what is
+    /// to go alone: in most rounds there is nothing.
+    fn sweep_shard(&self, shard: &RwLock<Shard>, rules: &Rules, now: Timestamp) -> Swept {
+        let (mut dead, mut idle) = (Vec::new(), Vec::new());
+        for record in read(shard).records() {
+            if self.is_dead(record, rules, now) {
+                dead.push(record.fingerprint);
+            } else if self.is_idle(record, rules, now) {
+                idle.push(IdleSession { session: record.id(), fingerprint: record.fingerprint });
+            }
         }
-        idle
+        let mut swept = 0;
+        for fingerprint in dead {
+            let mut shard = write(shard);
+            // Meanwhile it may have been put in anew.
+            let still = shard.find(fingerprint).is_some_and(|it| self.is_dead(it, rules, now));
+            swept += usize::from(still && shard.remove(fingerprint));
+        }
+        Swept { dead: swept, idle }
     }
 
     /// Takes out a session that the database knows no later use of either, if it is idle still.
@@ -271,6 +284,15 @@ impl LiveView {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the sweeping of a shard has come to.
+#[derive(Debug)]
+pub struct Swept {
+    /// How many credentials were taken out.
+    pub dead: usize,
+    /// The sessions that seem idle.
+    pub idle: Vec<IdleSession>,
 }
 
 /// A session that was not used for too long, as far as this node knows.

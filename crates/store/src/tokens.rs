@@ -49,6 +49,9 @@ const NOTE_LAST_USES: &str = "
     WHERE token.id = used.id AND (token.last_used_at IS NULL OR token.last_used_at < used.at)";
 const LAST_USE: &str = "
     SELECT COALESCE(last_used_at, issued_at) FROM token WHERE id = $1 AND retired_at IS NULL";
+const LAST_USES: &str = "
+    SELECT id, COALESCE(last_used_at, issued_at) FROM token
+    WHERE retired_at IS NULL AND id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))";
 
 const BEGIN_SUCCESSION: &str = "
     UPDATE token SET succeeded_by = $2, expiry_before = expires_at, expires_at = $3
@@ -363,6 +366,16 @@ pub async fn note_last_uses(
 pub async fn last_use(conn: &mut Conn, token: Id<Token>) -> Result<Option<Timestamp>, StoreError> {
     let row = conn.fetch_optional(LAST_USE, args![token]).await?;
     row.map(|row| row.at(0)).transpose()
+}
+
+/// The same of those among `tokens` that live.
+pub async fn last_uses(
+    conn: &mut Conn,
+    tokens: &[Id<Token>],
+) -> Result<Vec<(Id<Token>, Timestamp)>, StoreError> {
+    let ids = rows(tokens.iter().map(|token| [(*token).into()]));
+    let found = conn.fetch_all(LAST_USES, &[ids]).await?;
+    found.iter().map(|row| Ok((row.id(0)?, row.at(1)?))).collect()
 }
 
 /// One token.

@@ -1,6 +1,7 @@
 //! Sessions and tokens that were not used at this node for too long: they may have been used at another, or
 //! through the database while the gate was closed. The database is asked before they are given up.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, Session, Token};
 use symbolon_core::policy::DAY;
 use symbolon_store::{Conn, live as stored, tokens};
+use tokio::sync::SemaphorePermit;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::context::Ctx;
 use crate::error::AppError;
-use crate::live::fill;
+use crate::live::{Waiting, fill};
 
 /// How long what has ended by the clock is kept. Two things may show that it lives all the same, and what
 /// is given up before is unknown here until everything is read anew: news of its use at another node, which takes a round of the scribe
@@ -30,36 +33,54 @@ struct Reading {
 
 /// Looks a session up that seems idle; tells whether there is anything new about it.
 ///
-/// Who has a session that has died could make us do so without end; only a few are looked up at a time,
-/// and of what comes on top of them this node cannot know now.
-///
 /// # Errors
-/// The database's; [`AppError::Busy`].
-pub(crate) async fn look_again(ctx: &Ctx, session: Id<Session>) -> Result<bool, AppError> {
-    let Ok(_place) = ctx.live.looking_again.try_acquire() else {
-        return Err(AppError::Busy);
+/// The database's; [`AppError::Busy`] where it cannot be asked in time.
+pub(crate) async fn look_again(
+    ctx: &Ctx,
+    session: Id<Session>,
+    waiting: Waiting,
+) -> Result<bool, AppError> {
+    let (line, source) = ctx.live.look_ups_of(waiting.waiter);
+    let reading = async {
+        let mut reader = ctx.store.read().await?;
+        let reading = read(ctx, &mut reader, session.raw()).await?;
+        Ok(put(ctx, reading))
     };
-    let mut reader = ctx.store.read().await?;
-    let reading = read(ctx, &mut reader, session.raw()).await?;
-    Ok(put(ctx, reading))
+    line.ask(&line.sessions, session, (source, waiting.deadline), reading).await
 }
 
 /// When a token was last used that seems dead of disuse, or when it was issued; `None` where it has ended.
 ///
-/// Only a few are looked up at a time, as sessions are.
+/// # Errors
+/// The database's; [`AppError::Busy`] where it cannot be asked in time.
+pub(crate) async fn last_use(
+    ctx: &Ctx,
+    token: Id<Token>,
+    waiting: Waiting,
+) -> Result<Option<Timestamp>, AppError> {
+    let (line, source) = ctx.live.look_ups_of(waiting.waiter);
+    let reading = async {
+        let mut reader = ctx.store.read().await?;
+        Ok(tokens::last_use(&mut reader, token).await?)
+    };
+    line.ask(&line.tokens, token, (source, waiting.deadline), reading).await
+}
+
+/// The same of many tokens; those that have ended are left out. Whoever asks about many has proved himself, and
+/// waits for a place.
 ///
 /// # Errors
 /// The database's; [`AppError::Busy`].
-pub(crate) async fn last_use(ctx: &Ctx, token: Id<Token>) -> Result<Option<Timestamp>, AppError> {
-    let Ok(_place) = ctx.live.looking_again.try_acquire() else {
-        return Err(AppError::Busy);
-    };
+pub(crate) async fn last_uses_of_many(
+    ctx: &Ctx,
+    tokens: &[Id<Token>],
+) -> Result<HashMap<Id<Token>, Timestamp>, AppError> {
+    let _place = place_for_many(ctx).await?;
     let mut reader = ctx.store.read().await?;
-    Ok(tokens::last_use(&mut reader, token).await?)
+    Ok(tokens::last_uses(&mut reader, tokens).await?.into_iter().collect())
 }
 
-/// Looks many sessions up that seem idle; tells whether there is anything new about any of them. Whoever asks
-/// about many has proved himself, and waits for a place.
+/// Looks many sessions up that seem idle; tells whether there is anything new about any of them.
 ///
 /// # Errors
 /// The database's; [`AppError::Busy`].
@@ -67,8 +88,7 @@ pub(crate) async fn look_again_at_many(
     ctx: &Ctx,
     sessions: &[Id<Session>],
 ) -> Result<bool, AppError> {
-    let place = timeout(PATIENCE, ctx.live.looking_again_at_many.acquire()).await;
-    let _place = place.map_err(|_| AppError::Busy)?;
+    let _place = place_for_many(ctx).await?;
     let mut reader = ctx.store.read().await?;
     let read_at = ctx.live.view.applied();
     let found = stored::sessions_of(&mut reader, sessions).await?;
@@ -80,6 +100,11 @@ pub(crate) async fn look_again_at_many(
     Ok(any)
 }
 
+async fn place_for_many(ctx: &Ctx) -> Result<SemaphorePermit<'_>, AppError> {
+    let place = timeout(PATIENCE, ctx.live.looking_again_at_many.acquire()).await;
+    place.ok().and_then(Result::ok).ok_or(AppError::Busy)
+}
+
 /// Sweeps the view: what has been dead for a day goes, and sessions that have been idle here and in the database.
 ///
 /// # Errors
@@ -87,8 +112,13 @@ pub(crate) async fn look_again_at_many(
 pub async fn sweep(ctx: &Ctx) -> Result<(), AppError> {
     let ended = ctx.clock.now() - KEPT;
     ctx.live.swept_through.fetch_max(ended.unix_ms(), Ordering::Relaxed);
-    ctx.live.view.sweep(ended);
-    for idle in ctx.live.view.idle_sessions(ended) {
+    let mut seem_idle = Vec::new();
+    for swept in ctx.live.view.sweep(ended) {
+        seem_idle.extend(swept.idle);
+        // With millions of credentials a round takes a while, and verifications come in on this thread, too.
+        yield_now().await;
+    }
+    for idle in seem_idle {
         let mut reader = ctx.store.read().await?;
         let reading = read(ctx, &mut reader, idle.session).await?;
         put(ctx, reading);

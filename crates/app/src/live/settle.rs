@@ -10,6 +10,7 @@ use crate::context::Ctx;
 use crate::error::AppError;
 use crate::live::gate::Passage;
 use crate::live::{feed, nodes};
+use crate::verify::{DEFAULT_DEADLINE, LONGEST_DEADLINE};
 
 /// The view does not know yet whether it is as new as was asked: the answer is "unavailable".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +63,30 @@ pub(crate) async fn settled_revision(ctx: &Ctx) -> Result<i64, AppError> {
     Ok(revision)
 }
 
-/// Who waits for a revision.
+/// Who waits: for a revision, or for the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiter {
     /// An API client that has proved itself, from where it asks.
     Client(Source),
     /// Anybody: what proxies pass on, and from where they say that it comes.
     Stranger(Source),
+}
+
+/// Who waits, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who.
+    pub waiter: Waiter,
+    /// The time that he has.
+    pub deadline: Duration,
+}
+
+impl Waiting {
+    /// Whoever says how much time he has, or has as much as is usual.
+    pub fn of(waiter: Waiter, deadline: Option<Duration>) -> Self {
+        let deadline = deadline.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
+        Self { waiter, deadline }
+    }
 }
 
 /// Waits until the view is at least as new as `revision`, no longer than `deadline`.

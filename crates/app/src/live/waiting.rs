@@ -1,4 +1,4 @@
-//! Places for verifications that wait for a revision. Each is held by a connection; whoever comes beyond
+//! Places for verifications that wait: for a revision, or for the database. Each is held by a connection; whoever comes beyond
 //! them, or beyond his share of them, is told to ask again.
 
 use std::collections::HashMap;
@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use symbolon_core::names::Source;
 
 /// Verifications that may wait at a time.
-const MOST: usize = 256;
+pub(super) const MOST: usize = 256;
 /// How many of them may come from one address: nobody keeps everybody else from waiting. A gateway that tells
 /// no address of its clients has all of its questions counted as one's.
-const SHARE: usize = 64;
+pub(super) const SHARE: usize = 64;
 
 /// See the module.
 #[derive(Debug, Default)]

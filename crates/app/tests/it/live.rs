@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use symbolon_app::context::Switch;
 use symbolon_app::login::Head;
 use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
-use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question};
+use symbolon_app::verify::{
+    self, NoAdmission, NotAdmitted, Presented, Presenter, Question, Together, Waiter, Waiting,
+};
 use symbolon_app::{Actor, Ctx, clients, device_types, live, sessions, tokens, users};
 use symbolon_core::device_type::DeviceRules;
 use symbolon_core::id::{Id, Session};
@@ -43,7 +46,8 @@ async fn present(ctx: &Ctx, presented: Presented<'_>) -> Result<(), NoAdmission>
     let source = Source::new("198.51.100.7".parse().unwrap());
     let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
     let question = Question { presented: Some(presented), username: None };
-    verify::verify(ctx, &question, presenter).await.map(|_| ())
+    let waiting = Waiting::of(Waiter::Stranger(source), Some(verify::LONGEST_DEADLINE));
+    verify::verify(ctx, &question, presenter, waiting).await.map(|_| ())
 }
 
 fn source() -> Source {
@@ -64,6 +68,24 @@ async fn used_elsewhere(house: &TestHouse, session: Id<Session>) {
 }
 
 #[tokio::test]
+async fn while_the_view_is_emptied_no_credential_is_called_dead() {
+    let (house, jane) = house_with_jane().await;
+    let (_, secret) = session_of(&house, &jane).await;
+    let presenter = Presenter::of_client(Head::Verify, source(), b"shop/1.0");
+    let question = Question { presented: Some(Presented::Session(&secret)), username: None };
+    let together = Together::begin(&house.ctx, presenter).unwrap();
+
+    house.ctx.live.view.begin_anew();
+    let meanwhile = together.verify(&question).map(|_| ());
+    let nonsense = together.verify(&Question { presented: None, username: None }).map(|_| ());
+
+    assert_eq!(meanwhile, Err(NotAdmitted::CannotKnow));
+    assert_eq!(nonsense, Err(NotAdmitted::Refused(CredentialRefusal::Unreadable)));
+    let told = house.last_entry(&jane).await;
+    assert_ne!(told.head, "verify", "nobody reads of it");
+}
+
+#[tokio::test]
 async fn a_session_that_is_used_at_another_node_does_not_idle_here() {
     let (house, jane) = house_with_jane().await;
     let (session, secret) = session_of(&house, &jane).await;
@@ -76,6 +98,27 @@ async fn a_session_that_is_used_at_another_node_does_not_idle_here() {
     house.wait(IDLE);
     let idle = Err(NoAdmission::Refused(CredentialRefusal::Idle));
     assert_eq!(present(&house.ctx, Presented::Session(&secret)).await, idle);
+}
+
+#[tokio::test]
+async fn when_all_come_from_another_node_at_once_each_is_looked_up_and_let_in() {
+    let (house, jane) = house_with_jane().await;
+    let token = house.reset_and_read(&jane).await;
+    let mut opened = Vec::new();
+    for _ in 0..12 {
+        opened.push(house.log_in(&jane, &format!("{PASSWORD}{token}")).await.unwrap());
+    }
+    house.wait(IDLE.saturating_sub(Duration::from_mins(1)));
+    for session in &opened {
+        used_elsewhere(&house, session.session).await;
+    }
+    house.wait(Duration::from_mins(2));
+
+    let present = |secret| present(&house.ctx, Presented::Session(secret));
+    let coming = opened.iter().map(|session| present(session.secret.reveal()));
+    let let_in = join_all(coming).await;
+
+    assert_eq!(let_in, [Ok(()); 12]);
 }
 
 #[tokio::test]
@@ -282,18 +325,18 @@ async fn who_waits_for_a_revision_waits_no_longer_than_it_takes() {
     let next = house.ctx.live.view.applied() + 1;
     let long = Duration::from_secs(5);
 
-    let waiting = live::at_least(&house.ctx, next, long, live::Waiter::Client(source()));
+    let waiting = live::at_least(&house.ctx, next, long, Waiter::Client(source()));
     let name = jane.username.as_str();
     let (reached, frozen) = tokio::join!(waiting, users::freeze(&house.ctx, Actor::Operator, name));
 
     frozen.unwrap();
     assert_eq!(reached, Ok(()));
     assert_eq!(
-        live::at_least(&house.ctx, next, Duration::ZERO, live::Waiter::Client(source())).await,
+        live::at_least(&house.ctx, next, Duration::ZERO, Waiter::Client(source())).await,
         Ok(())
     );
     assert_eq!(
-        live::at_least(&house.ctx, next + 1, Duration::ZERO, live::Waiter::Client(source())).await,
+        live::at_least(&house.ctx, next + 1, Duration::ZERO, Waiter::Client(source())).await,
         Err(live::Stale)
     );
 }

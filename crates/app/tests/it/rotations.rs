@@ -7,7 +7,7 @@ use symbolon_app::reset::ResetError;
 use symbolon_app::rotation::{self, OwnRotation, RotationFor, RotationReceipt};
 use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
-use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question};
+use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question, Waiter, Waiting};
 use symbolon_app::{Actor, device_types, janitor, live, sessions, tokens, trail};
 use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::judge::{Refusal, RetirementCause};
@@ -65,7 +65,8 @@ async fn present(house: &TestHouse, token: &str) -> Result<(), NoAdmission> {
     let source = Source::new("198.51.100.7".parse().unwrap());
     let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
     let question = Question { presented: Presented::token(token), username: None };
-    verify::verify(&house.ctx, &question, presenter).await.map(|_| ())
+    let waiting = Waiting::of(Waiter::Stranger(source), None);
+    verify::verify(&house.ctx, &question, presenter, waiting).await.map(|_| ())
 }
 
 fn is_retired(outcome: &Result<(), Refusal>, cause: RetirementCause) -> bool {

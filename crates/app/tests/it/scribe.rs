@@ -8,7 +8,9 @@ use symbolon_app::login::Head;
 use symbolon_app::notebook::Place;
 use symbolon_app::scribe::Scribe;
 use symbolon_app::users::UserView;
-use symbolon_app::verify::{self, NoAdmission, Presented, Presenter, Question, Sort, Subject};
+use symbolon_app::verify::{
+    self, NoAdmission, Presented, Presenter, Question, Sort, Subject, Waiter, Waiting,
+};
 use symbolon_app::{Actor, device_types, history, live, tokens};
 use symbolon_core::client_kind::ClientKind;
 use symbolon_core::device_type::DeviceRules;
@@ -53,7 +55,8 @@ async fn present(
     presenter: Presenter<'_>,
 ) -> Result<(), NoAdmission> {
     let question = Question { presented: Some(presented), username: None };
-    verify::verify(&house.ctx, &question, presenter).await.map(|_| ())
+    let waiting = Waiting::of(Waiter::Stranger(presenter.source.any()), None);
+    verify::verify(&house.ctx, &question, presenter, waiting).await.map(|_| ())
 }
 
 async fn present_token(house: &TestHouse, token: &str, source: &str) -> Result<(), NoAdmission> {

@@ -19,10 +19,10 @@ use crate::control::kind;
 use crate::metrics::Outcome;
 use crate::origin::Connection;
 use crate::state::HttpState;
-use crate::verification::NO_STORE;
 use crate::verification::caller::{asker, presented, presenter_to_verifier};
 use crate::verification::demand::fresh_enough;
 use crate::verification::introspection::{active, gathered, json, prove};
+use crate::verification::{NO_STORE, unproved};
 
 const JSON_TYPES: [&str; 1] = ["application/json"];
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"symbolon\"");
@@ -58,7 +58,11 @@ where
     let body = gathered(body, limit).await;
     match proved() {
         Ok(true) => {}
-        Ok(false) => return unauthorised(state),
+        Ok(false) => {
+            let from = asker(state, connection, &parts.headers);
+            unproved::note(state, Head::Verify, from, client.as_ref());
+            return unauthorised(state);
+        }
         Err(_) => return unavailable(state),
     }
     let body = match body {
@@ -75,6 +79,10 @@ where
     let waiter = Waiter::Client(asker(state, connection, &parts.headers));
     if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
         return unavailable(state);
+    }
+    // What was waited for may be that the client's secret was taken away.
+    if asked.freshness.min_revision.is_some() && proved() != Ok(true) {
+        return unauthorised(state);
     }
     let (head, headers) = (Head::Verify, &parts.headers);
     let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
@@ -114,16 +122,24 @@ async fn verdicts(
     }
     // Seldom, and large.
     Box::pin(async move {
+        let (unused, idle) = (once_each(verdicts.unused), once_each(verdicts.idle));
         let mut last_uses = LastUses::new();
-        for token in verdicts.unused {
-            last_uses.insert(token, verify::last_use(&state.ctx, token).await?);
+        if !unused.is_empty() {
+            last_uses = verify::last_uses(&state.ctx, &unused).await?;
         }
-        if !verdicts.idle.is_empty() {
-            verify::look_again(&state.ctx, &verdicts.idle).await?;
+        if !idle.is_empty() {
+            verify::look_again(&state.ctx, &idle).await?;
         }
         verdicts_from_memory(state, asked, presenter, &last_uses)
     })
     .await
+}
+
+/// A credential may be asked about a thousand times in one batch.
+fn once_each<T>(mut asked: Vec<Id<T>>) -> Vec<Id<T>> {
+    asked.sort_unstable();
+    asked.dedup();
+    asked
 }
 
 fn verdicts_from_memory(
@@ -154,6 +170,7 @@ fn verdicts_from_memory(
                     NotAdmitted::Idle(session) => idle.push(session),
                     NotAdmitted::Unused(token) => unused.push(token),
                     NotAdmitted::Refused(_) => {}
+                    NotAdmitted::CannotKnow => return Err(NoAdmission::CannotKnow),
                 }
                 answers.push_inactive();
             }

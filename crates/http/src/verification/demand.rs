@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use symbolon_app::Ctx;
-use symbolon_app::verify::{self, Admission, Bound, NoAdmission, Presenter, Question, Waiter};
+use symbolon_app::verify::{
+    self, Admission, Bound, NoAdmission, Presenter, Question, Waiter, Waiting,
+};
 use symbolon_core::verification::CredentialRefusal;
 use symbolon_wire::demands::{DemandError, Demands};
 use symbolon_wire::freshness::Freshness;
@@ -61,16 +63,14 @@ pub(super) async fn decide<'a>(
     presenter: Presenter<'_>,
 ) -> Verdict<'a> {
     let asked = demands.map(|demands| demands.freshness).unwrap_or_default();
+    let waiter = Waiter::Stranger(presenter.source.any());
     // What cannot be a credential is none in any state: there is nothing to wait for.
-    if question.presented.is_some()
-        && fresh_enough(ctx, asked, deadline, Waiter::Stranger(presenter.source.any()))
-            .await
-            .is_err()
-    {
+    if question.presented.is_some() && fresh_enough(ctx, asked, deadline, waiter).await.is_err() {
         return Verdict::CannotKnow;
     }
     let admits = |bound: Bound<'_>| is_met(demands, bound);
-    verdict_of(verify::verify_on_route(ctx, question, presenter, &admits).await)
+    let waiting = Waiting::of(waiter, earlier(asked.deadline, deadline));
+    verdict_of(verify::verify_on_route(ctx, question, presenter, waiting, &admits).await)
 }
 
 /// What a route demands, if it could be read.
@@ -106,11 +106,15 @@ pub(super) async fn fresh_enough(
     let Some(revision) = asked.min_revision else {
         return Ok(());
     };
-    let deadline = match (asked.deadline, deadline) {
-        (Some(verifiers), Some(proxys)) => verifiers.min(proxys),
-        (either, or) => either.or(or).unwrap_or(verify::DEFAULT_DEADLINE),
-    };
+    let deadline = earlier(asked.deadline, deadline).unwrap_or(verify::DEFAULT_DEADLINE);
     verify::wait_for(ctx, revision, deadline, waiter).await
+}
+
+fn earlier(verifiers: Option<Duration>, proxys: Option<Duration>) -> Option<Duration> {
+    match (verifiers, proxys) {
+        (Some(verifiers), Some(proxys)) => Some(verifiers.min(proxys)),
+        (either, or) => either.or(or),
+    }
 }
 
 /// What the service behind a proxy is told of who calls.

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode, header};
 use symbolon_app::login::Head;
-use symbolon_app::verify::{self, Admission, NoAdmission, Question, Waiter};
+use symbolon_app::verify::{self, Admission, NoAdmission, Question, Waiter, Waiting};
 use symbolon_wire::client_proof::ClientProof;
 use symbolon_wire::introspection::{Active, INACTIVE, parse_introspection_request};
 use symbolon_wire::oauth::{OAuthError, RequestFault};
@@ -20,9 +20,9 @@ use crate::body::{BodyFault, Single, check_media_type, check_no_encoding, header
 use crate::metrics::Outcome;
 use crate::origin::Connection;
 use crate::state::HttpState;
-use crate::verification::NO_STORE;
 use crate::verification::caller::{asker, presented, presenter_to_verifier};
 use crate::verification::demand::fresh_enough;
+use crate::verification::{NO_STORE, unproved};
 
 /// Bytes of a form with one token.
 const FORM_LIMIT: usize = 10 * 1024;
@@ -63,11 +63,21 @@ where
     };
     let asked = match parse_introspection_request(&body, authorization) {
         Ok(asked) => asked,
-        Err(error) => return refused(error),
+        Err(error) => {
+            if matches!(error, OAuthError::InvalidClient) {
+                let from = asker(state, connection, &parts.headers);
+                unproved::note(state, Head::Introspection, from, None);
+            }
+            return refused(error);
+        }
     };
     match prove(state, &asked.client) {
         Ok(true) => {}
-        Ok(false) => return refused(OAuthError::InvalidClient),
+        Ok(false) => {
+            let from = asker(state, connection, &parts.headers);
+            unproved::note(state, Head::Introspection, from, Some(&asked.client));
+            return refused(OAuthError::InvalidClient);
+        }
         Err(_) => return unavailable(state),
     }
     let waiter = Waiter::Client(asker(state, connection, &parts.headers));
@@ -77,7 +87,8 @@ where
     let question = Question { presented: presented(asked.token.reveal()), username: None };
     let (head, headers) = (Head::Introspection, &parts.headers);
     let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
-    let verified = verify::verify(&state.ctx, &question, presenter).await;
+    let waiting = Waiting::of(waiter, asked.freshness.deadline);
+    let verified = verify::verify(&state.ctx, &question, presenter, waiting).await;
     match &verified {
         // Counted where it is told.
         Err(NoAdmission::CannotKnow) => {}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::future::join_all;
 use http::{Method, header};
 use serde_json::{Value, json};
 use symbolon_app::context::Switch;
@@ -12,10 +13,10 @@ use symbolon_core::keys::Purpose;
 use symbolon_core::names::DeviceType;
 use symbolon_core::policy::DAY;
 use symbolon_core::session::SessionKind;
-use symbolon_store::sessions;
+use symbolon_store::{sessions, tokens as stored_tokens};
 use tokio::time::Instant;
 
-use crate::asking::{VERIFY, basic, proof_of, token_never_issued};
+use crate::asking::{FORWARD_AUTH, VERIFY, basic, proof_of, token_never_issued};
 use crate::calls::{Answer, request};
 use crate::house::TestHouse;
 
@@ -101,6 +102,64 @@ async fn a_session_that_is_used_at_another_node_is_active_here_too() {
     let results = answer["results"].as_array().unwrap();
     let active: Vec<_> = results.iter().map(|result| result["active"] == true).collect();
     assert_eq!(active, [false, true, false, true]);
+}
+
+#[tokio::test]
+async fn each_unused_token_is_looked_up_for_all_of_its_places_in_a_batch() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.set_bearer(Switch::On).await;
+    let set = |rules: &mut DeviceRules| rules.idle_end = Some(30 * DAY);
+    device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
+    let mut dead = Vec::new();
+    for name in ["dan", "eve", "fay"] {
+        house.user(name).await;
+        dead.push(house.api_session(name).await);
+    }
+    let mut tokens = Vec::new();
+    for name in ["ada", "bob", "cyd"] {
+        let owner = house.user(name).await;
+        tokens.push(house.token(name).await);
+        house.clock.advance(20 * DAY);
+        let id = symbolon_app::tokens::of_user(&house.ctx, owner).await.unwrap()[0].token;
+        if name != "cyd" {
+            let mut tx = house.ctx.store.begin().await.unwrap();
+            stored_tokens::note_use(&mut tx, id, house.ctx.clock.now()).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+    house.clock.advance(5 * DAY);
+    let [ada, bob, cyd] = [0, 1, 2].map(|at| tokens[at].as_str());
+    let asked: Vec<_> = [bob, cyd, bob, ada, "junk"].into_iter().cycle().take(1000).collect();
+
+    // Strangers with sessions that have died take none of its places.
+    let strangers = join_all(dead.iter().map(|session| house.ask_bearer(FORWARD_AUTH, session)));
+    let proof = proof_of(&client);
+    let (_, answer) = tokio::join!(strangers, house.batch(&proof, credentials(&asked)));
+
+    let answer = answer.json();
+    let results = answer["results"].as_array().unwrap();
+    let active: Vec<_> = results.iter().map(|result| result["active"] == true).collect();
+    // Ada's use is 45 days ago, Bob's 25, and Cyd's token was issued 25 days ago.
+    assert_eq!(active, [true, true, true, false, false].repeat(200));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_revision_and_loses_his_secret_meanwhile_is_told_nothing() {
+    let house = TestHouse::open().await;
+    let client = house.verifier().await;
+    house.user("ada").await;
+    let session = house.api_session("ada").await;
+    let next = house.mark().await.0 + 1;
+    let body = json!({ "credentials": [session], "min_revision": next, "deadline_ms": 5000 });
+
+    let proof = proof_of(&client);
+    let removing = async {
+        symbolon_app::clients::remove(&house.ctx, Actor::Operator, client.id).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(house.batch(&proof, body.to_string()), removing);
+
+    assert_problem(&answer, 401, "not-authenticated");
 }
 
 #[tokio::test]
@@ -240,6 +299,8 @@ async fn who_does_not_prove_itself_is_challenged_whatever_it_asks() {
             (reference.status, correlated(&reference))
         );
     }
+    let counted = "symbolon_verifications_total{head=\"verify\",outcome=\"unauthorised\"} 5";
+    assert!(house.metrics().await.contains(counted), "{}", house.metrics().await);
     let junk = house.batch(&basic(&id, "sbcwrong"), "junk").await;
     assert_eq!(correlated(&junk), correlated(&reference));
     let mut bare = request(Method::POST, VERIFY).body(Body::from(body)).unwrap();

@@ -149,6 +149,9 @@ async fn who_does_not_prove_itself_learns_nothing_not_even_whether_it_is_known()
     assert_eq!(answers[0].json()["error"], "invalid_client");
     assert!(answers[0].header("www-authenticate").starts_with("Basic "));
     assert_eq!(answers[0].header("cache-control"), "no-store");
+    let counted =
+        "symbolon_verifications_total{head=\"introspection\",outcome=\"unauthorised\"} 20";
+    assert!(house.metrics().await.contains(counted), "{}", house.metrics().await);
 }
 
 #[tokio::test]

@@ -363,18 +363,57 @@ fn sweeping_takes_what_is_dead_and_nothing_else() {
     view.fill_credentials(&[session(10, 1), session(11, 1), session(20, 2)], 5);
     view.apply_user(&user(1), &[session(11, 1)], 6);
 
-    assert_eq!(view.sweep(T0), 1);
+    assert_eq!(sweep(&view, T0).0, 1);
     assert_eq!(view.len(), 2);
     assert_eq!(verdict(&view, 20), Ok(20));
     // Whether a session is idle, its uses at other nodes decide as well: sweeping leaves it.
-    assert_eq!(view.sweep(T0 + IDLE), 0);
-    let idle = view.idle_sessions(T0 + IDLE);
-    assert_eq!(idle.len(), 2);
+    let (dead, idle) = sweep(&view, T0 + IDLE);
+    assert_eq!((dead, idle.len()), (0, 2));
     view.forget_if_idle(&idle[0], T0);
     assert_eq!(view.len(), 2);
     view.forget_if_idle(&idle[0], T0 + IDLE);
     assert_eq!(view.len(), 1);
-    assert!(view.idle_sessions(T0).is_empty());
+    assert!(sweep(&view, T0).1.is_empty());
+}
+
+/// Sweeps all shards; yields how much was dead, and what is idle.
+fn sweep(view: &LiveView, now: Timestamp) -> (usize, Vec<IdleSession>) {
+    view.sweep(now).fold((0, Vec::new()), |(dead, mut idle), swept| {
+        idle.extend(swept.idle);
+        (dead + swept.dead, idle)
+    })
+}
+
+#[test]
+fn where_nothing_is_dead_sweeping_keeps_no_verification_waiting() {
+    let view = view();
+    view.fill_users(&[user(1)], 5);
+    view.fill_credentials(&[session(10, 1), session(11, 1)], 5);
+
+    let verifying: Vec<_> = view.shards.iter().map(read).collect();
+    let swept = std::thread::scope(|scope| {
+        // It would wait for those who read for ever.
+        scope.spawn(|| sweep(&view, T0 + IDLE)).join().unwrap()
+    });
+
+    assert_eq!((swept.0, swept.1.len(), verifying.len()), (0, 2, SHARDS));
+}
+
+#[test]
+fn who_asks_while_the_view_is_emptied_can_tell() {
+    let view = view();
+    view.fill_users(&[user(1)], 5);
+    view.fill_credentials(&[session(10, 1)], 5);
+    view.finish_filling();
+    let before = view.epoch();
+
+    let known = verdict(&view, 10);
+    let undisturbed = view.epoch() == before;
+    view.begin_anew();
+
+    assert_eq!((known, undisturbed), (Ok(10), true));
+    assert_eq!(verdict(&view, 10), Err(CredentialRefusal::Unknown));
+    assert_ne!(view.epoch(), before);
 }
 
 #[derive(Debug, Clone)]

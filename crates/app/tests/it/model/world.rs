@@ -6,7 +6,7 @@ use symbolon_app::rotation::{self, OwnRotation, RotationFor};
 use symbolon_app::scribe::Scribe;
 use symbolon_app::tokens::TokenView;
 use symbolon_app::users::UserView;
-use symbolon_app::verify::{self, Presented, Presenter, Question, Said};
+use symbolon_app::verify::{self, Presented, Presenter, Question, Said, Waiter, Waiting};
 use symbolon_app::{Actor, AppError, device_types, live, tokens, users};
 use symbolon_core::Timestamp;
 use symbolon_core::device_type::{DeviceRules, Overlap};
@@ -327,7 +327,8 @@ impl World {
         let source = Source::new("198.51.100.7".parse().unwrap());
         let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
         let question = Question { presented: Presented::token(token), username: None };
-        verify::verify(&self.house.ctx, &question, presenter).await.is_ok()
+        let waiting = Waiting::of(Waiter::Stranger(source), None);
+        verify::verify(&self.house.ctx, &question, presenter, waiting).await.is_ok()
     }
 
     /// The database and the live view against the model.

@@ -385,6 +385,10 @@ async fn of_a_token_that_lives_its_last_use_is_told_or_its_issue() {
         }
 
         assert_eq!(told, [Some(T0), Some(T0 + DAY), None, None]);
+        let all = [retired, used, unused, Id::from_raw(99)];
+        let mut together = tokens::last_uses(&mut reader, &all).await.unwrap();
+        together.sort_unstable_by_key(|(token, _)| token.raw());
+        assert_eq!(together, [(unused, T0), (used, T0 + DAY)]);
         let row = tokens::find(&mut reader, used).await.unwrap().unwrap();
         assert_eq!(row.profile, STANDARD, "its owner's");
     })
