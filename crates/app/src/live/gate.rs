@@ -4,7 +4,8 @@
 //! memory; but the gate must not open again before it is applied. Both are decided under one lock.
 //!
 //! Where other nodes change the database too, the gate is open on a lease: it closes by itself at an
-//! instant of this node's monotonic clock, however long the node was stopped or cut off.
+//! instant of this node's monotonic clock, however long its process was stopped or cut off. That clock stands
+//! while the whole machine is suspended: what is left of the lease then is left when it wakes (SECURITY.md).
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
