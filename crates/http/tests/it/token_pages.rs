@@ -156,7 +156,11 @@ async fn the_card_of_an_expired_token_tells_who_still_tries_it_and_not_who_used_
             username: "ada@example.com".to_owned(),
             credential: Credential::new(format!("{PASSWORD}{token}")),
             client: None,
-            origin: Origin { source: Source::new(PEER), client: ClientName::sanitised("export") },
+            origin: Origin {
+                source: Source::new(PEER),
+                client: ClientName::sanitised("export"),
+                place: None,
+            },
         };
         login::log_in_to_api(&house.ctx, login).await.is_ok()
     };
