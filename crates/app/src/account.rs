@@ -27,7 +27,7 @@ use crate::outbox::{self, Carried, Text};
 use crate::passwords::{self, Proof};
 use crate::reset::{self, Order, ResetError};
 use crate::users::{CHANGED_MEANWHILE, take_unfrozen};
-use crate::{browsers, trail};
+use crate::{browsers, openpgp, trail};
 
 /// What a user sees of himself.
 #[derive(Debug, Clone)]
@@ -327,8 +327,17 @@ async fn apply_address(
     users::set_email(tx, user, new).await?;
     // What was mailed to the old address must not work on from there.
     links::end_ways_in(tx, user, now).await?;
+    // Only where mail with a token goes to this address.
+    let key = match before.delivery {
+        Some(_) => None,
+        None => openpgp::fingerprint_of(tx, user).await?,
+    };
     for to in [&before.email, new] {
-        let facts = Facts::default().with("new_address", new).with("by", "owner").at("at", now);
+        let facts = Facts::default()
+            .with("new_address", new)
+            .with_some("key", key.as_ref())
+            .with("by", "owner")
+            .at("at", now);
         let kind = LetterKind::AddressChanged;
         outbox::write_notice_to(ctx, tx, &before, to, kind, facts, now).await?;
     }

@@ -42,6 +42,7 @@ pub(crate) fn contents_of(
             retired: facts.get("retired", |text| text.parse().ok())?,
             scope: facts.get("scope", Scope::from_word)?,
             outgoing_until: facts.at("outgoing_until").ok(),
+            frozen_at: facts.at("frozen_at").ok(),
         },
         LetterKind::TokenChanged => Contents::TokenChanged {
             username,
@@ -93,6 +94,7 @@ pub(crate) fn contents_of(
             asked_by: facts.get("by", asked_by_of)?,
             source,
             changed_at: facts.at("at")?,
+            encrypted_to: facts.get_some("key", |text| Some(text.to_owned())),
         },
         LetterKind::DeliveryChanged => Contents::DeliveryChanged {
             username,
@@ -100,6 +102,7 @@ pub(crate) fn contents_of(
             asked_by: facts.get("by", asked_by_of)?,
             source,
             changed_at: facts.at("at")?,
+            encrypted_to: facts.get_some("key", |text| Some(text.to_owned())),
         },
         LetterKind::DeliveryBegun => Contents::DeliveryBegun {
             username,

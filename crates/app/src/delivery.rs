@@ -16,7 +16,7 @@ use crate::error::AppError;
 use crate::facts::Facts;
 use crate::live::commit;
 use crate::users::take_by_name;
-use crate::{outbox, passwords, trail};
+use crate::{openpgp, outbox, passwords, trail};
 
 const SAME: AppError = AppError::Forbidden("Mail with a token goes there already.");
 
@@ -88,10 +88,13 @@ async fn write(
         return Err(AppError::NotFound("user"));
     }
     let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
+    // The key stays: to send in the clear from now on what was encrypted is nothing to be done unasked.
+    let key = openpgp::fingerprint_of(tx, id).await?;
     let told = [Some(&user.email), user.delivery.as_ref()];
     for to in told.into_iter().flatten() {
         let facts = Facts::default()
             .with_some("delivery", delivery.as_ref())
+            .with_some("key", key.as_ref())
             .with("by", by)
             .with_some("source", source)
             .at("at", now);

@@ -418,7 +418,7 @@ mod tests {
             Came::First
         }));
 
-        let patient = Duration::from_secs(60);
+        let patient = Duration::from_mins(1);
         assert_eq!(told.recv_timeout(patient).unwrap().as_deref(), Some("rescuer"));
     }
 

@@ -27,8 +27,10 @@ use crate::context::Ctx;
 use crate::error::{AppError, Rule};
 use crate::facts::Facts;
 use crate::live::commit;
+use crate::login::Refused;
+use crate::passwords::{self, Proof};
 use crate::users::take_by_name;
-use crate::{outbox, passwords, trail};
+use crate::{outbox, trail};
 
 /// The rule that keeps keys from being looked up, and who can lift it.
 pub const LOOKUP_OFF: &str = "Keys are not looked up here. Whoever runs the server can switch it on: openpgp_lookup in the \
@@ -73,6 +75,9 @@ pub enum LookupError {
     /// What it has yielded is somebody else's.
     #[error("The key that was found is not that of {0}: none of its user ids is that address.")]
     Foreign(EmailAddress),
+    /// Its owner has not proved himself, so nothing was asked.
+    #[error("The current password was not proved.")]
+    Unproved(Refused),
     /// Something else.
     #[error(transparent)]
     App(#[from] AppError),
@@ -129,12 +134,23 @@ pub fn lookup_obstacle(ctx: &Ctx) -> Option<&'static str> {
     ctx.key_directory.is_none().then_some(LOOKUP_OFF)
 }
 
-/// Looks the asking user's key up.
+/// Looks the asking user's key up, once he has proved himself: a session alone is not to send us to hosts.
 ///
 /// # Errors
 /// [`LookupError`].
-pub async fn look_up_own(ctx: &Ctx, user: Id<User>) -> Result<(GivenKey, FoundKey), LookupError> {
-    look_up(ctx, &passwords::find(ctx, user).await?).await
+pub async fn look_up_own(
+    ctx: &Ctx,
+    user: Id<User>,
+    current: &Password,
+    origin: &Origin,
+) -> Result<(GivenKey, FoundKey), LookupError> {
+    if ctx.key_directory.is_none() {
+        return Err(LookupError::Off);
+    }
+    match passwords::prove(ctx, user, current, origin).await? {
+        Proof::Given(user) => look_up(ctx, &user).await,
+        Proof::Refused(refused) => Err(LookupError::Unproved(refused)),
+    }
 }
 
 /// Looks a user's key up for an administrator, and sets it.
@@ -224,6 +240,14 @@ pub async fn of_user(ctx: &Ctx, user: Id<User>) -> Result<KeyView, AppError> {
         expires_at: row.expires_at,
     });
     Ok(KeyView { key, encryption: demanded(&mut reader, user).await? })
+}
+
+/// The key of a user, by its fingerprint.
+pub(crate) async fn fingerprint_of(
+    conn: &mut Conn,
+    user: Id<User>,
+) -> Result<Option<String>, AppError> {
+    Ok(openpgp_keys::find(conn, user).await?.map(|row| row.fingerprint))
 }
 
 /// What keeps mail with a token from being sent to a user right now, and who can lift it.

@@ -1,8 +1,10 @@
-//! "It wasn't me": the link in a token's mail freezes the account's tokens, once, without a log-in.
+//! "It wasn't me": the link in a mail about something done to an account freezes the account's tokens, once,
+//! without a log-in.
 //!
 //! It only ever ends things, so that who steals the mail gains nothing by it: sessions and known browsers too.
-//! The owner lifts the freeze, and one that came of a token that looks shared, by the password; an
-//! administrator does it for whom no page lets in.
+//! The owner lifts the freeze, and one that came of a token that looks shared, by the password: here, or with a
+//! reset of the whole account. An administrator does it for whom no page lets in, and says so; his reset
+//! leaves the freeze as it is. Whoever lifts it, the owner is told and the audit trail has it.
 
 use symbolon_core::Timestamp;
 use symbolon_core::id::{Id, User};
@@ -95,18 +97,31 @@ async fn lifted(
     source: Option<Source>,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let id = user.standing.user;
     let Some(freeze) = user.standing.tokens_frozen else {
         return Ok(());
     };
-    users::unfreeze_tokens(&mut tx, id, now).await?;
-    let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
-    let facts = Facts::default().with("by", by).with_some("source", source).at("at", now);
-    outbox::write_notice(ctx, &mut tx, user, LetterKind::TokensUnfrozen, facts, now).await?;
-    let (subject, details) = (format!("user:{id}"), format!("frozen_by={}", freeze.by.word()));
-    trail::append(&mut tx, actor, "tokens.unfrozen", subject, details, now).await?;
-    changes::record(&mut tx, Change::UserChanged, id, None, now).await?;
+    write_lift(ctx, &mut tx, user, freeze, (actor, source), now).await?;
+    changes::record(&mut tx, Change::UserChanged, user.standing.user, None, now).await?;
     commit(ctx, tx).await?;
     ctx.letters_waiting.notify_one();
     Ok(())
+}
+
+/// Writes into a transaction that has taken the user's row that `freeze` is lifted, the notice of it and the
+/// row of the trail; the change row is the caller's.
+pub(crate) async fn write_lift(
+    ctx: &Ctx,
+    tx: &mut Tx,
+    user: &UserRecord,
+    freeze: TokenFreeze,
+    (actor, source): (Actor, Option<Source>),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let id = user.standing.user;
+    users::unfreeze_tokens(tx, id, now).await?;
+    let by = if actor == Actor::User(id) { "owner" } else { "administrator" };
+    let facts = Facts::default().with("by", by).with_some("source", source).at("at", now);
+    outbox::write_notice(ctx, tx, user, LetterKind::TokensUnfrozen, facts, now).await?;
+    let (subject, details) = (format!("user:{id}"), format!("frozen_by={}", freeze.by.word()));
+    trail::append(tx, actor, "tokens.unfrozen", subject, details, now).await
 }

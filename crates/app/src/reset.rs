@@ -17,7 +17,7 @@ use symbolon_store::changes::{self, Change};
 use symbolon_store::error::StoreError;
 use symbolon_store::tokens::NewToken;
 use symbolon_store::users::UserRecord;
-use symbolon_store::{Conn, Tx, letters, links, profiles, tokens, users};
+use symbolon_store::{Conn, Tx, letters, links, profiles, tokens};
 
 use crate::account::ChangeError;
 use crate::actor::{Actor, Origin};
@@ -31,14 +31,14 @@ use crate::outbox::{self, Text, TokenLetter};
 use crate::passwords::{self, Proof};
 use crate::requests::Request;
 use crate::users::{take, take_by_name};
-use crate::{device_types, openpgp, retirement, trail};
+use crate::{device_types, openpgp, owner_freeze, retirement, trail};
 
 const FROZEN: &str = "This user is frozen. An administrator can unfreeze it; then the security token \
                       can be reset.";
 /// The rule that keeps tokens from being accepted, and who can lift it.
-pub(crate) const TOKENS_FROZEN: &str = "The tokens of this account are frozen. Reset every earlier token of the \
-                             account, or let the owner lift the freeze under My Personal Information, or an \
-                             administrator on the user's page.";
+pub(crate) const TOKENS_FROZEN: &str = "The tokens of this account are frozen. The owner lifts that by a reset of \
+                             every earlier token of the account, or under My Personal Information; an \
+                             administrator does on the user's page.";
 const NO_API: &str = "Your profile opens no API: a token serves to prove yourself on these pages alone. An \
                       administrator can open the APIs in the profile.";
 const NOT_ACTIVATED: &str = "The invitation has not been accepted yet. Once a password is chosen, the \
@@ -200,6 +200,15 @@ pub(crate) struct Order<'a> {
     pub(crate) volume: Volume,
 }
 
+impl Order<'_> {
+    /// Whether it lifts a freeze of the tokens of `user`: only if he has proved himself for it, and has ended
+    /// whatever was frozen. Where an administrator resets, "it wasn't me" stands until somebody lifts it.
+    fn lifts_freeze_of(&self, user: Id<User>) -> bool {
+        let proved = matches!(self.cause, RetirementCause::Reset | RetirementCause::PasswordChange);
+        self.scope == Scope::Account && proved && self.actor == Actor::User(user)
+    }
+}
+
 /// Writes a reset into a transaction that has taken the user's row; the change row comes last.
 pub(crate) async fn write_reset(
     ctx: &Ctx,
@@ -224,8 +233,11 @@ pub(crate) async fn write_reset(
     if let Some(request) = request {
         request.remember(tx, id, token, now).await?;
     }
-    if scope == Scope::Account && user.standing.tokens_frozen.is_some() {
-        users::unfreeze_tokens(tx, id, now).await?;
+    if let Some(freeze) = user.standing.tokens_frozen
+        && order.lifts_freeze_of(id)
+    {
+        let by = (order.actor, order.source);
+        owner_freeze::write_lift(ctx, tx, user, freeze, by, now).await?;
     }
     let details = format!(
         "token={token}\ndevice_type={}\ncause={}\nretired={}\nreason={}",
@@ -315,7 +327,12 @@ async fn issue(
             .with("retired", plan.retire.len())
             .with("scope", order.scope.word())
     };
-    letter.write(ctx, tx, user, token, facts(), now).await?;
+    let frozen = user.standing.tokens_frozen.filter(|_| !order.lifts_freeze_of(user.standing.user));
+    let own = match frozen {
+        Some(freeze) => facts().at("frozen_at", freeze.at),
+        None => facts(),
+    };
+    letter.write(ctx, tx, user, token, own, now).await?;
     let notice = Text { kind: LetterKind::TokenChanged, facts: facts(), volume: order.volume };
     outbox::write_text(ctx, tx, user, &user.email, notice, now).await?;
     Ok(token)

@@ -5,7 +5,7 @@
 //! Every node looks at what all nodes have written, so a signal does not depend on which of them was asked.
 //! They raise the same signals, and the first one to hold the owner's row tells of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ const ROUND: Duration = Duration::from_mins(1);
 const LATE: Duration = Duration::from_secs(30);
 /// Tokens whose uses are read at a time.
 const AT_ONCE: i64 = 256;
-/// Uses that are read of them.
-const MOST_USES: i64 = 20_000;
+/// Uses that are read of each of them.
+const MOST_USES: i64 = 512;
 /// Uses of one token that are kept and looked at, the latest.
 const MOST_OF_TOKEN: usize = 256;
 /// Tokens whose earlier uses are kept: only those that several clients or networks use.
@@ -133,14 +133,20 @@ impl Watch {
     }
 
     /// These uses with those that are remembered; remembers them if they are not all of one kind.
+    ///
+    /// Of one kind of client in one network the last of each minute is enough for every rule, and by more
+    /// whoever calls himself something else each time would push those of all others out.
     fn with_earlier(&mut self, token: Id<Token>, lately: Vec<Sighting>) -> Vec<Sighting> {
         let mut all = self.earlier.remove(&token).unwrap_or_default();
-        for seen in lately {
-            if !all.contains(&seen) {
-                all.push(seen);
-            }
-        }
-        all.sort_by_key(|seen| std::cmp::Reverse(seen.at));
+        all.extend(lately);
+        all.sort_by(|one, next| {
+            next.at.cmp(&one.at).then_with(|| one.client.as_str().cmp(next.client.as_str()))
+        });
+        let mut known = HashSet::new();
+        all.retain(|seen| {
+            let minute = seen.at.unix_ms().div_euclid(60_000);
+            known.insert((seen.kind(), seen.source.counted_as(), minute))
+        });
         all.truncate(MOST_OF_TOKEN);
         let differ = all.iter().any(|seen| {
             seen.client != all[0].client || seen.source.counted_as() != all[0].source.counted_as()

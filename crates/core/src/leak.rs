@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::foreign_text::{self, is_shown};
 use crate::token_search;
 use crate::words::{of_word, word_of};
 
@@ -55,13 +56,13 @@ impl Sighting {
         &self.0
     }
 
-    /// The text with its scheme broken, so that no mail program makes a link of it; `None` if there is
-    /// none. The place is a stranger's word, and the mail must not lend it ours.
+    /// The text as a mail may have it, so that no program makes a link of it; `None` if there is none. The
+    /// place is a stranger's word, and the mail must not lend it ours.
     pub fn without_links(&self) -> Option<String> {
         if self.0.is_empty() {
             return None;
         }
-        Some(self.0.replace("://", "[:]//").replace("www.", "www[.]"))
+        Some(foreign_text::without_links(&self.0))
     }
 }
 
@@ -69,24 +70,6 @@ impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Whether a character shows itself and nothing else: no control, no line end, nothing that turns the
-/// direction of writing or has no width.
-fn is_shown(character: char) -> bool {
-    let hides = matches!(
-        character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}'
-    );
-    !character.is_control() && !hides
 }
 
 /// An address without the name and password that may stand before its host.
@@ -138,7 +121,7 @@ mod tests {
 
         assert_eq!(
             place.without_links().unwrap(),
-            "see https[:]//evil.example and www[.]evil.example"
+            "see https[:]//evil[.]example and www[.]evil[.]example"
         );
     }
 

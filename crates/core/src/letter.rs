@@ -146,7 +146,9 @@ impl LetterKind {
     /// carries the link "It wasn't me".
     ///
     /// Not so an invitation, for there is no account yet; what goes to an address that has not been proved;
-    /// the notice that the link was used; and what administrators read about others.
+    /// the notice that the link was used; and what administrators read about others. The delivery contact is the
+    /// one address that has it without having been proved, in what goes to the owner as well and with the token:
+    /// he is the first who sees that something is wrong with it.
     pub const fn offers_freeze(self) -> bool {
         !matches!(
             self,

@@ -10,6 +10,7 @@ pub mod client_kind;
 pub mod country;
 pub mod device_type;
 pub mod factor;
+pub mod foreign_text;
 pub mod id;
 pub mod issue;
 pub mod judge;

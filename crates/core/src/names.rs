@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
+use crate::foreign_text::is_shown;
+use crate::token_search;
+
 /// Why a text is no such name. `Display` is a whole sentence part: "username must …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NameError {
@@ -198,16 +201,19 @@ impl fmt::Display for Source {
     }
 }
 
-/// What a client says it is, as shown in the login history: at most 120 printable characters.
+/// What a client says it is, as shown in the login history: at most 120 characters, each of which shows
+/// itself and hides nothing, and no token. Clients put their credential into the wrong field now and then,
+/// and it would lie there in the clear.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ClientName(String);
 
 impl ClientName {
     /// Keeps what can be shown of `text`; never fails, for a client's name decides nothing.
     pub fn sanitised(text: &str) -> Self {
-        let shown =
-            text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'));
-        Self(shown.take(120).collect::<String>().trim().to_owned())
+        // Hidden characters go first: without them, a token may stand there that was none before.
+        let shown: String = text.chars().filter(|c| is_shown(*c)).collect();
+        let masked = token_search::masked(&shown);
+        Self(masked.chars().take(120).collect::<String>().trim().to_owned())
     }
 
     /// The text; empty if the client said nothing.
@@ -266,6 +272,20 @@ mod tests {
     fn a_username_can_stand_in_a_path() {
         assert!(Username::parse("..").is_err());
         assert!(Username::parse("j.").is_ok());
+    }
+
+    #[test]
+    fn the_name_of_a_client_keeps_no_token_and_nothing_hidden() {
+        let token = crate::token::with_check(&format!("sbn{}", "Ab3".repeat(7) + "x"));
+        let hidden = format!("{}\u{200b}{}", &token[..9], &token[9..]);
+
+        for said in [&token, &hidden] {
+            let kept = ClientName::sanitised(&format!("{}{said}", "x".repeat(100)));
+
+            assert!(!kept.as_str().contains(&token[..20]), "{kept:?}");
+            assert!(kept.as_str().contains("sbn…"), "{kept:?}");
+        }
+        assert_eq!(ClientName::sanitised("a\u{202e}b\u{ad}c").as_str(), "abc");
     }
 
     proptest! {

@@ -54,7 +54,8 @@ impl Sighting {
         Some(Self { client: ClientName::sanitised(client), source, at })
     }
 
-    fn kind(&self) -> Option<ClientKind> {
+    /// What kind of client it is, if its name says so.
+    pub fn kind(&self) -> Option<ClientKind> {
         kind_of(self.client.as_str())
     }
 }
@@ -107,9 +108,14 @@ impl SignalSubject {
         Self(text.split(" + ").map(str::to_owned).collect())
     }
 
+    /// Whether it is about more areas than can be named: it covers everything of its rule.
+    pub fn is_about_many(&self) -> bool {
+        self.0.contains(MANY)
+    }
+
     /// Whether who knows of this signal knows of `other` of the same rule: it is about the same, or less.
     pub fn covers(&self, other: &Self) -> bool {
-        self.0.contains(MANY) || other.0.is_subset(&self.0)
+        self.is_about_many() || other.0.is_subset(&self.0)
     }
 }
 
@@ -230,12 +236,26 @@ fn by_turns(lately: &[&Sighting], rules: &DeviceRules) -> Option<SharingSignal> 
     if !matches!(rules.kind, Some(ClientKind::Desktop | ClientKind::Mobile)) {
         return None;
     }
-    let areas: BTreeSet<(bool, String)> = lately.iter().map(|seen| family_and_area(seen)).collect();
+    // Where each use was, by the number of its area: the text is made once for each.
+    let named: Vec<(bool, String)> = lately.iter().map(|seen| family_and_area(seen)).collect();
+    let areas: BTreeSet<&(bool, String)> = named.iter().collect();
+    let number_of: BTreeMap<_, _> = areas.iter().copied().zip(0_usize..).collect();
+    let placed: Vec<(usize, &Sighting)> =
+        named.iter().map(|area| number_of[area]).zip(lately.iter().copied()).collect();
+    let mut uses_in = vec![0_usize; areas.len()];
+    for (area, _) in &placed {
+        uses_in[*area] += 1;
+    }
+    // So many changes begin or end in either of the two at least so often.
+    let enough = |area: usize| uses_in[area] * 2 > MOST_CHANGES;
+    let areas: Vec<(usize, bool)> =
+        areas.iter().enumerate().map(|(at, area)| (at, area.0)).collect();
     let mut turning: Vec<Vec<&Sighting>> = Vec::new();
-    for (at, one) in areas.iter().enumerate() {
+    for (position, one) in areas.iter().enumerate().filter(|(_, one)| enough(one.0)) {
         // IPv4 and IPv6 are ways of one and the same device, which it takes as it pleases.
-        for other in areas.iter().skip(at + 1).filter(|other| other.0 == one.0) {
-            turning.extend(turns_between(lately, one, other));
+        let others = areas.iter().skip(position + 1).filter(|other| other.1 == one.1);
+        for other in others.filter(|other| enough(other.0)) {
+            turning.extend(turns_between(&placed, one.0, other.0));
         }
     }
     let first = turning.first()?;
@@ -254,22 +274,18 @@ fn by_turns(lately: &[&Sighting], rules: &DeviceRules) -> Option<SharingSignal> 
 /// The uses before and after each of more than [`MOST_CHANGES`] changes between two areas in a row, within
 /// [`BY_TURNS`].
 fn turns_between<'a>(
-    lately: &[&'a Sighting],
-    one: &(bool, String),
-    other: &(bool, String),
+    placed: &[(usize, &'a Sighting)],
+    one: usize,
+    other: usize,
 ) -> Option<Vec<&'a Sighting>> {
     // The end of each run and the beginning of the next: so are changes as near together as they can be.
     let mut changes: Vec<(&Sighting, &Sighting)> = Vec::new();
-    let mut before: Option<&Sighting> = None;
-    for seen in lately {
-        let here = family_and_area(seen);
-        if here != *one && here != *other {
-            continue;
-        }
-        if let Some(before) = before.filter(|before| family_and_area(before) != here) {
+    let mut before: Option<(usize, &Sighting)> = None;
+    for (here, seen) in placed.iter().copied().filter(|(here, _)| *here == one || *here == other) {
+        if let Some((_, before)) = before.filter(|(there, _)| *there != here) {
             changes.push((before, seen));
         }
-        before = Some(seen);
+        before = Some((here, seen));
     }
     let in_time = |changes: &&[(&Sighting, &Sighting)]| {
         let (first, last) = (changes[0].0, changes[changes.len() - 1].1);

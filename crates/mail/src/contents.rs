@@ -152,6 +152,8 @@ pub enum Contents {
         scope: Scope,
         /// In a rotation none has ended yet: until when the old one works, unless this one is used before.
         outgoing_until: Option<Timestamp>,
+        /// Since when the tokens of the account are frozen, this one with them.
+        frozen_at: Option<Timestamp>,
     },
     /// A notice, without the token, that it was changed.
     TokenChanged {
@@ -247,6 +249,8 @@ pub enum Contents {
         source: Option<Source>,
         /// When.
         changed_at: Timestamp,
+        /// The OpenPGP key that mail with a token stays encrypted to, whoever reads it now.
+        encrypted_to: Option<String>,
     },
     /// A notice that mail with a token goes to another address from now on.
     DeliveryChanged {
@@ -260,6 +264,8 @@ pub enum Contents {
         source: Option<Source>,
         /// When.
         changed_at: Timestamp,
+        /// The OpenPGP key that mail with a token stays encrypted to, whoever reads it now.
+        encrypted_to: Option<String>,
     },
     /// A notice to an address that mail with a token goes there from now on. Nobody has proved that he reads
     /// it, so it tells no more than it must.

@@ -103,7 +103,8 @@ pub trait KeyDirectory: fmt::Debug + Send + Sync {
 /// The way to a host: the internet, or what a test puts in its place.
 #[async_trait]
 pub trait Network: fmt::Debug + Send + Sync {
-    /// The addresses of a host.
+    /// The addresses of a host. Its name ends in a dot: it is whole, and the machine's own domains are not to
+    /// be tried behind it.
     ///
     /// # Errors
     /// There is no such host, as far as can be known.
@@ -176,7 +177,8 @@ impl WebKeyDirectory {
         let [advanced, direct] = places(address);
         for place in [&advanced, &direct] {
             // What cannot be resolved counts as not there: resolvers do not tell these apart.
-            let found = self.network.resolve(&place.host).await.unwrap_or_default();
+            let whole = format!("{}.", place.host);
+            let found = self.network.resolve(&whole).await.unwrap_or_default();
             if !found.is_empty() {
                 return self.ask(place, &found).await;
             }

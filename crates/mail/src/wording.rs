@@ -6,6 +6,7 @@
 
 pub(crate) mod age;
 mod codes;
+mod delivery;
 mod factors;
 mod freeze;
 mod leak;
@@ -15,6 +16,7 @@ mod sharing;
 use std::borrow::Cow;
 
 use symbolon_core::Timestamp;
+use symbolon_core::foreign_text::without_links;
 use symbolon_core::judge::Ended;
 use symbolon_core::names::{ClientName, DeviceType, DisplayName, Source, Username};
 use symbolon_core::reset::Scope;
@@ -105,10 +107,14 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
             retired,
             scope,
             outgoing_until,
+            frozen_at,
         } => Wording {
             subject: format!("Your new {org} security token"),
             blocks: vec![
-                paragraph(format!("Here is your new {org} security token. It works at once.")),
+                paragraph(format!(
+                    "Here is your new {org} security token. {}",
+                    freeze::from_when_on_it_works(*frozen_at)
+                )),
                 Block::Credentials { username: username.as_str(), token: token.reveal() },
                 paragraph(
                     "This mail is the only time that the token is shown. Put it where you keep \
@@ -247,55 +253,41 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
                 paragraph("If you do not know this account, ignore this mail."),
             ],
         },
-        Contents::AddressChanged { username, new_address, asked_by, source, changed_at } => {
-            Wording {
-                subject: format!("The e-mail address of your {org} account was changed"),
-                blocks: vec![
-                    paragraph(format!(
-                        "The mail of your {org} account now goes to {}. This is the last one that \
-                         comes to the old address.",
-                        new_address.masked()
-                    )),
-                    changed(username, *asked_by, *source, *changed_at),
-                    paragraph("Was this not you? Then tell your administrator at once."),
-                ],
-            }
-        }
-        Contents::DeliveryChanged { username, delivery, asked_by, source, changed_at } => Wording {
-            subject: format!("{org} security tokens are delivered elsewhere now"),
-            blocks: vec![
-                paragraph(match delivery {
-                    Some(to) => format!(
-                        "From now on the mail with a new {org} security token of this account goes to \
-                         {}. Every other mail still goes to the account's own address.",
-                        to.masked()
-                    ),
-                    None => format!(
-                        "From now on the mail with a new {org} security token of this account goes to \
-                         the account's own address again."
-                    ),
-                }),
-                changed(username, *asked_by, *source, *changed_at),
-            ],
-        },
-        Contents::DeliveryBegun { username, asked_by, changed_at } => Wording {
-            subject: format!("{org} security tokens will be delivered to you"),
-            blocks: vec![
+        Contents::AddressChanged {
+            username,
+            new_address,
+            asked_by,
+            source,
+            changed_at,
+            encrypted_to,
+        } => {
+            let mut blocks = vec![
                 paragraph(format!(
-                    "From now on the mail with a new {org} security token of the account below comes to \
-                     this address, for whoever looks after what uses it."
+                    "The mail of your {org} account now goes to {}. This is the last one that \
+                     comes to the old address.",
+                    new_address.masked()
                 )),
-                Block::Facts(vec![
-                    fact("Username", username),
-                    fact("Chosen by", by(*asked_by)),
-                    fact("Chosen at", &event(*changed_at)),
-                ]),
-                paragraph(
-                    "If you do not know this account, tell whoever runs it that its mail comes to the \
-                     wrong address.",
-                ),
-            ],
-        },
+                changed(username, *asked_by, *source, *changed_at),
+            ];
+            blocks.extend(encrypted_to.as_deref().map(delivery::stays_encrypted));
+            blocks.push(paragraph("Was this not you? Then tell your administrator at once."));
+            let subject = format!("The e-mail address of your {org} account was changed");
+            Wording { subject, blocks }
+        }
+        Contents::DeliveryChanged {
+            username,
+            delivery,
+            asked_by,
+            source,
+            changed_at,
+            encrypted_to,
+        } => {
+            let changed = changed(username, *asked_by, *source, *changed_at);
+            delivery::changed(org, delivery.as_ref(), changed, encrypted_to.as_deref())
+        }
+        Contents::DeliveryBegun { username, asked_by, changed_at } => {
+            delivery::begun(org, username, *asked_by, *changed_at)
+        }
         Contents::OpenpgpKeyChanged {
             username,
             fingerprint,
@@ -346,7 +338,7 @@ pub(crate) fn of<'a>(letterhead: &Letterhead, contents: &'a Contents) -> Wording
             };
             let used = vec![
                 fact("Username", username),
-                fact("Client", client_name(client)),
+                fact("Client", &client_name(client)),
                 fact("Used from", &from(*source)),
                 fact("Used at", &event(*seen_at)),
             ];
@@ -543,8 +535,12 @@ fn from(source: Option<Source>) -> String {
     source.map_or_else(|| "the server itself".to_owned(), |source| source.to_string())
 }
 
-fn client_name(client: &ClientName) -> &str {
-    if client.as_str().is_empty() { "unknown" } else { client.as_str() }
+/// What a client calls itself, which anybody may send: no program is to make a link of it.
+fn client_name(client: &ClientName) -> String {
+    if client.as_str().is_empty() {
+        return "unknown".to_owned();
+    }
+    without_links(client.as_str())
 }
 
 /// When something happened, to the second: `23 November 2026, 07:00:05 UTC`.

@@ -23,23 +23,37 @@ const USED_LATELY: &str = "
                  UNION SELECT token_id FROM login
                        WHERE at > $1 AND outcome = 'admitted' AND token_id IS NOT NULL)
     ORDER BY token.id LIMIT $3";
-/// Of the log-ins of one client from one source, the last of each minute: more says no more.
+/// Of the log-ins of one client from one source, the last of each minute: more says no more. Of each token no more
+/// than $3, so that none is left out for another's; and of these from each network the latest before the second
+/// latest of any, so that whoever calls himself something else each time from one leaves no other out.
 const USES: &str = "
-    SELECT credential_use.credential, client, network, last_at FROM credential_use
-    WHERE credential IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
-      AND last_at > $2
-    UNION ALL
-    SELECT session.token_id, credential_use.client, network, last_at
-    FROM session JOIN credential_use ON credential_use.credential = session.id
-    WHERE session.token_id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
-      AND last_at > $2 AND (session.ended_at IS NULL OR session.ended_at > $2)
-    UNION ALL
-    SELECT token_id, client, source, MAX(at) FROM login
-    WHERE user_id IN (SELECT CAST(value ->> 1 AS BIGINT) FROM json_each(json($1)))
-      AND token_id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
-      AND outcome = 'admitted' AND at > $2
-    GROUP BY token_id, client, source, at / 60000
-    LIMIT $3";
+    SELECT token, client, network, at FROM (
+        SELECT token, client, network, at,
+               ROW_NUMBER() OVER (PARTITION BY token ORDER BY turn, at DESC, network, client) AS place
+        FROM (
+            SELECT token, client, network, at,
+                   ROW_NUMBER() OVER (PARTITION BY token, network ORDER BY at DESC, client) AS turn
+            FROM (
+                SELECT credential_use.credential AS token, client, network, last_at AS at
+                FROM credential_use
+                WHERE credential IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
+                  AND last_at > $2
+                UNION ALL
+                SELECT session.token_id, credential_use.client, network, last_at
+                FROM session JOIN credential_use ON credential_use.credential = session.id
+                WHERE session.token_id IN
+                      (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
+                  AND last_at > $2 AND (session.ended_at IS NULL OR session.ended_at > $2)
+                UNION ALL
+                SELECT token_id, client, source, MAX(at) FROM login
+                WHERE user_id IN (SELECT CAST(value ->> 1 AS BIGINT) FROM json_each(json($1)))
+                  AND token_id IN (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each(json($1)))
+                  AND outcome = 'admitted' AND at > $2
+                GROUP BY token_id, client, source, at / 60000
+            ) AS used
+        ) AS turns
+    ) AS listed
+    WHERE place <= $3";
 const INSERT: &str = "
     INSERT INTO sharing_signal (id, token_id, user_id, rule, subject, evidence, first_at, last_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
@@ -142,7 +156,7 @@ pub async fn used_lately(
     rows.iter().map(read).collect()
 }
 
-/// The uses of these tokens after `since`, as far as they are stored.
+/// The uses of these tokens after `since`, as far as they are stored; of each token `limit` at most.
 pub async fn uses(
     conn: &mut Conn,
     tokens: &[UsedToken],

@@ -71,7 +71,7 @@ async fn guesses_that_wait_for_each_other_at_one_name_count_against_the_share() 
             second = &mut second => second,
         }
     };
-    let second = tokio::time::timeout(Duration::from_secs(60), second).await;
+    let second = tokio::time::timeout(Duration::from_mins(1), second).await;
     drop(gate);
 
     let second = second.expect("the second waits for nothing");

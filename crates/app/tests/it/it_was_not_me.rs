@@ -1,11 +1,16 @@
 //! "It wasn't me": each mail about something done to an account can freeze it, once.
 
+use symbolon_app::bulk_reset::Asked;
 use symbolon_app::links::LinkKind;
 use symbolon_app::users::{self, UserView};
-use symbolon_app::{Actor, AppError, account, own_sessions, owner_freeze, profiles};
+use symbolon_app::{
+    Actor, AppError, account, bulk_reset, own_sessions, owner_freeze, profiles, reset,
+};
 use symbolon_core::judge::{FrozenBy, Refusal};
 use symbolon_core::letter::LetterKind;
+use symbolon_core::names::DeviceType;
 use symbolon_core::policy::{Access, Policy, TokensOnPasswordChange};
+use symbolon_core::reset::Scope;
 use symbolon_core::secret::LinkSecret;
 
 use crate::accounts::mailed_link;
@@ -138,4 +143,79 @@ async fn the_history_says_who_froze_the_tokens() {
     );
     let reason = house.last_entry(&ada).await.reason;
     assert!(reason.starts_with("tokens frozen by their owner since "), "{reason}");
+}
+
+async fn freeze_of(house: &TestHouse) {
+    let link = mailed_link(house, LinkKind::FreezeTokens).await;
+    owner_freeze::freeze(&house.ctx, &link, &origin("10.1.2.3")).await.unwrap();
+    house.deliver_mail().await;
+}
+
+#[tokio::test]
+async fn a_reset_by_an_administrator_leaves_the_freeze_and_the_mail_says_so() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    let old = house.reset_and_read(&ada).await;
+    freeze_of(&house).await;
+    let (name, device_type) = (ada.username.as_str(), DeviceType::any());
+
+    // Also one that an administrator makes of his own account without the password.
+    for actor in [Actor::Operator, Actor::User(ada.id)] {
+        let (device_type, scope) = (device_type.clone(), Scope::Account);
+        reset::reset_for(&house.ctx, actor, name, device_type, scope, None).await.unwrap();
+    }
+    let new = house.newest_token().await;
+
+    assert_eq!(frozen(&house, &ada).await, Some(FrozenBy::Owner));
+    let refused = house.log_in(&ada, &format!("{PASSWORD}{new}")).await.unwrap_err();
+    assert!(matches!(refused.refusal, Refusal::TokensFrozen(_)));
+    let mails = house.arrived();
+    let mail = mails.iter().rev().find(|mail| mail.text.contains(&new)).unwrap();
+    assert!(mail.text.contains("been frozen since"), "{}", mail.text);
+    owner_freeze::lift_for(&house.ctx, Actor::Operator, name).await.unwrap();
+    assert!(house.log_in(&ada, &format!("{PASSWORD}{new}")).await.is_ok());
+    assert!(house.log_in(&ada, &format!("{PASSWORD}{old}")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_bulk_reset_leaves_a_freeze_as_it_is() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    house.reset_and_read(&ada).await;
+    freeze_of(&house).await;
+    let asked = Asked {
+        profile: "Standard",
+        device_type: DeviceType::any(),
+        scope: Scope::Account,
+        reason: None,
+    };
+
+    let begun = bulk_reset::begin(&house.ctx, Actor::Operator, &asked).await.unwrap().0;
+    let stands = bulk_reset::step(&house.ctx, Actor::Operator, begun.id).await.unwrap().0;
+
+    assert_eq!((stands.done, stands.passed_over), (1, 0));
+    assert_eq!(frozen(&house, &ada).await, Some(FrozenBy::Owner));
+}
+
+#[tokio::test]
+async fn a_reset_by_the_owner_lifts_the_freeze_and_says_so() {
+    let house = TestHouse::new().await;
+    let ada = house.user("ada").await;
+    house.reset_and_read(&ada).await;
+    freeze_of(&house).await;
+
+    let new = house.reset_and_read(&ada).await;
+
+    let rows = house.last_audited(2).await;
+    assert_eq!(
+        (rows[0].action.as_str(), &*rows[0].details),
+        ("tokens.unfrozen", "frozen_by=owner")
+    );
+    assert_eq!(rows[1].action, "token.reset");
+    assert_eq!(frozen(&house, &ada).await, None);
+    assert!(house.log_in(&ada, &format!("{PASSWORD}{new}")).await.is_ok());
+    let told = house.arrived().into_iter().find(|mail| mail.subject.contains("accepted again"));
+    let told = told.expect("the owner is told");
+    assert!(told.text.contains("Lifted by: you, with your password"), "{}", told.text);
+    assert!(told.text.contains("10.1.2.3"));
 }

@@ -57,7 +57,7 @@ async fn as_many_letters_are_carried_at_a_time_as_the_mail_server_has_lines_for(
     }
     let server = ThreeLines { busy: Barrier::new(3), taken: AtomicUsize::new(0) };
 
-    let carried = timeout(Duration::from_secs(60), house.deliver_by(&server)).await;
+    let carried = timeout(Duration::from_mins(1), house.deliver_by(&server)).await;
 
     assert_eq!((carried, server.taken.into_inner()), (Ok(6), 6));
     assert_eq!(nonces_left(&house).await, 0);

@@ -323,7 +323,7 @@ async fn no_verification_after_a_reset_accepts_the_token_of_before_whatever_goes
 async fn who_waits_for_a_revision_waits_no_longer_than_it_takes() {
     let (house, jane) = house_with_jane().await;
     let next = house.ctx.live.view.applied() + 1;
-    let long = Duration::from_secs(60);
+    let long = Duration::from_mins(1);
 
     let waiting = live::at_least(&house.ctx, next, long, Waiter::Client(source()));
     let name = jane.username.as_str();

@@ -266,6 +266,34 @@ async fn a_bulk_reset_passes_over_whom_mail_cannot_be_encrypted_to_and_foretells
     assert!(house.log_in(&joe, &format!("{PASSWORD}{joes}")).await.is_ok());
 }
 
+#[tokio::test]
+async fn where_the_reader_changes_and_the_key_does_not_the_notice_names_the_key() {
+    let house = TestHouse::new().await;
+    let jane = house.user("jane").await;
+    let (username, ctx) = (jane.username.as_str(), &house.ctx);
+    let to = |text: &str| Some(EmailAddress::parse(text).unwrap());
+    delivery::set_for(ctx, Actor::Operator, username, to("first@example.com")).await.unwrap();
+    house.deliver_mail().await;
+    let without = house.arrived();
+    let key = openpgp::read(ctx, KEY).unwrap();
+    openpgp::set_for(ctx, Actor::Operator, username, Some(key)).await.unwrap();
+    house.deliver_mail().await;
+    let before = house.arrived().len();
+
+    delivery::set_for(ctx, Actor::Operator, username, to("second@example.com")).await.unwrap();
+    house.reset(&jane).await;
+    house.deliver_mail().await;
+
+    let key = openpgp::of_user(ctx, jane.id).await.unwrap().key.expect("the key stays");
+    assert!(without.iter().all(|mail| !mail.text.contains("OpenPGP")));
+    let arrived = house.arrived().split_off(before);
+    let told = arrived.iter().filter(|mail| mail.subject.contains("delivered elsewhere"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|mail| mail.text.contains(&key.fingerprint)));
+    assert!(arrived.iter().all(|mail| !mail.text.contains(TOKEN)), "never in clear instead");
+}
+
 /// Jane, whose mail with a token goes to the address that [`KEY`] is of.
 async fn jane_who_is_read_at_her_keys_address(house: &TestHouse) -> UserView {
     let jane = house.user("jane").await;
@@ -287,8 +315,9 @@ async fn a_key_that_is_looked_up_is_that_of_whoever_reads_the_mail_and_is_told_a
     house.deliver_mail().await;
     let before = house.arrived().len();
 
-    let (key, found) = openpgp::look_up_own(&house.ctx, jane.id).await.unwrap();
     let (current, from) = (password(PASSWORD), origin("10.1.2.3"));
+    let looked_up = openpgp::look_up_own(&house.ctx, jane.id, &current, &from).await;
+    let (key, found) = looked_up.unwrap();
     openpgp::set_own(&house.ctx, jane.id, current, Some(key), &from).await.unwrap();
     house.deliver_mail().await;
 
@@ -331,7 +360,9 @@ async fn a_key_that_was_found_for_an_address_that_gets_the_mail_no_more_is_not_s
     let house = TestHouse::new().await;
     let jane = jane_who_is_read_at_her_keys_address(&house).await;
     publish(&house, NAMED, KEY);
-    let (key, _) = openpgp::look_up_own(&house.ctx, jane.id).await.unwrap();
+    let (current, from) = (password(PASSWORD), origin("10.1.2.3"));
+    let looked_up = openpgp::look_up_own(&house.ctx, jane.id, &current, &from).await;
+    let (key, _) = looked_up.unwrap();
     let username = jane.username.as_str();
     delivery::set_for(&house.ctx, Actor::Operator, username, None).await.unwrap();
 

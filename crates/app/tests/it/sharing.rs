@@ -15,6 +15,7 @@ use symbolon_core::session::SessionKind;
 use symbolon_core::sharing::{SharingRule, SharingSignal, SignalSubject};
 use symbolon_store::sharing_signals::{self as stored, UsedToken};
 use symbolon_store::users as stored_users;
+use symbolon_store::uses::{self, Use};
 
 use crate::house::{PASSWORD, TestHouse};
 
@@ -73,6 +74,34 @@ async fn a_token_in_too_many_networks_is_told_of_once() {
     assert_eq!(warnings(&house).await, 1);
     let letter = house.arrived().pop().unwrap();
     assert!(letter.text.contains(&signals[0].evidence[..40]), "{}", letter.text);
+}
+
+#[tokio::test]
+async fn whoever_calls_himself_ever_something_else_does_not_push_the_owners_uses_out() {
+    let (house, jane, token) = house_with_token().await;
+    use_from(&house, &jane, &token, 2).await;
+    let used = tokens::of_user(&house.ctx, jane.id).await.unwrap()[0].token;
+    let at = house.ctx.clock.now();
+    let thief = |number: u32| Use {
+        network: "203.0.113.9".to_owned(),
+        client: format!("client {number}"),
+        source: "203.0.113.9".to_owned(),
+        head: "forward-auth".to_owned(),
+        first_at: at,
+        last_at: at + Duration::from_millis(u64::from(number)),
+        times: 1,
+    };
+    let noted: Vec<(i64, Use)> = (0..600).map(|number| (used.raw(), thief(number))).collect();
+    let mut tx = house.ctx.store.begin().await.unwrap();
+    uses::note(&mut tx, &noted).await.unwrap();
+    tx.commit().await.unwrap();
+    house.wait(MINUTE);
+
+    Watch::default().look(&house.ctx).await.unwrap();
+
+    let signals = sharing::list(&house.ctx, Some(jane.id)).await.unwrap();
+    assert_eq!(signals.len(), 1, "three networks are one too many");
+    assert!(signals[0].evidence.contains("198.51.100.0"), "{}", signals[0].evidence);
 }
 
 #[tokio::test]

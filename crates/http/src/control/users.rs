@@ -288,7 +288,10 @@ async fn look_openpgp_key_up(
         Err(LookupError::App(error)) => Err(Failed::app(ctx, &error)),
         Err(LookupError::Off) => Err(Failed::app(ctx, &AppError::Forbidden(openpgp::LOOKUP_OFF))),
         Err(
-            fault @ (LookupError::Directory(_) | LookupError::Key(_) | LookupError::Foreign(_)),
+            fault @ (LookupError::Directory(_)
+            | LookupError::Key(_)
+            | LookupError::Foreign(_)
+            | LookupError::Unproved(_)),
         ) => Err(Failed::unreadable(ctx, &fault.to_string())),
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn answer_at_once(
 ) -> Option<Response<AnswerBody>> {
     let asked = match asked_by_client(state, connection, headers, body) {
         Ok(asked) => asked,
-        Err(refused) => return Some(refused.map(AnswerBody::from)),
+        Err(unasked) => return Some(unasked.told(state).map(AnswerBody::from)),
     };
     if !is_fresh_enough(&state.ctx, asked.freshness) {
         return None;
@@ -106,7 +106,7 @@ pub(super) async fn answer_whole(
 ) -> Response {
     let asked = match asked_by_client(state, connection, headers, body) {
         Ok(asked) => asked,
-        Err(refused) => return refused,
+        Err(unasked) => return unasked.told(state),
     };
     let waiter = Waiter::Client(asker(state, connection, headers));
     if !is_fresh_enough(&state.ctx, asked.freshness) {
@@ -114,8 +114,8 @@ pub(super) async fn answer_whole(
             return unavailable(state);
         }
         // Who may ask is judged by the state that is asked for.
-        if let Err(refused) = prove_or_refuse(state, connection, headers, &asked.client) {
-            return refused;
+        if let Err(unasked) = prove_or_refuse(state, connection, headers, &asked.client) {
+            return unasked.told(state);
         }
     }
     let question = Question { presented: presented(asked.token.reveal()), username: None };
@@ -126,26 +126,41 @@ pub(super) async fn answer_whole(
     told(state, &verified).map(Body::new)
 }
 
+/// Why nothing is asked by anybody who may.
+enum Unasked {
+    Refused(OAuthError),
+    CannotKnow,
+}
+
+impl Unasked {
+    fn told(self, state: &HttpState) -> Response {
+        match self {
+            Self::Refused(error) => refused(error),
+            Self::CannotKnow => unavailable(state),
+        }
+    }
+}
+
 /// What is asked, by a client that has proved itself.
 fn asked_by_client<'a>(
     state: &HttpState,
     connection: Connection,
     headers: &'a HeaderMap,
     body: &'a [u8],
-) -> Result<IntrospectionRequest<'a>, Response> {
+) -> Result<IntrospectionRequest<'a>, Unasked> {
     let authorization = match header_text(headers, &header::AUTHORIZATION) {
         Single::Absent => None,
         Single::Text(text) => Some(text),
         Single::Unreadable => {
             let fault = RequestFault::Refused("authorization header given twice or unreadable");
-            return Err(refused(OAuthError::InvalidRequest(fault)));
+            return Err(Unasked::Refused(OAuthError::InvalidRequest(fault)));
         }
     };
     let asked = parse_introspection_request(body, authorization).map_err(|error| {
         if matches!(error, OAuthError::InvalidClient) {
             note_unproved(state, connection, headers, None);
         }
-        refused(error)
+        Unasked::Refused(error)
     })?;
     prove_or_refuse(state, connection, headers, &asked.client)?;
     Ok(asked)
@@ -156,14 +171,14 @@ fn prove_or_refuse(
     connection: Connection,
     headers: &HeaderMap,
     client: &ClientProof<'_>,
-) -> Result<(), Response> {
+) -> Result<(), Unasked> {
     match prove(state, client) {
         Ok(true) => Ok(()),
         Ok(false) => {
             note_unproved(state, connection, headers, Some(client));
-            Err(refused(OAuthError::InvalidClient))
+            Err(Unasked::Refused(OAuthError::InvalidClient))
         }
-        Err(_) => Err(unavailable(state)),
+        Err(_) => Err(Unasked::CannotKnow),
     }
 }
 

@@ -271,7 +271,8 @@ async fn frozen_tokens_say_so_and_who_can_lift_it() {
     let token = &list["tokens"][0];
     assert_eq!(token["state"], "frozen", "{token}");
     let rule = token["frozen"]["rule"].as_str().unwrap();
-    assert!(rule.contains("let the owner lift the freeze under My Personal Information"), "{rule}");
+    assert!(rule.contains("The owner lifts that by a reset of every earlier token"), "{rule}");
+    assert!(rule.contains("under My Personal Information; an administrator does"), "{rule}");
     assert_eq!(token["frozen"]["since"], now.rfc3339());
 }
 

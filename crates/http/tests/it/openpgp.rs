@@ -1,6 +1,7 @@
 //! A profile that demands encrypted mail: the same rule on the pages, in the JSON API and for administrators.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -98,14 +99,17 @@ async fn the_api_refuses_a_reset_with_the_rule_and_the_session_lives_on() {
     assert_eq!(house.get_as(&session, "/api/v1/tokens").await.status, StatusCode::OK);
 }
 
-/// A Web Key Directory in which everybody has this key.
-#[derive(Debug)]
-struct Everybodys(&'static [u8]);
+/// A Web Key Directory in which everybody has this key, and how often it was asked.
+#[derive(Debug, Default)]
+struct Everybodys {
+    asked: AtomicUsize,
+}
 
 #[async_trait]
 impl KeyDirectory for Everybodys {
     async fn fetch(&self, _: &EmailAddress) -> Result<Vec<u8>, LookupFault> {
-        Ok(self.0.to_vec())
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(KEY.to_vec())
     }
 }
 
@@ -126,25 +130,49 @@ async fn look_up(house: &TestHouse, cookie: &str, password: &str) -> Answer {
 
 #[tokio::test]
 async fn an_owner_lets_the_key_of_whoever_reads_the_mail_be_looked_up_with_the_password() {
-    let house =
-        TestHouse::open_with(|plan| plan.key_directory = Some(Arc::new(Everybodys(KEY)))).await;
+    let directory = Arc::new(Everybodys::default());
+    let given = Arc::<Everybodys>::clone(&directory);
+    let house = TestHouse::open_with(|plan| plan.key_directory = Some(given)).await;
     house.user("jane").await;
     let cookie = house.web_session("jane").await;
 
     let foreign = look_up(&house, &cookie, PASSWORD).await;
     let to = EmailAddress::parse("curve@example.com").unwrap();
     delivery::set_for(&house.ctx, Actor::Operator, "jane@example.com", Some(to)).await.unwrap();
+    let before = directory.asked.load(Ordering::SeqCst);
     let unproved = look_up(&house, &cookie, "wrong").await;
+    let after = directory.asked.load(Ordering::SeqCst);
     let found = look_up(&house, &cookie, PASSWORD).await;
 
     assert_eq!(foreign.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(foreign.body.contains("is not that of jane@mail.example"), "{}", foreign.body);
     assert_eq!(unproved.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!((before, after), (1, 1), "who has not proved himself sends us nowhere");
     assert_eq!(found.status, StatusCode::SEE_OTHER, "{}", found.body);
     let jane = users::show(&house.ctx, "jane@example.com").await.unwrap();
     let key = openpgp::of_user(&house.ctx, jane.id).await.unwrap().key.unwrap();
     let page = see(&house, &cookie, "/setup/personal-information").await;
     assert!(page.contains(&key.fingerprint), "{page}");
+}
+
+#[tokio::test]
+async fn whoever_changes_the_reader_of_the_mail_is_told_that_the_key_stays() {
+    let house = TestHouse::open().await;
+    let jane = house.user("jane").await;
+    let cookie = house.web_session("jane").await;
+    let pages = ["/setup/personal-information/delivery", "/setup/personal-information/email"];
+    let key = openpgp::read(&house.ctx, KEY).unwrap();
+    for path in pages {
+        assert!(!see(&house, &cookie, path).await.contains("stays encrypted"));
+    }
+
+    openpgp::set_for(&house.ctx, Actor::Operator, "jane@example.com", Some(key)).await.unwrap();
+
+    let key = openpgp::of_user(&house.ctx, jane).await.unwrap().key.unwrap();
+    for path in pages {
+        let page = see(&house, &cookie, path).await;
+        assert!(page.contains(&format!("stays encrypted to the OpenPGP key {}", key.fingerprint)));
+    }
 }
 
 #[tokio::test]

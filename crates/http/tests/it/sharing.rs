@@ -20,13 +20,17 @@ const PATH: &str = "/setup/sharing-signals";
 
 /// Ada, whose token looks shared, and Bob, whose does not.
 async fn house_with_signal() -> TestHouse {
+    house_with_uses_from(&["198.51.100.1", "198.51.100.2"]).await
+}
+
+async fn house_with_uses_from(sources: &[&str]) -> TestHouse {
     let house = TestHouse::open().await;
     let set = |rules: &mut DeviceRules| rules.most_places = 1;
     device_types::set(&house.ctx, Actor::Operator, &DeviceType::any(), set).await.unwrap();
     house.user("ada").await;
     house.user("bob").await;
     let token = house.token("ada").await;
-    for source in ["198.51.100.1", "198.51.100.2"] {
+    for source in sources {
         let source = Source::new(source.parse().unwrap());
         let login = ApiLogin {
             head: Head::SoapPartner,
@@ -87,6 +91,33 @@ async fn an_owner_sees_the_evidence_and_marks_a_false_alarm_and_nobody_else_can(
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
     assert_eq!(own.status, StatusCode::SEE_OTHER);
     assert!(see(&house, &ada).await.body.contains("It is marked as a false alarm already."));
+}
+
+#[tokio::test]
+async fn a_false_alarm_that_would_silence_its_rule_for_good_says_so_beside_the_button() {
+    const SILENCES: &str = "this rule says nothing more";
+    let few = house_with_signal().await;
+    let many = house_with_uses_from(&[
+        "192.0.2.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "1.1.1.1",
+        "8.8.8.8",
+        "9.9.9.9",
+        "4.4.4.4",
+        "5.5.5.5",
+        "6.6.6.6",
+    ])
+    .await;
+
+    for (house, expected) in [(&few, false), (&many, true)] {
+        let ada = house.web_session("ada").await;
+        for path in [PATH, "/setup/tokens"] {
+            let page = see_at(house, &ada, path).await.body;
+            assert!(page.contains("Mark as False Alarm"), "{page}");
+            assert_eq!(page.contains(SILENCES), expected, "{page}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) fn code<'a>(
             Block::Code { username: username.as_str(), code: code.reveal() },
             paragraph("It works on that page alone. Nobody will ever ask you for it elsewhere."),
             Block::Facts(vec![
-                fact("Browser", client_name(client)),
+                fact("Browser", &client_name(client)),
                 fact("Asked for from", &from(source)),
                 fact("Asked for at", &event(asked_at)),
                 fact("Code works", &format!("once, until {}", deadline(valid_until))),

@@ -6,6 +6,18 @@ use symbolon_core::names::{DisplayName, Source, Username};
 use super::{Block, Wording, by, event, fact, forgot_password, from, paragraph};
 use crate::contents::AskedBy;
 
+/// Since when the token of a mail is accepted, where a reset by somebody else has left a freeze as it was.
+pub(super) fn from_when_on_it_works(frozen_at: Option<Timestamp>) -> String {
+    match frozen_at {
+        None => "It works at once.".to_owned(),
+        Some(at) => format!(
+            "The tokens of your account have been frozen since {}, so it works only once that is lifted: \
+             by you under My Personal Information, or by an administrator.",
+            event(at)
+        ),
+    }
+}
+
 /// The link "It wasn't me" was used.
 pub(super) fn frozen<'a>(
     org: &DisplayName,
@@ -18,8 +30,9 @@ pub(super) fn frozen<'a>(
         subject: format!("Your {org} security tokens are frozen"),
         blocks: vec![
             paragraph(format!(
-                "The link in your token mail was used to freeze your {org} account's security \
-                 tokens. None of them is accepted any more."
+                "A link in one of our mails was used to freeze your {org} account's security tokens. \
+                 None of them is accepted any more, every session has ended, and no browser is known \
+                 any more."
             )),
             Block::Facts(vec![
                 fact("Username", username),
@@ -27,8 +40,9 @@ pub(super) fn frozen<'a>(
                 fact("Frozen at", &event(at)),
             ]),
             paragraph(
-                "If somebody else had asked for that token, they may know your password: choose \
-                 a new one, then reset your security token. Your administrator can help.",
+                "If somebody else had done what that mail told of, they may know your password: choose \
+                 a new one, then reset your security token, which lifts the freeze. Your administrator \
+                 can help.",
             ),
             forgot_password(url),
         ],

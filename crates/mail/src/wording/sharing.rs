@@ -1,6 +1,7 @@
 //! What the letters about a token that looks shared say: to its owner, and to administrators.
 
 use symbolon_core::Timestamp;
+use symbolon_core::foreign_text::without_links;
 use symbolon_core::names::{DeviceType, DisplayName, Username};
 
 use super::{Block, Wording, event, fact, paragraph};
@@ -23,7 +24,8 @@ pub(super) fn token_shared<'a>(
         fact("Device type", device_type),
         fact("Noticed at", &event(at)),
     ];
-    facts.extend(evidence.iter().map(|seen| fact("Seen", seen)));
+    // Names of clients stand in it.
+    facts.extend(evidence.iter().map(|seen| fact("Seen", &without_links(seen))));
     facts.extend(frozen.map(|frozen| fact("All tokens frozen at", &event(frozen))));
     let advice = match owner {
         None => {

@@ -32,6 +32,8 @@ struct Town {
 #[async_trait]
 impl Network for Town {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        // Without the dot the machine's own domains would be tried behind it.
+        let host = host.strip_suffix('.').ok_or(io::ErrorKind::InvalidInput)?;
         let known = self.names.iter().find(|(name, _)| *name == host);
         let (_, addresses) = known.ok_or(io::ErrorKind::NotFound)?;
         Ok(addresses.iter().map(|address| address.parse().expect("an address")).collect())

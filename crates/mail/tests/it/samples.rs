@@ -83,6 +83,7 @@ pub(crate) fn new_token_of(
         retired,
         scope,
         outgoing_until: None,
+        frozen_at: None,
     }
 }
 
@@ -136,6 +137,7 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             asked_by: AskedBy::Owner,
             source,
             changed_at: asked_at,
+            encrypted_to: None,
         },
         LetterKind::DeliveryChanged => Contents::DeliveryChanged {
             username,
@@ -143,6 +145,7 @@ pub(crate) fn sample(kind: LetterKind) -> Contents {
             asked_by: AskedBy::Owner,
             source,
             changed_at: asked_at,
+            encrypted_to: Some("0123456789ABCDEF0123456789ABCDEF01234567".to_owned()),
         },
         LetterKind::DeliveryBegun => Contents::DeliveryBegun {
             username,

@@ -184,7 +184,10 @@ pub(super) async fn user(link: Link, out: Out, command: UserCommand) -> Result<(
             let path = format!("/users/{}/delivery", segment(&username));
             link.put(&path, json!({ "email": to })).await?;
             let to = to.unwrap_or_else(|| "the user's own address".to_owned());
-            out.note(&format!("Mail with a token of {username} goes to {to} from now on."))
+            out.note(&format!(
+                "Mail with a token of {username} goes to {to} from now on. If there is an OpenPGP key, it stays \
+                 encrypted to it: set-key replaces or removes the key."
+            ))
         }
         UserCommand::SetKey { username, wkd: true, .. } => {
             let path = format!("/users/{}/openpgp-key/look-up", segment(&username));

@@ -1,8 +1,8 @@
 //! The delivery contact: where mail with a token goes.
 
 use symbolon_app::account::personal_information;
-use symbolon_app::delivery;
 use symbolon_app::sessions::LiveSession;
+use symbolon_app::{delivery, openpgp};
 use symbolon_core::names::{EmailAddress, NameError};
 
 use crate::pages::own::personal::PATH;
@@ -14,6 +14,7 @@ use crate::pages::view::form_page::form_page;
 use crate::pages::view::frame::{Frame, nonce_of};
 use crate::pages::web::access::LoggedIn;
 use crate::pages::web::answer::{Answer, see_other};
+use crate::pages::web::failure::Failure;
 use crate::pages::web::posted::{Posted, take_password};
 use crate::pages::web::visit::Visit;
 
@@ -64,5 +65,22 @@ async fn page(visit: &Visit, session: &LiveSession, typed: &str, faults: Faults)
         )
         .field(current_password())
         .cancel(PATH);
-    Ok(form_page(frame, &INTRO, form, faults))
+    let stays = stays_encrypted(visit, session).await?;
+    let intro: Vec<&str> = INTRO.into_iter().chain(stays.as_deref()).collect();
+    Ok(form_page(frame, &intro, form, faults))
+}
+
+/// What whoever changes the reader of mail with a token should know: that the key does not change with him.
+pub(in crate::pages) async fn stays_encrypted(
+    visit: &Visit,
+    session: &LiveSession,
+) -> Result<Option<String>, Failure> {
+    let key = openpgp::of_user(&visit.ctx, session.user).await?.key;
+    Ok(key.map(|key| {
+        format!(
+            "Mail with a token stays encrypted to the OpenPGP key {}, whoever reads it then: replace or remove the \
+             key as well if the new reader has another one.",
+            key.fingerprint
+        )
+    }))
 }

@@ -1,5 +1,6 @@
 //! The OpenPGP key that mail with a token is encrypted to.
 
+use symbolon_app::account::ChangeError;
 use symbolon_app::openpgp::{self, GivenKey, LookupError, ShownKey};
 use symbolon_app::sessions::LiveSession;
 use symbolon_core::policy::MailEncryption;
@@ -48,17 +49,20 @@ pub(crate) async fn set(visit: Visit, LoggedIn(session): LoggedIn, posted: Poste
 pub(crate) async fn look_up(visit: Visit, LoggedIn(session): LoggedIn, posted: Posted) -> Answer {
     let mut form = posted.by_session(&visit, &session, &["openpgp_key", "current_password"])?;
     let current = take_password(&mut form, "current_password");
-    let key = match openpgp::look_up_own(&visit.ctx, session.user).await {
+    let (ctx, user, origin) = (&visit.ctx, session.user, &visit.origin_of(&session));
+    let key = match openpgp::look_up_own(ctx, user, &current, origin).await {
         Ok((key, _)) => key,
         Err(LookupError::App(error)) => return Err(error.into()),
+        Err(LookupError::Unproved(refused)) => {
+            let faults = faults_of(ChangeError::WrongPassword(refused))?;
+            return page(&visit, &session, "", faults).await;
+        }
         Err(error) => {
             let faults = Faults::one("openpgp_key", error.to_string());
             return page(&visit, &session, "", faults).await;
         }
     };
-    match openpgp::set_own(&visit.ctx, session.user, current, Some(key), &visit.origin_of(&session))
-        .await
-    {
+    match openpgp::set_own(ctx, user, current, Some(key), origin).await {
         Ok(()) => Ok(see_other(&Done::OpenpgpKeyFound.at(PATH))),
         Err(error) => page(&visit, &session, "", faults_of(error)?).await,
     }

@@ -1,7 +1,7 @@
 //! Changes of one's name, password and e-mail address.
 
 use symbolon_app::AppError;
-use symbolon_app::account::{self, ChangeError};
+use symbolon_app::account::{self, ChangeError, personal_information};
 use symbolon_app::login::Refused;
 use symbolon_app::passwords::{self, Expiry};
 use symbolon_app::sessions::LiveSession;
@@ -9,6 +9,7 @@ use symbolon_core::judge::Refusal;
 use symbolon_core::names::{DisplayName, EmailAddress};
 
 use crate::pages::door::activate_forms::{again, new_password};
+use crate::pages::own::delivery::stays_encrypted;
 use crate::pages::own::personal::PATH;
 use crate::pages::view::done::Done;
 use crate::pages::view::faults::{Faults, of_app};
@@ -211,7 +212,12 @@ async fn email_page(visit: &Visit, session: &LiveSession, typed: &str, faults: F
         "Mail goes to {} until both addresses have confirmed the change, by the links that we mail to them.",
         session.email
     );
-    Ok(form_page(frame, &[&intro], form, faults))
+    let mut intro = vec![intro];
+    if personal_information(&visit.ctx, session.user).await?.delivery.is_none() {
+        intro.extend(stays_encrypted(visit, session).await?);
+    }
+    let intro: Vec<&str> = intro.iter().map(String::as_str).collect();
+    Ok(form_page(frame, &intro, form, faults))
 }
 
 /// The field in which one proves oneself again.

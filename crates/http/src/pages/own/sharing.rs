@@ -20,6 +20,8 @@ use crate::pages::web::posted::Posted;
 use crate::pages::web::visit::Visit;
 
 const PATH: &str = "/setup/sharing-signals";
+const SILENCES_ALL: &str = "It is about more areas than can be named. Called a false alarm, this rule says nothing \
+                            more of any token of this user.";
 
 struct Row {
     signal: SignalView,
@@ -57,7 +59,10 @@ pub(crate) async fn show(visit: Visit, LoggedIn(session): LoggedIn) -> Answer {
 /// The button that calls `signal` a false alarm.
 pub(crate) fn mark_form(signal: &SignalView, csrf: &str) -> FormView {
     let rule = signal.false_alarm.is_some().then_some("It is marked as a false alarm already.");
+    // There is no way back, so it is said beside the button.
+    let lead = if signal.subject.is_about_many() && rule.is_none() { SILENCES_ALL } else { "" };
     FormView::new(PATH, csrf, "Mark as False Alarm")
+        .lead(lead)
         .tone(Tone::Quiet)
         .hidden("signal", signal.id.to_string())
         .about(format!("signal {}", signal.id))

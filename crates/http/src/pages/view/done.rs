@@ -96,7 +96,8 @@ const ALL: [(Done, &str, &str); 43] = [
     (
         Done::DeliveryChanged,
         "delivery-changed",
-        "The delivery contact was changed. Whoever is concerned has been told by mail.",
+        "The delivery contact was changed. Whoever is concerned has been told by mail. If there is an OpenPGP \
+         key, mail with a token stays encrypted to it: replace or remove it if the new reader has another one.",
     ),
     (Done::DeviceTypeAdded, "device-type-added", "The device type was added."),
     (

@@ -62,6 +62,33 @@ async fn the_late_uses_of_live_tokens_are_found() {
 }
 
 #[tokio::test]
+async fn of_each_token_and_network_some_uses_are_read_however_many_there_are_of_another() {
+    for_each_house(async |store| {
+        let jane = add_user(&store, 1, "jane").await;
+        let (one, other) =
+            (issue(&store, jane, 1, "any").await, issue(&store, jane, 2, "cli").await);
+        let mut noted: Vec<(i64, Use)> = (0..30)
+            .map(|number| {
+                let client = format!("client {number}");
+                (one.raw(), Use { client, ..used_at("192.0.2.1", T0 + HOUR * 2) })
+            })
+            .collect();
+        noted.push((one.raw(), used_at("192.0.2.2", T0 + HOUR)));
+        noted.push((other.raw(), used_at("192.0.2.3", T0 + HOUR)));
+        write(&store, async |tx| uses::note(tx, &noted).await).await;
+
+        let mut reader = store.read().await.unwrap();
+        let used = sharing_signals::used_lately(&mut reader, T0, Id::from_raw(0), 9).await.unwrap();
+        let seen = sharing_signals::uses(&mut reader, &used, T0, 9).await.unwrap();
+
+        let of = |token| seen.iter().filter(move |(id, _)| *id == token);
+        assert_eq!((of(one).count(), of(other).count()), (9, 1));
+        assert!(of(one).any(|(_, seen)| seen.source.to_string() == "192.0.2.2"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_signal_is_known_once_and_a_false_alarm_is_not_forgotten() {
     for_each_house(async |store| {
         let jane = add_user(&store, 1, "jane").await;
