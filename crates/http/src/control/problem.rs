@@ -146,10 +146,11 @@ impl Failed {
 
 /// Why a current password was not taken: who asks holds a session of its owner, who is told exactly why.
 fn not_proved(refused: &Refused) -> String {
-    match refused.refusal {
-        Refusal::WrongPassword => "the password was wrong".to_owned(),
-        refusal => format!("{refusal}. {}", refusal.remedy()),
+    let refusal = refused.refusal;
+    if refusal == Refusal::WrongPassword {
+        return "the password was wrong".to_owned();
     }
+    format!("{refusal}. {}", refusal.remedy())
 }
 
 /// An error and everything beneath it, in one line.
