@@ -106,17 +106,12 @@ where
     fn answer(self, body: Bytes) -> Answering<B> {
         let Self { state, connection, request } = self;
         let headers = request.headers();
-        let at_once = || introspection::answer_at_once(&state, connection, headers, &body);
-        match catch_unwind(AssertUnwindSafe(at_once)) {
-            Ok(Some(response)) => Answering::known(response),
-            Ok(None) => Answering::guarded(state, Kind::OAuth, async move |state| {
+        match introspection::answer_at_once(&state, connection, headers, &body) {
+            Some(response) => Answering::known(response),
+            None => Answering::guarded(state, Kind::OAuth, async move |state| {
                 let headers = request.into_parts().0.headers;
                 introspection::answer_whole(&state, connection, &headers, &body).await
             }),
-            Err(payload) => {
-                let told = told_of_panic(Kind::OAuth, &*payload);
-                Answering::known(finish(&state.ctx, told).map(AnswerBody::from))
-            }
         }
     }
 
@@ -136,7 +131,10 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Step::Introspection(asked) = &mut self.0 {
-            *self = asked.take().expect("it is looked at once").look(cx);
+            let asked = asked.take().expect("it is looked at once");
+            *self = catch_unwind(AssertUnwindSafe(|| asked.look(cx))).unwrap_or_else(|payload| {
+                Self::known(told_of_panic(Kind::OAuth, &*payload).map(AnswerBody::from))
+            });
         }
         match &mut self.0 {
             Step::Known(response) => Poll::Ready(response.take().expect("an answer is taken once")),
