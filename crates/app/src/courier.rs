@@ -5,8 +5,8 @@
 //! with the same Message-ID and the same secret. What became of a letter is always written down.
 //!
 //! It has as many hands as the transport takes letters at a time. Each looks anew for what is most urgent when it
-//! is free, and waits for no other: a mail server that takes minutes over one letter keeps no code waiting. That
-//! no two carry the same letter is the lease's doing.
+//! is free, and waits for no other: a mail server that takes minutes over one letter keeps no code waiting
+//! while another hand is free. That no two carry the same letter is the lease's doing.
 
 use std::sync::Arc;
 use std::time::Duration;

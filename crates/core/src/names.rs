@@ -207,11 +207,15 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ClientName(String);
 
+/// Characters of it that are looked at. A mask is a third as long as a token, so none that is cut off here comes
+/// near to what is kept.
+const LOOKED_AT: usize = 1024;
+
 impl ClientName {
     /// Keeps what can be shown of `text`; never fails, for a client's name decides nothing.
     pub fn sanitised(text: &str) -> Self {
         // Hidden characters go first: without them, a token may stand there that was none before.
-        let shown: String = text.chars().filter(|c| is_shown(*c)).collect();
+        let shown: String = text.chars().filter(|c| is_shown(*c)).take(LOOKED_AT).collect();
         let masked = token_search::masked(&shown);
         Self(masked.chars().take(120).collect::<String>().trim().to_owned())
     }

@@ -110,8 +110,8 @@ pub struct CancelOrder<'a> {
     pub device_type: &'a DeviceType,
     /// What holds for its tokens.
     pub rules: &'a DeviceRules,
-    /// One of its two tokens, where it is named by one. Who asks again after the answer was lost would else
-    /// cancel whatever has been begun since.
+    /// One of its two tokens, where it is named by one. Who asks again by the new one, after the answer was lost,
+    /// would else cancel whatever has been begun since.
     pub named: Option<Id<Token>>,
 }
 

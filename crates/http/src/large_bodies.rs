@@ -48,7 +48,7 @@ impl LargeBodies {
     /// [`ShareTaken`] at once.
     pub(crate) async fn place(&self, source: Source) -> Result<Place<'_>, ShareTaken> {
         let line = self.line(source);
-        let own = Arc::clone(&line.own).try_acquire_owned().map_err(|_| ShareTaken)?;
+        let own = line.share().try_acquire_owned().map_err(|_| ShareTaken)?;
         self.place_with(line, own).await
     }
 
@@ -59,7 +59,7 @@ impl LargeBodies {
     /// [`ShareTaken`] if there never will be one.
     pub(crate) async fn next_place(&self, source: Source) -> Result<Place<'_>, ShareTaken> {
         let line = self.line(source);
-        let own = Arc::clone(&line.own).acquire_owned().await.map_err(|_| ShareTaken)?;
+        let own = line.share().acquire_owned().await.map_err(|_| ShareTaken)?;
         self.place_with(line, own).await
     }
 
@@ -78,7 +78,7 @@ impl LargeBodies {
         let own = of_source
             .entry(source.clone())
             .or_insert_with(|| Arc::new(Semaphore::new(MOST_OF_SOURCE)));
-        Line { bodies: self, own: Arc::clone(own), source }
+        Line { bodies: self, own: Some(Arc::clone(own)), source }
     }
 }
 
@@ -86,15 +86,23 @@ impl LargeBodies {
 #[derive(Debug)]
 struct Line<'a> {
     bodies: &'a LargeBodies,
-    own: Arc<Semaphore>,
+    /// `None` once it was given back.
+    own: Option<Arc<Semaphore>>,
     source: String,
+}
+
+impl Line<'_> {
+    fn share(&self) -> Arc<Semaphore> {
+        self.own.clone().expect("it is given back at the end alone")
+    }
 }
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         let mut of_source = self.bodies.of_source.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's own and this one: nobody else comes to one while the map is locked.
-        if Arc::strong_count(&self.own) == 2 {
+        // Given back while the map is locked: of two that go at the same time, the second sees that it is the last.
+        drop(self.own.take());
+        if of_source.get(&self.source).is_some_and(|own| Arc::strong_count(own) == 1) {
             of_source.remove(&self.source);
         }
     }

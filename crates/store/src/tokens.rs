@@ -73,7 +73,8 @@ const NOTE_CANCELLED: &str = "
     WHERE id = $1 AND retired_at IS NOT NULL AND cancelled_for IS NULL";
 const CANCELLATION_OF: &str = "
     SELECT id, cancelled_for FROM token
-    WHERE user_id = $1 AND cancelled_for IS NOT NULL AND (id = $2 OR cancelled_for = $2)
+    WHERE user_id = $1 AND cancelled_for IS NOT NULL AND (id = $2 OR cancelled_for = $2 AND EXISTS (
+        SELECT 1 FROM token AS kept WHERE kept.id = $2 AND kept.retired_at IS NULL))
     ORDER BY retired_at DESC, issued_at DESC, id DESC LIMIT 1";
 
 /// What [`read`] reads, in its order.

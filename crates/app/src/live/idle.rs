@@ -111,7 +111,7 @@ async fn place_for_many(ctx: &Ctx) -> Result<SemaphorePermit<'_>, AppError> {
 /// The database's; the sweeping goes on next time.
 pub async fn sweep(ctx: &Ctx) -> Result<(), AppError> {
     let ended = ctx.clock.now() - KEPT;
-    ctx.live.swept_through.fetch_max(ended.unix_ms(), Ordering::Relaxed);
+    let sweeping = Sweeping::begin(ctx, ended);
     let mut seem_idle = Vec::new();
     for swept in ctx.live.view.sweep(ended) {
         seem_idle.extend(swept.idle);
@@ -124,7 +124,33 @@ pub async fn sweep(ctx: &Ctx) -> Result<(), AppError> {
         put(ctx, reading);
         ctx.live.view.forget_if_idle(&idle, ended);
     }
+    drop(sweeping);
     Ok(())
+}
+
+/// A sweep that is under way, however it ends. If the clock is set back and the view is read anew meanwhile, what is
+/// swept after that must be told of as well.
+struct Sweeping<'a> {
+    ctx: &'a Ctx,
+    ended: Timestamp,
+}
+
+impl<'a> Sweeping<'a> {
+    fn begin(ctx: &'a Ctx, ended: Timestamp) -> Self {
+        let sweeping = Self { ctx, ended };
+        sweeping.tell();
+        sweeping
+    }
+
+    fn tell(&self) {
+        self.ctx.live.swept_through.fetch_max(self.ended.unix_ms(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.tell();
+    }
 }
 
 /// Whether the clock was set back so far that what was swept may be alive again.

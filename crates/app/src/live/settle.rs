@@ -87,6 +87,12 @@ impl Waiting {
         let deadline = deadline.unwrap_or(DEFAULT_DEADLINE).min(LONGEST_DEADLINE);
         Self { waiter, deadline }
     }
+
+    /// The same, where `spent` of the time has gone already.
+    #[must_use]
+    pub const fn after(self, spent: Duration) -> Self {
+        Self { deadline: self.deadline.saturating_sub(spent), ..self }
+    }
 }
 
 /// Waits until the view is at least as new as `revision`, no longer than `deadline`.

@@ -168,9 +168,13 @@ pub(crate) const fn member_since(user: &UserRecord) -> MemberSince {
     MemberSince { profile: user.profile_since, organization: user.created_at }
 }
 
-/// Whether there is a token that the user has and that would be taken from him here. One whose letter still lies in
-/// the outbox he cannot have, and without a mail server it lies there for good: whoever demanded it would shut
-/// him out. The same look-ups whether there is a user.
+/// Whether there is a token that the user has. One whose letter still lies in the outbox he cannot have, and without
+/// a mail server it lies there for good: whoever demanded it would shut him out. The same look-ups whether there is
+/// a user.
+///
+/// # Security
+/// A token that is frozen, or may not be used from there, is asked for all the same: what restricts a token must not
+/// let in without it.
 async fn has_token(
     reader: &mut Conn,
     user: Option<&UserRecord>,
@@ -180,12 +184,13 @@ async fn has_token(
     let asked = user.map_or(Id::from_raw(0), |user| user.standing.user);
     let in_hand = tokens::in_hand_of_user(reader, asked).await?;
     let device_types = device_types::list(reader).await?;
-    let Some(user) = user.filter(|user| user.standing.tokens_frozen.is_none()) else {
+    let Some(user) = user else {
         return Ok(false);
     };
     let taken = in_hand.iter().any(|(record, name)| {
-        let rules = device_types.iter().find(|row| row.name == *name).map(|row| &row.rules);
-        let (user, profile) = (user.standing.user, user.profile);
+        let rules = device_types.iter().find(|row| row.name == *name);
+        let anywhere = rules.map(|row| DeviceRules { addresses: None, ..row.rules.clone() });
+        let (user, profile, rules) = (user.standing.user, user.profile, anywhere.as_ref());
         record.judge(&TokenUse { user, profile, rules, source, client_kind: None, now }).is_ok()
     });
     Ok(taken)

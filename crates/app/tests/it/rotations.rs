@@ -354,6 +354,9 @@ async fn a_cancellation_that_is_asked_for_again_leaves_the_rotation_begun_since_
     assert!(again.revision >= second.revision, "it tells of all that is there");
     assert_eq!(logs_in(&house, &jane, &old).await, Ok(()));
     assert_eq!(logs_in(&house, &jane, &new).await, Ok(()), "the second rotation goes on");
+    let by_what_is_dead = cancel(kept).await;
+    let not_found = |error: &ResetError| matches!(error, ResetError::App(AppError::NotFound(_)));
+    assert!(by_what_is_dead.as_ref().is_err_and(not_found), "nobody is told that it goes on");
 }
 
 #[tokio::test]

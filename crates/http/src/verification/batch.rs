@@ -51,6 +51,11 @@ where
     };
     let client = ClientProof::from_header(authorization).ok();
     let proved = || client.as_ref().map_or(Ok(false), |client| prove(state, client));
+    let refused_to_stranger = || {
+        let from = asker(state, connection, &parts.headers);
+        unproved::note(state, Head::Verify, from, client.as_ref());
+        unauthorised(state)
+    };
     // What is refused or a stranger's is thrown away as it comes, for a client that is cut off while it sends may
     // miss the answer; but who may ask is judged when all is there.
     let limit = if checked.is_err() || proved() == Ok(false) { 0 } else { MAX_BODY };
@@ -60,11 +65,7 @@ where
     }
     match proved() {
         Ok(true) => {}
-        Ok(false) => {
-            let from = asker(state, connection, &parts.headers);
-            unproved::note(state, Head::Verify, from, client.as_ref());
-            return unauthorised(state);
-        }
+        Ok(false) => return refused_to_stranger(),
         Err(_) => return unavailable(state),
     }
     let body = match body {
@@ -86,7 +87,7 @@ where
     if asked.freshness.min_revision.is_some() {
         match proved() {
             Ok(true) => {}
-            Ok(false) => return unauthorised(state),
+            Ok(false) => return refused_to_stranger(),
             Err(_) => return unavailable(state),
         }
     }

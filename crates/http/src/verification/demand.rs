@@ -10,6 +10,7 @@ use symbolon_core::verification::CredentialRefusal;
 use symbolon_wire::demands::{DemandError, Demands};
 use symbolon_wire::freshness::Freshness;
 use symbolon_wire::identity_headers::Identity;
+use tokio::time::Instant;
 
 use crate::metrics::Outcome;
 
@@ -64,12 +65,13 @@ pub(super) async fn decide<'a>(
 ) -> Verdict<'a> {
     let asked = demands.map(|demands| demands.freshness).unwrap_or_default();
     let waiter = Waiter::Stranger(presenter.source.any());
+    let began = Instant::now();
     // What cannot be a credential is none in any state: there is nothing to wait for.
     if question.presented.is_some() && fresh_enough(ctx, asked, deadline, waiter).await.is_err() {
         return Verdict::CannotKnow;
     }
     let admits = |bound: Bound<'_>| is_met(demands, bound);
-    let waiting = Waiting::of(waiter, earlier(asked.deadline, deadline));
+    let waiting = Waiting::of(waiter, earlier(asked.deadline, deadline)).after(began.elapsed());
     verdict_of(verify::verify_on_route(ctx, question, presenter, waiting, &admits).await)
 }
 

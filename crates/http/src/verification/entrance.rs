@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -20,7 +21,6 @@ use crate::layers::told_of_panic;
 use crate::origin::Connection;
 use crate::state::HttpState;
 use crate::verification::answering::Answering;
-use crate::verification::introspection::BODY_TIME;
 use crate::verification::proxies::Proxy;
 use crate::verification::{
     AUTH_REQUEST, EXT_AUTHZ, FORWARD_AUTH, INTROSPECT, VERIFY, batch, ext_authz, proxies,
@@ -32,6 +32,10 @@ pub struct Entrance {
     state: HttpState,
     router: Router,
 }
+
+/// How long the body of a proxy's question may come behind its answer. Meanwhile it counts among the streams of its
+/// connection: long enough for what is on its way.
+const BEHIND_ANSWER: Duration = Duration::from_secs(1);
 
 /// What is answered without the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +117,7 @@ fn throw_away<B>(body: B)
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
 {
-    tokio::spawn(timeout(BODY_TIME, async { drop(read_lean(Bytes::new(), body, 0).await) }));
+    tokio::spawn(timeout(BEHIND_ANSWER, async { drop(read_lean(Bytes::new(), body, 0).await) }));
 }
 
 impl Shortcut {

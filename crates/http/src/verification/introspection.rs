@@ -16,7 +16,7 @@ use symbolon_wire::introspection::{
     Active, INACTIVE, IntrospectionRequest, parse_introspection_request,
 };
 use symbolon_wire::oauth::{OAuthError, RequestFault};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::{JSON, Kind, refuse};
 use crate::answer_body::AnswerBody;
@@ -109,6 +109,7 @@ pub(super) async fn answer_whole(
         Err(unasked) => return unasked.told(state),
     };
     let waiter = Waiter::Client(asker(state, connection, headers));
+    let began = Instant::now();
     if !is_fresh_enough(&state.ctx, asked.freshness) {
         if fresh_enough(&state.ctx, asked.freshness, None, waiter).await.is_err() {
             return unavailable(state);
@@ -121,7 +122,7 @@ pub(super) async fn answer_whole(
     let question = Question { presented: presented(asked.token.reveal()), username: None };
     let head = Head::Introspection;
     let presenter = presenter_to_verifier(state, head, connection, headers, &asked.used_by);
-    let waiting = Waiting::of(waiter, asked.freshness.deadline);
+    let waiting = Waiting::of(waiter, asked.freshness.deadline).after(began.elapsed());
     let verified = verify::verify(&state.ctx, &question, presenter, waiting).await;
     told(state, &verified).map(Body::new)
 }

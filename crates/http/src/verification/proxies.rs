@@ -1,5 +1,5 @@
 //! Forward-auth over HTTP: what nginx, Traefik, Caddy, HAProxy and Envoy ask before they let a request
-//! pass. Any method; the body is never read.
+//! pass. Any method; the body is never looked at.
 //!
 //! Each proxy understands other statuses. 200 alone allows (Envoy takes another 2xx for a refusal);
 //! nginx makes an error of everything but 200, 401 and 403, so it is told 403 where the others hear

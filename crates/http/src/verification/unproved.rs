@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 const MOST_ADDRESSES: usize = 1024;
 
 /// Which addresses were told of.
-static TOLD: Mutex<Told> = Mutex::new(Told(BTreeMap::new()));
+static TOLD: Mutex<Told> = Mutex::new(Told::nobody());
 
 /// Counts a question at `head` of a client that has not proved itself, and logs from where it came.
 ///
@@ -53,24 +53,36 @@ pub(super) fn note(
 }
 
 /// When each address was told of last.
-struct Told(BTreeMap<String, Timestamp>);
+struct Told {
+    at: BTreeMap<String, Timestamp>,
+    /// When those were last looked for that may be forgotten: the search is long where there are many.
+    tidied_at: Option<Timestamp>,
+}
 
 impl Told {
+    const fn nobody() -> Self {
+        Self { at: BTreeMap::new(), tidied_at: None }
+    }
+
     /// Whether `from` is to be told of now; then it counts as told.
     fn is_due(&mut self, from: Source, now: Timestamp) -> bool {
         // A clock that was set back is no reason to keep silent for long.
         let is_recent = |at: Timestamp| at <= now && now < at + PAUSE;
         let address = from.counted_as();
-        if self.0.get(&address).is_some_and(|at| is_recent(*at)) {
+        if self.at.get(&address).is_some_and(|at| is_recent(*at)) {
             return false;
         }
-        if self.0.len() >= MOST_ADDRESSES {
-            self.0.retain(|_, at| is_recent(*at));
+        if self.at.len() >= MOST_ADDRESSES {
+            let tidy = |at: Timestamp| at <= now && now < at + Duration::from_secs(1);
+            if !self.tidied_at.is_some_and(tidy) {
+                self.at.retain(|_, at| is_recent(*at));
+                self.tidied_at = Some(now);
+            }
         }
-        if self.0.len() >= MOST_ADDRESSES {
+        if self.at.len() >= MOST_ADDRESSES {
             return false;
         }
-        self.0.insert(address, now);
+        self.at.insert(address, now);
         true
     }
 }
@@ -89,7 +101,7 @@ mod tests {
 
     #[test]
     fn an_address_is_told_of_once_a_minute() {
-        let mut told = Told(BTreeMap::new());
+        let mut told = Told::nobody();
 
         let moments = [T0, T0 + PAUSE - MS, T0 + PAUSE, T0 + PAUSE + MS];
         let due = moments.map(|now| told.is_due(at(1), now));
@@ -101,12 +113,12 @@ mod tests {
 
     #[test]
     fn no_more_addresses_are_remembered_than_there_is_room_for() {
-        let mut told = Told(BTreeMap::new());
+        let mut told = Told::nobody();
 
         let due = (0..2000).filter(|number| told.is_due(at(*number), T0)).count();
 
-        assert_eq!((due, told.0.len()), (MOST_ADDRESSES, MOST_ADDRESSES));
+        assert_eq!((due, told.at.len()), (MOST_ADDRESSES, MOST_ADDRESSES));
         assert!(told.is_due(at(1999), T0 + PAUSE));
-        assert_eq!(told.0.len(), 1);
+        assert_eq!(told.at.len(), 1);
     }
 }
