@@ -82,11 +82,15 @@ impl World {
             self.store = Store::open(target).await.unwrap();
         }
         self.house = self.house.restarted_over(self.store.clone(), self.starts);
-        // The lease of the node that is no more has run out; else every change would wait for that.
+        self.end_leases().await;
+        live::bring_up_to_date(&self.house.ctx).await.unwrap();
+    }
+
+    /// The leases of nodes that are no more have run out; else every change would wait for that.
+    async fn end_leases(&self) {
         let mut tx = self.store.begin().await.unwrap();
         tx.execute("DELETE FROM node", &[]).await.unwrap();
         tx.commit().await.unwrap();
-        live::bring_up_to_date(&self.house.ctx).await.unwrap();
     }
 
     pub(super) fn attempt(&mut self, act: &Act) -> Attempt {
@@ -128,6 +132,8 @@ impl World {
                 let lives = self.model.lives(*which, now);
                 // Before and not after: it makes the view read everything of its user anew.
                 self.unlock().await;
+                // As every house does each second: without a lease it would say that it cannot know.
+                live::bring_up_to_date(&self.house.ctx).await.unwrap();
                 assert_eq!(
                     self.run(attempt).await,
                     Some(Outcome::of_use(lives)),
@@ -162,6 +168,7 @@ impl World {
             Act::Start => {
                 let other = self.house.restarted_over(self.store.clone(), self.starts);
                 live::bring_up_to_date(&other.ctx).await.unwrap();
+                self.end_leases().await;
                 None
             }
         }
