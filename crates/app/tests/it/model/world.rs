@@ -13,11 +13,13 @@ use symbolon_core::device_type::{DeviceRules, Overlap};
 use symbolon_core::names::{DeviceType, Source};
 use symbolon_core::reset::Scope;
 use symbolon_core::token::PresentedToken;
-use symbolon_core::verification::BearerUse;
+use symbolon_core::verification::{BearerUse, CredentialRefusal};
 use symbolon_live::UsedFrom;
 use symbolon_store::{DatabaseTarget, Store, users as stored_users};
 
-use super::{Act, DEVICE_TYPES, Hand, Key, Model, Outcome, STRICT, Step};
+use super::{
+    Act, DEVICE_TYPES, DYING_OF_DISUSE, Hand, IDLE_END, Key, Model, Outcome, STRICT, Step,
+};
 use crate::house::{PASSWORD, TestHouse, origin, password};
 
 /// A house, what should be in it, and what is needed to start it anew.
@@ -49,6 +51,9 @@ impl World {
                 rules.bearer = BearerUse::Allowed;
                 if device != STRICT {
                     rules.overlap = Overlap::Allowed;
+                }
+                if device == DYING_OF_DISUSE {
+                    rules.idle_end = Some(IDLE_END);
                 }
             };
             device_types::set(&house.ctx, Actor::Operator, &device_type(device), set)
@@ -82,11 +87,15 @@ impl World {
             self.store = Store::open(target).await.unwrap();
         }
         self.house = self.house.restarted_over(self.store.clone(), self.starts);
-        // The lease of the node that is no more has run out; else every change would wait for that.
+        self.end_leases().await;
+        live::bring_up_to_date(&self.house.ctx).await.unwrap();
+    }
+
+    /// The leases of nodes that are no more have run out; else every change would wait for that.
+    async fn end_leases(&self) {
         let mut tx = self.store.begin().await.unwrap();
         tx.execute("DELETE FROM node", &[]).await.unwrap();
         tx.commit().await.unwrap();
-        live::bring_up_to_date(&self.house.ctx).await.unwrap();
     }
 
     pub(super) fn attempt(&mut self, act: &Act) -> Attempt {
@@ -128,6 +137,8 @@ impl World {
                 let lives = self.model.lives(*which, now);
                 // Before and not after: it makes the view read everything of its user anew.
                 self.unlock().await;
+                // As every house does each second: without a lease it would say that it cannot know.
+                live::bring_up_to_date(&self.house.ctx).await.unwrap();
                 assert_eq!(
                     self.run(attempt).await,
                     Some(Outcome::of_use(lives)),
@@ -135,7 +146,7 @@ impl World {
                     attempt.act
                 );
                 if lives {
-                    self.model.note_use(*which);
+                    self.model.note_use(*which, self.model.used_at(&attempt.act, now));
                 }
             }
             Act::Start => {
@@ -155,13 +166,15 @@ impl World {
                 Some(Outcome::of_use(login.is_ok()))
             }
             Act::Bearer { which } => {
-                let accepted = self.present(&self.model.tokens[which].text).await;
+                let token = &self.model.tokens[which].text;
+                let accepted = self.present(token, &attempt.source).await;
                 Scribe::default().write_down(&self.house.ctx).await.unwrap();
                 Some(Outcome::of_use(accepted))
             }
             Act::Start => {
                 let other = self.house.restarted_over(self.store.clone(), self.starts);
                 live::bring_up_to_date(&other.ctx).await.unwrap();
+                self.end_leases().await;
                 None
             }
         }
@@ -248,6 +261,7 @@ impl World {
 
     /// After a crash: what was begun was done as a whole, or not at all.
     pub(super) async fn find_out(&mut self, attempt: &Attempt) {
+        let now = self.now();
         // A commit that was on its way holds the user's row until it is done.
         let mut tx = self.store.begin().await.unwrap();
         stored_users::hold(&mut tx, self.jane.id).await.unwrap();
@@ -257,22 +271,22 @@ impl World {
             Act::LogIn { which } => {
                 // The use of the token and the end of the one before it are one transaction.
                 if self.differs_from(&self.model).await {
-                    assert!(self.model.lives(which, self.now()), "token {which} opened a session");
-                    self.model.note_use(which);
+                    assert!(self.model.lives(which, now), "token {which} opened a session");
+                    self.model.note_use(which, self.model.used_at(&attempt.act, now));
                 }
                 self.unlock().await;
             }
             Act::Bearer { which } => {
                 // A use may have been written down and what it ends not yet: the janitor comes.
                 self.find_out_step(&Step::Sweep, &attempt.key).await;
-                let id = self.model.tokens[which].id;
-                if self
-                    .views()
-                    .await
-                    .iter()
-                    .any(|view| view.token == id && view.last_used_at.is_some())
-                {
-                    self.model.note_use(which);
+                let used_at = self.model.used_at(&attempt.act, now);
+                let known = &self.model.tokens[which];
+                let written =
+                    |view: &TokenView| view.token == known.id && view.last_used_at == Some(used_at);
+                if self.views().await.iter().any(written) {
+                    let is_news = known.last_used_at != Some(used_at);
+                    assert!(!is_news || self.model.lives(which, now), "token {which} was used");
+                    self.model.note_use(which, used_at);
                 }
             }
             Act::Start => {}
@@ -317,7 +331,9 @@ impl World {
         let there = self.views().await;
         model.tokens.iter().any(|known| {
             let found = there.iter().find(|view| view.token == known.id).unwrap();
-            found.retired.is_some() != known.retired || found.expires_at != known.expires_at
+            found.retired.is_some() != known.retired
+                || found.expires_at != known.expires_at
+                || found.last_used_at != known.last_used_at
         })
     }
 
@@ -332,8 +348,9 @@ impl World {
         (token.id, token.text) = (new[0].token, text);
     }
 
-    async fn present(&self, token: &str) -> bool {
-        let source = Source::new("198.51.100.7".parse().unwrap());
+    /// From an address of its own: another use from the same within ten seconds is not written down.
+    async fn present(&self, token: &str, source: &str) -> bool {
+        let source = Source::new(source.parse().unwrap());
         let presenter = Presenter::of_client(Head::ForwardAuth, source, b"shop/1.0");
         let question = Question { presented: Presented::token(token), username: None };
         let waiting = Waiting::of(Waiter::Stranger(source), None);
@@ -349,14 +366,18 @@ impl World {
             let found = there.iter().find(|view| view.token == known.id).unwrap();
             assert_eq!(found.retired.is_some(), known.retired, "token {which} in the database");
             assert_eq!(found.expires_at, known.expires_at, "token {which} in the database");
+            assert_eq!(found.last_used_at, known.last_used_at, "token {which} in the database");
             let presented = Presented::token(&known.text).unwrap();
             let (view, keys) = (&self.house.ctx.live.view, &self.house.ctx.keys);
-            // A look, not a use: the place of no use is noted.
             let source = Source::new([198, 51, 100, 7].into());
             let client: &[u8] = b"shop/1.0";
             let (source, client) = (Said::OfClient(source), Said::OfClient(client));
-            let from = UsedFrom { place: 0, source, client, active_at: None };
-            let accepted = view.verify(keys, &presented, None, now, from).is_ok();
+            let active_at = Some(found.last_used_at.unwrap_or(found.issued_at));
+            // What seems dead of disuse is asked about again, as every verification asks.
+            let from = UsedFrom { place: 0, source, client, active_at };
+            // A look, not a use: what no route admits is none.
+            let look = view.verify_on_route(keys, &presented, None, now, from, &|_| false);
+            let accepted = look.is_err_and(|it| it.refusal == CredentialRefusal::NotHere);
             assert_eq!(accepted, self.model.lives(which, now), "token {which} in the view");
         }
     }
