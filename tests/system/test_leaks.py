@@ -308,7 +308,7 @@ def test_a_report_from_a_stranger_ends_what_is_live_and_tells_its_owner(house: H
         assert (answer.status, answer.body) == (known.status, known.body)
         assert set(answer.headers.keys()) == set(known.headers.keys())
     mail = sink.wait_for(user.email, "leaked")
-    assert "paste.example/7" in mail.text and user.token not in mail.text
+    assert "paste[.]example/7" in mail.text and user.token not in mail.text
     assert len(sink.all_for(user.email, "leaked")) == 1
     assert [token["state"] for token in house.tokens(user)] == ["retired"]
     house.do("audit", "verify")
