@@ -217,6 +217,11 @@ class Batch:
         self.journal.note("kill", at=time.time(), mode=mode, fired=fired, detail=detail)
         (self.fired if fired else self.missed)[mode] += 1
 
+    def note_end_by_hand(self, code: int) -> None:
+        """A fault that did not fire ends in a crash all the same: the process is killed. It is no kill that counts."""
+        died = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        self.journal.note("kill", at=time.time(), mode="hand", fired=died, detail="the fault did not fire")
+
     def kill_at_random(self) -> None:
         self.begin_load()
         time.sleep(self.random.uniform(0.02, 1.2))
@@ -248,7 +253,7 @@ class Batch:
         self.note_kill("attach", fired, f"{call} #{number}")
         if not fired:
             process.kill()
-            process.wait(60)
+            self.note_end_by_hand(process.wait(60))
         self.end_load()
 
     @staticmethod
@@ -280,7 +285,7 @@ class Batch:
             if strace.poll() is None:
                 for pid in children(strace.pid):
                     os.kill(pid, signal.SIGKILL)
-                strace.wait(60)
+                self.note_end_by_hand(strace.wait(60))
             self.note_kill("start", fired, f"{call} #{number}{'' if loaded else ', before it was ready'}")
         finally:
             self.house.wrapper = []
