@@ -11,7 +11,11 @@ pub(crate) mod shapes;
 mod sharing;
 mod tokens;
 
-use crate::routes::Route;
+use axum::routing::MethodRouter;
+use http::Method;
+
+use crate::routes::{Admits, Proof, Route};
+use crate::state::HttpState;
 
 /// The routes of this room.
 pub(crate) fn routes() -> Vec<Route> {
@@ -19,4 +23,9 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(sharing::routes());
     routes.extend(description::routes());
     routes
+}
+
+/// A route for whoever holds an API session.
+fn route(method: Method, path: &'static str, handler: MethodRouter<HttpState>) -> Route {
+    Route { method, path, admits: Admits::ApiSession, proof: Proof::Any, handler }
 }

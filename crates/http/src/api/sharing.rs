@@ -11,10 +11,11 @@ use symbolon_core::secret::Password;
 
 use crate::api::caller::{Caller, Proved};
 use crate::api::paging::PageFields;
+use crate::api::route;
 use crate::control::ask::{Body, Fields, Named, id_of};
 use crate::control::problem::Failed;
 use crate::control::sharing::SignalShape;
-use crate::routes::{Admits, Proof, Route};
+use crate::routes::Route;
 use crate::state::HttpState;
 
 const SIGNALS: &str = "/api/v1/sharing-signals";
@@ -22,13 +23,6 @@ const FALSE_ALARM: &str = "/api/v1/sharing-signals/{signal}/false-alarm";
 
 /// The routes about signals.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, handler| Route {
-        method,
-        path,
-        admits: Admits::ApiSession,
-        proof: Proof::Any,
-        handler,
-    };
     vec![
         route(Method::GET, SIGNALS, get(list)),
         route(Method::POST, FALSE_ALARM, post(false_alarm)),

@@ -21,11 +21,12 @@ use symbolon_core::secret::Password;
 use crate::answer::tell_revision;
 use crate::api::caller::{Caller, Proved};
 use crate::api::paging::PageFields;
+use crate::api::route;
 use crate::api::shapes::{TokenShape, WholeShape};
 use crate::control::ask::{Body, Fields, Named, id_of};
 use crate::control::breakage::BreakageShape;
 use crate::control::problem::Failed;
-use crate::routes::{Admits, Proof, Route};
+use crate::routes::Route;
 use crate::state::HttpState;
 
 const TOKENS: &str = "/api/v1/tokens";
@@ -38,13 +39,6 @@ const CANCEL: &str = "/api/v1/tokens/{token}/cancel-rotation";
 
 /// The routes about tokens.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, handler| Route {
-        method,
-        path,
-        admits: Admits::ApiSession,
-        proof: Proof::Any,
-        handler,
-    };
     vec![
         route(Method::GET, TOKENS, get(list)),
         route(Method::GET, BREAKAGE, get(breakage_of)),
